@@ -1,0 +1,48 @@
+// Errors. Everything that can go wrong in a run is reported as one exception of type Error whose message is one
+// clear line; main() prints it and returns its exit code. Programming errors use DPLL_CHECK and say where.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace dpll {
+
+// Exit codes of the program; README.md lists them.
+enum class ExitCode : int {
+  ok = 0,
+  internal = 1,  // a bug in the engine: DPLL_CHECK failed
+  usage = 2,     // wrong command line
+  config = 3,    // the configuration file is missing, unreadable or wrong
+  data = 4,      // a data, candidate, tensor or checkpoint file is missing, damaged or does not fit
+  run = 5,       // training had to stop: NaN, disk full, run folder in use
+  device = 6,    // the machine cannot do what was asked: no GPU, not enough memory
+};
+
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+// throw Error(code, fmt::format(format, args...))
+template <typename... Args>
+[[noreturn]] void fail(ExitCode code, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// A condition that only a bug can break. Costs one branch; keep it out of inner loops.
+#define DPLL_CHECK(condition, ...)                                                                        \
+  do {                                                                                                    \
+    if (!(condition)) {                                                                                   \
+      ::dpll::fail(::dpll::ExitCode::internal, "{}:{}: {} ({})", __FILE__, __LINE__,                      \
+                   ::fmt::format(__VA_ARGS__), #condition);                                               \
+    }                                                                                                     \
+  } while (false)
+
+}  // namespace dpll

@@ -1,0 +1,35 @@
+// Files: whole-file reads, gz, atomic writes, checksums. Every failure is an Error that names the file and the reason.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dpll {
+
+std::vector<std::uint8_t> read_file(const std::string& path);            // Error(data)
+std::vector<std::uint8_t> read_maybe_gz(const std::string& path);        // decompresses by magic, not by name
+std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path);
+// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run); the old file survives a failure.
+void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
+void write_file_atomically(const std::string& path, const std::string& text);
+
+std::string md5_hex(const void* data, std::size_t bytes);
+std::string sha256_hex(const void* data, std::size_t bytes);
+
+// Incremental SHA-256.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(const void* data, std::size_t bytes);
+  std::string hex();  // ends the computation
+
+ private:
+  void* context_;
+};
+
+}  // namespace dpll

@@ -7,7 +7,8 @@
 
 namespace dpll {
 
-// A bitmask per sample, in 64-bit words: label c of sample i is bit c % 64 of words[i * words_per_row + c / 64].
+// A bitmask per sample, in 64-bit words: label c of sample i is bit c % 64 of words[i * words_per_row + c /
+// 64].
 struct CandidateSets {
   std::int64_t count = 0;
   int classes = 0;
@@ -16,7 +17,9 @@ struct CandidateSets {
 
   CandidateSets() = default;
   CandidateSets(std::int64_t count_, int classes_)
-      : count(count_), classes(classes_), words_per_row((classes_ + 63) / 64),
+      : count(count_),
+        classes(classes_),
+        words_per_row((classes_ + 63) / 64),
         words(static_cast<std::size_t>(count_ * words_per_row), 0) {}
 
   bool contains(std::int64_t sample, int label) const {
@@ -29,9 +32,9 @@ struct CandidateSets {
   double mean_size() const;
 };
 
-// Uniform flipping, bit-identical to the published NumPy code (spec section 6): numpy.random.seed(seed), then per
-// sample `classes` draws of binomial(1, rate), the truth added, and with min_distractors = 1 labels drawn by
-// randint(0, classes) until there is one besides the truth. rate in [0, 1).
+// Uniform flipping, bit-identical to the published NumPy code (spec section 6): numpy.random.seed(seed), then
+// per sample `classes` draws of binomial(1, rate), the truth added, and with min_distractors = 1 labels drawn
+// by randint(0, classes) until there is one besides the truth. rate in [0, 1).
 CandidateSets uniform_candidates(const std::vector<std::int32_t>& labels, int classes, double rate,
                                  int min_distractors, std::uint32_t seed);
 
@@ -39,11 +42,12 @@ CandidateSets uniform_candidates(const std::vector<std::int32_t>& labels, int cl
 CandidateSets candidates_from_table(const std::vector<std::uint8_t>& table, std::int64_t count, int classes,
                                     const std::string& source);
 
-// CSV: header "sample,candidates", then one row per sample in order, labels separated by spaces. The first line is
+// CSV: header "sample,candidates", then one row per sample in order, labels separated by spaces. The first
+// line is
 // "# dpll candidates, classes = C, count = N, sha256 = …".
 void write_candidates(const std::string& path, const CandidateSets& sets);
-// Error(data) naming file, line and what is wrong: wrong count or class count, label out of range, empty row, hash
-// that does not match.
+// Error(data) naming file, line and what is wrong: wrong count or class count, label out of range, empty row,
+// hash that does not match.
 CandidateSets read_candidates(const std::string& path, std::int64_t expected_count, int expected_classes);
 
 // Hex SHA-256 over count, classes and the sets as bytes (one 0/1 byte per label, row-major).

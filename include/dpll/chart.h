@@ -9,22 +9,22 @@ namespace dpll {
 
 struct Series {
   std::string label;
-  std::vector<double> x, y;       // the same length; NaN in y breaks the line
+  std::vector<double> x, y;  // the same length; NaN in y breaks the line
   bool dashed = false;
-  bool right_axis = false;        // plotted against the right-hand y axis
-  int colour = -1;                // index into the palette; -1 = by position
-  bool markers = false;           // a dot on every point (drawn anyway when a line has few points)
+  bool right_axis = false;  // plotted against the right-hand y axis
+  int colour = -1;          // index into the palette; -1 = by position
+  bool markers = false;     // a dot on every point (drawn anyway when a line has few points)
 };
 
 struct Axis {
-  std::string label;              // with unit, for example "test accuracy (%)"
+  std::string label;  // with unit, for example "test accuracy (%)"
   bool logarithmic = false;
   double min = std::numeric_limits<double>::quiet_NaN();  // NaN: from the data
   double max = std::numeric_limits<double>::quiet_NaN();
   bool integer_ticks = false;
 };
 
-struct HorizontalLine {           // a limit or reference drawn across the chart
+struct HorizontalLine {  // a limit or reference drawn across the chart
   std::string label;
   double y = 0;
 };

@@ -1,5 +1,5 @@
-// The typed configuration of a run. One INI file gives one RunConfig; configs/reference.ini documents every key.
-// Members are named section_.key after the INI keys. Defaults here are the defaults of the keys.
+// The typed configuration of a run. One INI file gives one RunConfig; configs/reference.ini documents every
+// key. Members are named section_.key after the INI keys. Defaults here are the defaults of the keys.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,11 @@
 namespace dpll {
 
 enum class DeviceChoice { automatic, cpu, cuda, check };
-enum class ResumeMode { never, automatic, require };  // [run] resume = no | auto | yes (yes: an error when nothing is there)
+enum class ResumeMode {
+  never,
+  automatic,
+  require
+};  // [run] resume = no | auto | yes (yes: an error when nothing is there)
 enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, safetensors };
 enum class CandidateMode { uniform, file, dataset };  // dataset: the sets come with the data (safetensors)
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
@@ -20,10 +24,10 @@ enum class ScheduleKind { step, cosine, constant };
 
 struct RunConfig {
   struct Run {
-    std::string name;                // default: the config file's stem
+    std::string name;  // default: the config file's stem
     std::uint64_t seed = 1;
     DeviceChoice device = DeviceChoice::automatic;
-    int threads = 0;                 // 0: all cores
+    int threads = 0;  // 0: all cores
     bool deterministic = true;
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
@@ -32,48 +36,48 @@ struct RunConfig {
 
   struct Data {
     DatasetKind dataset = DatasetKind::cifar10;
-    std::string path;                // folder of the published files, or the safetensors file; "" = the set's default
-    bool verify = true;              // check MD5 sums
-    std::int64_t train_limit = 0;    // 0: all; else the first n training samples
+    std::string path;    // folder of the published files, or the safetensors file; "" = the set's default
+    bool verify = true;  // check MD5 sums
+    std::int64_t train_limit = 0;  // 0: all; else the first n training samples
     std::int64_t test_limit = 0;
     double validation_fraction = 0;  // share of the training set held out; [0, 0.9]
     bool shuffle = true;
-    bool coarse_labels = false;      // CIFAR-100: the 20 superclasses
+    bool coarse_labels = false;  // CIFAR-100: the 20 superclasses
   } data;
 
   struct Candidates {
     CandidateMode mode = CandidateMode::uniform;
-    double rate = 0.3;               // q of uniform flipping, in [0, 1)
-    int min_distractors = 1;         // 0 or 1
-    std::uint32_t seed = 2;          // seed of NumPy's legacy generator; 2 as published
-    std::string file;                // for mode = file
+    double rate = 0.3;        // q of uniform flipping, in [0, 1)
+    int min_distractors = 1;  // 0 or 1
+    std::uint32_t seed = 2;   // seed of NumPy's legacy generator; 2 as published
+    std::string file;         // for mode = file
   } candidates;
 
   struct Views {
-    int strong = 2;                  // K strong views beside the weak one; V = K + 1
+    int strong = 2;  // K strong views beside the weak one; V = K + 1
     // Empty optionals mean "the data set's preset" (paper, section 4 of the spec); resolved after loading.
     std::optional<ViewPolicy> weak_policy;
     std::optional<ViewPolicy> strong_policy;
-    std::optional<int> cutout;       // side of the Cutout box in pixels
-    std::optional<int> pad;          // reflect padding of the crop, in pixels
-    std::vector<double> mean, std;   // per channel, of pixels scaled to [0,1]; empty: the preset
+    std::optional<int> cutout;      // side of the Cutout box in pixels
+    std::optional<int> pad;         // reflect padding of the crop, in pixels
+    std::vector<double> mean, std;  // per channel, of pixels scaled to [0,1]; empty: the preset
   } views;
 
   struct Model {
     Architecture architecture = Architecture::wide_resnet;
-    int depth = 34;                  // 6n + 4
-    int width = 10;                  // widen factor k
-    double dropout = 0;              // between the two convolutions of a block, [0, 0.95]
+    int depth = 34;      // 6n + 4
+    int width = 10;      // widen factor k
+    double dropout = 0;  // between the two convolutions of a block, [0, 0.95]
   } model;
 
   struct Objective {
     ObjectiveVariant variant = ObjectiveVariant::article;
     double lambda_max = 1;
-    int ramp_epochs = 100;           // 0: lambda_max from the start
+    int ramp_epochs = 100;  // 0: lambda_max from the start
   } objective;
 
   struct Optimiser {
-    int batch = 64;                  // samples per step; images per step are batch * (strong + 1)
+    int batch = 64;  // samples per step; images per step are batch * (strong + 1)
     bool drop_last = false;
     double lr = 0.1;
     double momentum = 0.9;
@@ -82,39 +86,40 @@ struct RunConfig {
     ScheduleKind schedule = ScheduleKind::step;
     std::vector<int> lr_decay_epochs = {100, 150};
     double lr_decay_factor = 0.1;
-    double lr_min = 0;               // floor of the cosine schedule
-    int warmup_epochs = 0;           // linear from lr / (steps of warm-up)
-    double ema = 0;                  // decay of the averaged weights; 0 = off
+    double lr_min = 0;      // floor of the cosine schedule
+    int warmup_epochs = 0;  // linear from lr / (steps of warm-up)
+    double ema = 0;         // decay of the averaged weights; 0 = off
   } optimiser;
 
   struct Evaluation {
-    int every = 1;                   // epochs between evaluations; the last epoch is always evaluated
+    int every = 1;  // epochs between evaluations; the last epoch is always evaluated
     int batch = 250;
   } evaluation;
 
   struct Log {
-    int steps = 0;                   // a row of steps.csv every n steps; 0 = none
+    int steps = 0;  // a row of steps.csv every n steps; 0 = none
     bool charts = true;
-    bool progress = true;            // progress bar on a terminal
+    bool progress = true;  // progress bar on a terminal
   } log;
 
   struct Checkpoint {
-    int every = 1;                   // epochs between checkpoints; the last epoch always
-    int every_steps = 0;             // additionally every n steps; 0 = not
-    bool save_init = false;          // keep init.safetensors, the model before the first step
+    int every = 1;           // epochs between checkpoints; the last epoch always
+    int every_steps = 0;     // additionally every n steps; 0 = not
+    bool save_init = false;  // keep init.safetensors, the model before the first step
   } checkpoint;
 };
 
 struct Override {
-  std::string key;    // "section.key"
+  std::string key;  // "section.key"
   std::string value;
 };
 
-// Reads and validates a configuration file and applies `overrides` after it. Throws Error(config) with one line that
-// names file, line, key, value and what would be right; unknown keys name the nearest known one.
+// Reads and validates a configuration file and applies `overrides` after it. Throws Error(config) with one
+// line that names file, line, key, value and what would be right; unknown keys name the nearest known one.
 RunConfig load_config(const std::string& path, const std::vector<Override>& overrides);
 // The same from text; `path` is used in messages and for the default run name.
-RunConfig parse_config(const std::string& text, const std::string& path, const std::vector<Override>& overrides);
+RunConfig parse_config(const std::string& text, const std::string& path,
+                       const std::vector<Override>& overrides);
 // INI text that parse_config() turns back into exactly `config` (every key written, doubles round-trip).
 std::string to_ini(const RunConfig& config);
 // "section.key" of every key there is, in the order of reference.ini.

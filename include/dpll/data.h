@@ -14,7 +14,7 @@ namespace dpll {
 struct ImageSet {
   std::int64_t count = 0;
   std::int64_t height = 0, width = 0, channels = 0;
-  std::vector<std::uint8_t> pixels;    // count * height * width * channels
+  std::vector<std::uint8_t> pixels;  // count * height * width * channels
   std::vector<std::int32_t> labels;
 
   std::int64_t image_bytes() const { return height * width * channels; }
@@ -24,16 +24,18 @@ struct ImageSet {
 struct DataSet {
   DatasetKind kind = DatasetKind::cifar10;
   int classes = 0;
-  std::vector<std::string> class_names;               // classes of them
+  std::vector<std::string> class_names;  // classes of them
   ImageSet train;
-  ImageSet test;                                      // count may be 0 for a user's own data
-  ImageSet validation;                                // held-out part of the training set; count 0 when not asked for
-  std::vector<std::int64_t> train_origin;             // index of each training sample in the published file order
-  std::optional<std::vector<std::uint8_t>> candidates;  // [train.count, classes] of 0/1 when they come with the data
+  ImageSet test;                           // count may be 0 for a user's own data
+  ImageSet validation;                     // held-out part of the training set; count 0 when not asked for
+  std::vector<std::int64_t> train_origin;  // index of each training sample in the published file order
+  std::optional<std::vector<std::uint8_t>>
+      candidates;  // [train.count, classes] of 0/1 when they come with the data
 };
 
-// Loads, verifies and cuts (limits, validation split) the data set that `config` names; the split is drawn by Philox
-// from run.seed. Throws Error(data): file, where it should lie, where it is published, expected and found MD5.
+// Loads, verifies and cuts (limits, validation split) the data set that `config` names; the split is drawn by
+// Philox from run.seed. Throws Error(data): file, where it should lie, where it is published, expected and
+// found MD5.
 DataSet load_data(const RunConfig& config);
 
 // Hex SHA-256 over the training pixels, labels and shapes: ties a checkpoint to its data.

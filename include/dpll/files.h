@@ -1,4 +1,5 @@
-// Files: whole-file reads, gz, atomic writes, checksums. Every failure is an Error that names the file and the reason.
+// Files: whole-file reads, gz, atomic writes, checksums. Every failure is an Error that names the file and
+// the reason.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +9,11 @@
 
 namespace dpll {
 
-std::vector<std::uint8_t> read_file(const std::string& path);            // Error(data)
-std::vector<std::uint8_t> read_maybe_gz(const std::string& path);        // decompresses by magic, not by name
+std::vector<std::uint8_t> read_file(const std::string& path);      // Error(data)
+std::vector<std::uint8_t> read_maybe_gz(const std::string& path);  // decompresses by magic, not by name
 std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path);
-// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run); the old file survives a failure.
+// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run); the old file survives a
+// failure.
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
 void write_file_atomically(const std::string& path, const std::string& text);
 

@@ -19,8 +19,9 @@ struct TensorEntry {
   std::size_t bytes = 0;
 };
 
-// A whole file in memory. Every lie a header can tell is refused (offsets past the end, overlaps, holes, sizes that do
-// not match shape and type, overflow, bad JSON, duplicate names, unknown types) with Error(data) naming file and tensor.
+// A whole file in memory. Every lie a header can tell is refused (offsets past the end, overlaps, holes,
+// sizes that do not match shape and type, overflow, bad JSON, duplicate names, unknown types) with
+// Error(data) naming file and tensor.
 class SafetensorsFile {
  public:
   static SafetensorsFile read(const std::string& path);
@@ -46,13 +47,14 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// Collects tensors and writes them atomically: temporary file in the same folder, fsync, rename, fsync of the folder.
-// Names keep insertion order in the data section. Data are copied on add().
+// Collects tensors and writes them atomically: temporary file in the same folder, fsync, rename, fsync of the
+// folder. Names keep insertion order in the data section. Data are copied on add().
 class SafetensorsWriter {
  public:
   void add(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const void* data);
   void set_metadata(const std::string& key, const std::string& value);
-  // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path` survives.
+  // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path`
+  // survives.
   void write(const std::string& path) const;
 
  private:

@@ -6,8 +6,8 @@
 #include <string>
 
 namespace dpll::test {
-// Counts the running test case as skipped. With `needs_cuda`, DPLL_REQUIRE_CUDA=1 in the environment makes it a
-// failure instead, so that a GPU machine cannot pass by skipping.
+// Counts the running test case as skipped. With `needs_cuda`, DPLL_REQUIRE_CUDA=1 in the environment makes it
+// a failure instead, so that a GPU machine cannot pass by skipping.
 void note_skip(const std::string& why, bool needs_cuda);
 }  // namespace dpll::test
 

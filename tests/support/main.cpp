@@ -1,4 +1,5 @@
-// The test runner: doctest's options (--help), then one closing line "N passed, N failed, N skipped" of test cases.
+// The test runner: doctest's options (--help), then one closing line "N passed, N failed, N skipped" of test
+// cases.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "support/doctest.h"
 

@@ -1,5 +1,6 @@
-// Errors. Everything that can go wrong in a run is reported as one exception of type Error whose message is one
-// clear line; main() prints it and returns its exit code. Programming errors use DPLL_CHECK and say where.
+// Errors. Everything that can go wrong in a run is reported as one exception of type Error whose message is
+// one clear line; main() prints it and returns its exit code. Programming errors use DPLL_CHECK and say
+// where.
 #pragma once
 
 #include <fmt/format.h>
@@ -37,12 +38,12 @@ template <typename... Args>
 }
 
 // A condition that only a bug can break. Costs one branch; keep it out of inner loops.
-#define DPLL_CHECK(condition, ...)                                                                        \
-  do {                                                                                                    \
-    if (!(condition)) {                                                                                   \
-      ::dpll::fail(::dpll::ExitCode::internal, "{}:{}: {} ({})", __FILE__, __LINE__,                      \
-                   ::fmt::format(__VA_ARGS__), #condition);                                               \
-    }                                                                                                     \
+#define DPLL_CHECK(condition, ...)                                                   \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      ::dpll::fail(::dpll::ExitCode::internal, "{}:{}: {} ({})", __FILE__, __LINE__, \
+                   ::fmt::format(__VA_ARGS__), #condition);                          \
+    }                                                                                \
   } while (false)
 
 }  // namespace dpll

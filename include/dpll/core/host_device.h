@@ -1,5 +1,5 @@
-// Functions marked DPLL_HD compile for the host and, in CUDA sources, for the device as well, so that both backends
-// run the same arithmetic. DPLL_HD is for free functions in headers, DPLL_HD_MEMBER for members.
+// Functions marked DPLL_HD compile for the host and, in CUDA sources, for the device as well, so that both
+// backends run the same arithmetic. DPLL_HD is for free functions in headers, DPLL_HD_MEMBER for members.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a counter-based generator.
-// Every random number of the engine is philox(key = run seed, counter = (draw, sample, epoch, purpose and view)),
-// a pure function: independent of batch order, thread count, device and restarts.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a counter-based
+// generator. Every random number of the engine is philox(key = run seed, counter = (draw, sample, epoch,
+// purpose and view)), a pure function: independent of batch order, thread count, device and restarts.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +43,9 @@ DPLL_HD Philox4 philox4x32(std::uint64_t key, std::uint32_t c0, std::uint32_t c1
 }
 
 // Uniform in [0, 1) with 24 bits: exact in float32.
-DPLL_HD float uniform_float(std::uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+DPLL_HD float uniform_float(std::uint32_t bits) {
+  return static_cast<float>(bits >> 8) * 0x1p-24f;
+}
 
 // Uniform integer in [0, n), n >= 1, by Lemire's multiply-shift without rejection; bias < n / 2^32.
 DPLL_HD std::uint32_t uniform_below(std::uint32_t bits, std::uint32_t n) {
@@ -54,8 +56,10 @@ DPLL_HD std::uint32_t uniform_below(std::uint32_t bits, std::uint32_t n) {
 class PhiloxStream {
  public:
   DPLL_HD_MEMBER PhiloxStream(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint32_t sample,
-                       std::uint32_t view)
-      : seed_(seed), sample_(sample), epoch_(epoch),
+                              std::uint32_t view)
+      : seed_(seed),
+        sample_(sample),
+        epoch_(epoch),
         purpose_view_(static_cast<std::uint32_t>(purpose) | (view << 16)) {}
 
   DPLL_HD_MEMBER std::uint32_t next() {

@@ -1,0 +1,92 @@
+// A Backend owns memory on one device and makes the operations of dpll/ops/ for it. There are a CPU backend
+// (float32, oneDNN and OpenMP) and a reference backend (float64, plain loops, for gradient checks and
+// comparisons); the CUDA backend has its room under src/backend/cuda and kernels/. A missing operation is a
+// compile error.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "dpll/core/tensor.h"
+#include "dpll/ops/augment.h"
+#include "dpll/ops/bn_relu_pool.h"
+#include "dpll/ops/linear.h"
+#include "dpll/ops/pll_objective.h"
+#include "dpll/ops/preact_conv.h"
+#include "dpll/ops/sgd.h"
+
+namespace dpll {
+
+class Backend;
+
+// Owns one zero-filled, 64-byte aligned block of backend memory. Move-only.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Backend* backend, void* data, std::size_t bytes) : backend_(backend), data_(data), bytes_(bytes) {}
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  // A view of the block's beginning.
+  Tensor tensor(DType dtype, const Shape& shape) const;
+
+ private:
+  Backend* backend_ = nullptr;
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+enum class ConvWeightLayout { oihw, ohwi };
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  virtual std::string name() const = 0;         // "cpu"
+  virtual std::string description() const = 0;  // one line: library versions, processor, threads
+  virtual DType compute_dtype() const = 0;
+  virtual DType master_dtype() const = 0;
+  virtual ConvWeightLayout conv_weight_layout() const = 0;
+  virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
+
+  // Error(device) naming `what` and the sizes when there is not enough memory.
+  virtual Buffer allocate(std::size_t bytes, const std::string& what) = 0;
+  virtual void copy_in(const Tensor& to, const void* from_host) = 0;
+  virtual void copy_out(void* to_host, const Tensor& from) = 0;
+  virtual void fill_zero(const Tensor& tensor) = 0;
+  virtual void synchronize() = 0;
+
+  // Turns a fixed sequence of op calls into something that can be replayed: a CUDA graph, or on the CPU the
+  // sequence itself. All tensors of the calls stay where they are.
+  virtual std::function<void()> record(std::function<void()> sequence) = 0;
+
+  virtual std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) = 0;
+  virtual std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) = 0;
+  virtual std::unique_ptr<Linear> make_linear(const LinearSpec& spec) = 0;
+  virtual std::unique_ptr<PllObjective> make_pll_objective(const PllObjectiveSpec& spec) = 0;
+  virtual std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) = 0;
+  virtual std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) = 0;
+  virtual void cross_entropy(const CrossEntropyCall& call) = 0;
+
+ protected:
+  friend class Buffer;
+  virtual void release(void* data) noexcept = 0;
+};
+
+struct CpuOptions {
+  int threads = 0;  // 0: all cores this process may use
+};
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+std::unique_ptr<Backend> make_reference_backend();
+
+}  // namespace dpll

@@ -1,0 +1,48 @@
+// linear: y = x weight^T + bias, and optionally the per-view statistics of y for a batch norm over features.
+// Backward: d_x = d_y weight, d_weight = d_y^T x, d_bias = column sums of d_y.
+#pragma once
+
+#include <cstddef>
+
+#include "dpll/ops/common.h"
+
+namespace dpll {
+
+struct LinearSpec {
+  Mode mode = Mode::train;
+  int views = 1, batch = 1;
+  int in_features = 1, out_features = 1;
+  bool stats = false;  // only in Mode::train
+  bool input_gradient = true;
+
+  int rows() const { return views * batch; }
+};
+
+struct LinearForward {
+  Tensor y = {};        // compute [V*B, out]
+  Tensor y_stats = {};  // master [V, 2, out], with spec.stats
+  Tensor x = {};        // compute [V*B, in]; any shape with that many elements
+  Tensor weight = {};   // master [out, in]
+  Tensor bias = {};     // master [out]
+  void* workspace = nullptr;
+};
+
+struct LinearBackward {
+  Tensor d_x = {};  // compute, shape of x
+  Tensor d_weight = {};
+  Tensor d_bias = {};
+  Tensor d_y = {};
+  Tensor x = {};
+  Tensor weight = {};
+  void* workspace = nullptr;
+};
+
+class Linear {
+ public:
+  virtual ~Linear() = default;
+  virtual std::size_t workspace_bytes() const = 0;
+  virtual void forward(const LinearForward& call) = 0;
+  virtual void backward(const LinearBackward& call) = 0;
+};
+
+}  // namespace dpll

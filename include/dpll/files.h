@@ -4,19 +4,29 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace dpll {
 
+using ByteView = std::span<const std::uint8_t>;
+
 std::vector<std::uint8_t> read_file(const std::string& path);      // Error(data)
 std::vector<std::uint8_t> read_maybe_gz(const std::string& path);  // decompresses by magic, not by name
+bool is_gzip(ByteView bytes);
+// Every member of a gzip stream (RFC 1952). Error(data), naming `path`: truncated, damaged (checksum),
+// trailing bytes.
 std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path);
-// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run); the old file survives a
-// failure.
+
+// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run) with the operating system's
+// reason; the old file survives a failure and the temporary file does not. A symbolic link is followed; a
+// device, pipe or folder at `path` is refused.
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
 void write_file_atomically(const std::string& path, const std::string& text);
+void write_file_atomically(const std::string& path, const std::vector<ByteView>& parts);  // parts end to end
 
+// Lower-case hexadecimal digests.
 std::string md5_hex(const void* data, std::size_t bytes);
 std::string sha256_hex(const void* data, std::size_t bytes);
 

@@ -1,0 +1,245 @@
+#include "dpll/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <system_error>
+
+#include "data/write_all.h"
+#include "dpll/core/check.h"
+
+namespace dpll {
+
+namespace {
+
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+  // Network file systems report a failed write only here; returns 0 or the error.
+  int close() {
+    const int result = ::close(fd_);
+    fd_ = -1;
+    return result == 0 ? 0 : errno;
+  }
+
+ private:
+  int fd_;
+};
+
+// Removes the file when the scope is left, unless keep() was called.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
+  ~TemporaryFile() {
+    if (!kept_) ::unlink(path_.c_str());
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  void keep() { kept_ = true; }
+
+ private:
+  std::string path_;
+  bool kept_ = false;
+};
+
+// Where the bytes must go so that a symbolic link at `path` stays one.
+std::string resolve_target(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return path;  // not there yet, or open() will say why not
+  if (S_ISDIR(status.st_mode)) fail(ExitCode::run, "cannot write {}: it is a folder", path);
+  // rename() would replace a device such as /dev/null by a plain file.
+  if (!S_ISREG(status.st_mode)) fail(ExitCode::run, "cannot write {}: it is not a regular file", path);
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::canonical(path, error);
+  return error ? path : target.string();
+}
+
+void sync_folder(const std::filesystem::path& folder, const std::string& path) {
+  const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // EINVAL: a file system whose folders cannot be synced; the renamed file is as safe as it gets there.
+  if (fd.get() < 0 || (::fsync(fd.get()) != 0 && errno != EINVAL)) {
+    fail(ExitCode::run, "wrote {}, but cannot sync its folder: {}", path, reason(errno));
+  }
+}
+
+std::string hex(const unsigned char* digest, unsigned int bytes) {
+  std::string text;
+  for (unsigned int i = 0; i < bytes; ++i) text += fmt::format("{:02x}", digest[i]);
+  return text;
+}
+
+std::string digest_hex(const EVP_MD* algorithm, const void* data, std::size_t bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  DPLL_CHECK(EVP_Digest(data, bytes, digest.data(), &length, algorithm, nullptr) == 1,
+             "OpenSSL cannot compute a digest");
+  return hex(digest.data(), length);
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> read_file(const std::string& path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) {
+    fail(ExitCode::data, "cannot read {}: {}", path, reason(errno));
+  }
+  // The size is a hint only: pipes have none, and a file may change. One byte more sees the end without
+  // growing.
+  constexpr std::size_t kLeastBuffer = 1 << 16;
+  std::vector<std::uint8_t> bytes(std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastBuffer));
+  std::size_t used = 0;
+  while (true) {
+    const ssize_t got = ::read(fd.get(), bytes.data() + used, bytes.size() - used);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(ExitCode::data, "cannot read {}: {}", path, reason(errno));
+    if (got == 0) break;
+    used += static_cast<std::size_t>(got);
+    if (used == bytes.size()) bytes.resize(2 * bytes.size());
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+bool is_gzip(ByteView bytes) {
+  return bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+}
+
+std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path) {
+  if (!is_gzip(bytes)) fail(ExitCode::data, "{}: not a gzip file", path);
+  z_stream stream{};
+  constexpr int kGzipOnly = 16 + MAX_WBITS;
+  DPLL_CHECK(inflateInit2(&stream, kGzipOnly) == Z_OK, "zlib does not start");
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> ends_the_stream(&stream, inflateEnd);
+
+  constexpr std::size_t kMostAtOnce = std::numeric_limits<uInt>::max();  // zlib counts in 32 bits
+  const ByteView input(bytes);
+  std::vector<std::uint8_t> out(std::max<std::size_t>(4 * bytes.size(), 4096));
+  std::size_t consumed = 0;
+  std::size_t produced = 0;
+  while (true) {
+    if (produced == out.size()) out.resize(2 * out.size());
+    const std::size_t offered = std::min(input.size() - consumed, kMostAtOnce);
+    const std::size_t room = std::min(out.size() - produced, kMostAtOnce);
+    stream.next_in = const_cast<Bytef*>(input.data() + consumed);  // zlib does not write to its input
+    stream.avail_in = static_cast<uInt>(offered);
+    stream.next_out = out.data() + produced;
+    stream.avail_out = static_cast<uInt>(room);
+    const int status = inflate(&stream, Z_NO_FLUSH);
+    consumed += offered - stream.avail_in;
+    produced += room - stream.avail_out;
+    if (status == Z_STREAM_END) {
+      if (consumed == input.size()) break;
+      if (!is_gzip(input.subspan(consumed))) {
+        fail(ExitCode::data, "{}: {} trailing bytes after the gzip data", path, input.size() - consumed);
+      }
+      inflateReset(&stream);
+    } else if (status == Z_BUF_ERROR ||
+               (status == Z_OK && consumed == input.size() && stream.avail_out != 0)) {
+      fail(ExitCode::data, "{}: truncated gzip data ({} bytes)", path, input.size());
+    } else if (status != Z_OK) {
+      fail(ExitCode::data, "{}: damaged gzip data near byte {}: {}", path, consumed,
+           stream.msg != nullptr ? stream.msg : "unknown reason");
+    }
+  }
+  out.resize(produced);
+  return out;
+}
+
+std::vector<std::uint8_t> read_maybe_gz(const std::string& path) {
+  std::vector<std::uint8_t> bytes = read_file(path);
+  return is_gzip(bytes) ? gunzip(bytes, path) : bytes;
+}
+
+void write_all(int fd, ByteView bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void write_file_atomically(const std::string& path, const std::vector<ByteView>& parts) {
+  const std::string target = resolve_target(path);
+  // Threads and processes that write the same path at once must not share a temporary file.
+  static std::atomic<unsigned> counter{0};
+  const std::string temporary = fmt::format("{}.{}-{}.tmp", target, ::getpid(), counter++);
+  FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (fd.get() < 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
+  TemporaryFile guard(temporary);
+  for (const ByteView part : parts) write_all(fd.get(), part, path);
+  if (::fsync(fd.get()) != 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
+  if (const int error = fd.close(); error != 0) {
+    fail(ExitCode::run, "cannot write {}: {}", path, reason(error));
+  }
+  if (std::rename(temporary.c_str(), target.c_str()) != 0) {
+    fail(ExitCode::run, "cannot replace {}: {}", path, reason(errno));
+  }
+  guard.keep();
+  const std::filesystem::path folder = std::filesystem::path(target).parent_path();
+  sync_folder(folder.empty() ? "." : folder, path);
+}
+
+void write_file_atomically(const std::string& path, const void* data, std::size_t bytes) {
+  write_file_atomically(path, std::vector<ByteView>{{static_cast<const std::uint8_t*>(data), bytes}});
+}
+
+void write_file_atomically(const std::string& path, const std::string& text) {
+  write_file_atomically(path, text.data(), text.size());
+}
+
+std::string md5_hex(const void* data, std::size_t bytes) {
+  return digest_hex(EVP_md5(), data, bytes);
+}
+
+std::string sha256_hex(const void* data, std::size_t bytes) {
+  return digest_hex(EVP_sha256(), data, bytes);
+}
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  auto* context = static_cast<EVP_MD_CTX*>(context_);
+  DPLL_CHECK(context != nullptr && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1,
+             "OpenSSL cannot start SHA-256");
+}
+
+Sha256::~Sha256() {
+  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_));
+}
+
+void Sha256::update(const void* data, std::size_t bytes) {
+  DPLL_CHECK(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), data, bytes) == 1,
+             "OpenSSL cannot continue SHA-256");
+}
+
+std::string Sha256::hex() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  DPLL_CHECK(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), &length) == 1,
+             "OpenSSL cannot end SHA-256");
+  return dpll::hex(digest.data(), length);
+}
+
+}  // namespace dpll

@@ -19,7 +19,7 @@ struct LinearSpec {
 };
 
 struct LinearForward {
-  Tensor y = {};        // compute [V*B, out]
+  Tensor y = {};        // compute [V*B, out]; any shape with that many elements, as x
   Tensor y_stats = {};  // master [V, 2, out], with spec.stats
   Tensor x = {};        // compute [V*B, in]; any shape with that many elements
   Tensor weight = {};   // master [out, in]

@@ -1,0 +1,127 @@
+// Parameters and buffers of a network: one flat array each for values, gradients, velocities and (with EMA)
+// averages, so that the update is one pass; and their exchange with PyTorch's state-dict names, shapes and
+// layouts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dpll/backend.h"
+
+namespace dpll {
+
+class SafetensorsFile;
+class SafetensorsWriter;
+
+// How a parameter starts. All are those of the published modules.
+enum class InitRule {
+  zeros,
+  ones,
+  kaiming_normal_fan_out,  // N(0, 2 / fan_out), fan_out = out * k * k (He et al. 2015)
+  uniform_fan_in,  // U(-1/sqrt(fan_in), 1/sqrt(fan_in)): PyTorch's default for layers and their biases
+};
+
+// How the elements lie in memory, compared with PyTorch's order.
+enum class ElementOrder {
+  plain,
+  conv,             // [out, in, k, k]; in memory as Backend::conv_weight_layout() says
+  flattened_image,  // [out, C*H*W] of a linear layer behind an image; in memory [out, H*W*C], as activations
+                    // lie
+};
+
+struct ParameterSpec {
+  std::string name;                // "block1.layer.0.conv1.weight"
+  std::vector<std::int64_t> dims;  // PyTorch's shape
+  InitRule init = InitRule::zeros;
+  std::int64_t fan = 1;  // fan_in or fan_out, as the rule needs
+  ElementOrder order = ElementOrder::plain;
+  std::int64_t image_channels = 0, image_pixels = 0;  // for flattened_image
+};
+
+// Index of a parameter or buffer in a ModelState.
+struct ParameterId {
+  int index = -1;
+};
+struct BatchNormId {
+  ParameterId gamma, beta;
+  int running_mean = -1, running_var = -1;
+};
+
+class ModelState {
+ public:
+  ParameterId add_parameter(const ParameterSpec& spec);
+  // name.weight, name.bias, name.running_mean, name.running_var and name.num_batches_tracked.
+  BatchNormId add_batch_norm(const std::string& name, int channels);
+
+  // Allocates everything; after this nothing may be added.
+  void allocate(Backend& backend, bool with_average);
+  // Published initial values; normal and uniform numbers from Philox(seed, Purpose::init, parameter ordinal,
+  // element in PyTorch's order). Velocities become zero, averages equal the values.
+  void initialise(std::uint64_t seed);
+
+  Tensor value(ParameterId id) const;
+  Tensor gradient(ParameterId id) const;
+  BatchNorm batch_norm(const BatchNormId& id) const;
+
+  // The flat arrays. Gaps between parameters (alignment) are zero and stay zero.
+  Tensor values() const { return flat(values_); }
+  Tensor gradients() const { return flat(gradients_); }
+  Tensor velocities() const { return flat(velocities_); }
+  Tensor averages() const { return flat(averages_); }  // undefined without EMA
+  bool has_average() const { return averages_.data() != nullptr; }
+  // Exchanges values and averages, to evaluate the averaged weights.
+  void swap_average();
+
+  std::int64_t parameter_count() const;  // without gaps
+  int parameters() const { return static_cast<int>(specs_.size()); }
+  const ParameterSpec& spec(int index) const { return specs_[static_cast<std::size_t>(index)]; }
+  Tensor gradient(int index) const { return gradient(ParameterId{index}); }
+  // Training-mode forward passes so far (PyTorch's num_batches_tracked, the same for every layer).
+  std::int64_t batches_tracked = 0;
+
+  enum class Array { value, velocity, average };
+  // Adds every parameter of `array` as prefix + name in PyTorch's shape and order, float32.
+  void save(SafetensorsWriter& writer, Array array, const std::string& prefix) const;
+  // Adds running statistics and num_batches_tracked.
+  void save_buffers(SafetensorsWriter& writer, const std::string& prefix) const;
+  // Error(data) naming file and tensor when one is missing, extra (with `prefix`), or of another shape or
+  // type.
+  void load(const SafetensorsFile& file, Array array, const std::string& prefix);
+  void load_buffers(const SafetensorsFile& file, const std::string& prefix);
+  // Error(data) naming the first tensor of the file that this network does not have (names outside `prefix`
+  // ignored).
+  void refuse_unknown(const SafetensorsFile& file, const std::string& prefix) const;
+
+  // One parameter in PyTorch's order, converted to float.
+  std::vector<float> read(Array array, int index) const;
+  void write(Array array, int index, const std::vector<float>& data);
+  std::vector<float> read_buffer(int index) const;
+  int buffers() const { return static_cast<int>(buffer_specs_.size()); }
+  const std::string& buffer_name(int index) const {
+    return buffer_specs_[static_cast<std::size_t>(index)].name;
+  }
+
+ private:
+  struct BufferSpec {
+    std::string name;
+    int channels = 0;
+    float initial = 0;
+  };
+  Tensor flat(const Buffer& buffer) const;
+  Tensor slice(const Buffer& buffer, std::int64_t offset, const Shape& shape) const;
+  const Buffer& buffer_of(Array array) const;
+  Tensor running(int index) const;
+  void write_floats(const Tensor& to, const std::vector<float>& data);
+  std::vector<float> read_floats(const Tensor& from) const;
+
+  Backend* backend_ = nullptr;
+  std::vector<ParameterSpec> specs_;
+  std::vector<std::int64_t> offsets_;  // in elements
+  std::vector<BufferSpec> buffer_specs_;
+  std::vector<std::int64_t> buffer_offsets_;
+  std::int64_t flat_elements_ = 0, buffer_elements_ = 0;
+  Buffer values_, gradients_, velocities_, averages_, running_;
+};
+
+}  // namespace dpll

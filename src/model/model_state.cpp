@@ -1,0 +1,296 @@
+#include "dpll/model/model_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <utility>
+
+#include "dpll/core/philox.h"
+#include "dpll/safetensors.h"
+
+namespace dpll {
+namespace {
+
+constexpr std::int64_t kElementAlignment = 16;  // every parameter starts on a 64-byte boundary in float32
+
+std::int64_t round_up(std::int64_t n) {
+  return (n + kElementAlignment - 1) / kElementAlignment * kElementAlignment;
+}
+
+std::int64_t product(const std::vector<std::int64_t>& dims) {
+  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+// dims as a Shape in memory: flattened beyond four dimensions never happens here.
+Shape shape_of(const std::vector<std::int64_t>& dims) {
+  switch (dims.size()) {
+    case 1:
+      return {dims[0]};
+    case 2:
+      return {dims[0], dims[1]};
+    case 4:
+      return {dims[0], dims[1], dims[2], dims[3]};
+    default:
+      fail(ExitCode::internal, "a parameter has {} dimensions", dims.size());
+  }
+}
+
+// Position in memory of element i of PyTorch's order.
+std::int64_t memory_position(const ParameterSpec& spec, ConvWeightLayout layout, std::int64_t i) {
+  if (spec.order == ElementOrder::conv && layout == ConvWeightLayout::ohwi) {
+    const std::int64_t in = spec.dims[1], taps = spec.dims[2] * spec.dims[3];
+    const std::int64_t o = i / (in * taps), c = i / taps % in, tap = i % taps;
+    return (o * taps + tap) * in + c;
+  }
+  if (spec.order == ElementOrder::flattened_image) {
+    const std::int64_t channels = spec.image_channels, pixels = spec.image_pixels;
+    const std::int64_t row = i / (channels * pixels), c = i / pixels % channels, p = i % pixels;
+    return (row * pixels + p) * channels + c;
+  }
+  return i;
+}
+
+// Two normal numbers from two 32-bit words (Box and Muller), in double.
+std::pair<double, double> box_muller(std::uint32_t a, std::uint32_t b) {
+  const double u = (static_cast<double>(a) + 0.5) * 0x1p-32;
+  const double angle = 2 * std::numbers::pi * (static_cast<double>(b) + 0.5) * 0x1p-32;
+  const double radius = std::sqrt(-2 * std::log(u));
+  return {radius * std::cos(angle), radius * std::sin(angle)};
+}
+
+std::vector<float> initial_values(const ParameterSpec& spec, int ordinal, std::uint64_t seed) {
+  const std::int64_t n = product(spec.dims);
+  std::vector<float> out(static_cast<std::size_t>(n), spec.init == InitRule::ones ? 1.0F : 0.0F);
+  if (spec.init == InitRule::zeros || spec.init == InitRule::ones) return out;
+  const double sigma = std::sqrt(2.0 / static_cast<double>(spec.fan));
+  const double bound = 1.0 / std::sqrt(static_cast<double>(spec.fan));
+  for (std::int64_t i = 0; i < n; i += 4) {
+    const Philox4 r = philox4x32(seed, static_cast<std::uint32_t>(i / 4), static_cast<std::uint32_t>(ordinal),
+                                 0, static_cast<std::uint32_t>(Purpose::init));
+    double four[4];
+    if (spec.init == InitRule::kaiming_normal_fan_out) {
+      std::tie(four[0], four[1]) = box_muller(r.v[0], r.v[1]);
+      std::tie(four[2], four[3]) = box_muller(r.v[2], r.v[3]);
+      for (double& x : four) x *= sigma;
+    } else {
+      for (int j = 0; j < 4; ++j) four[j] = bound * ((static_cast<double>(r.v[j]) + 0.5) * 0x1p-31 - 1);
+    }
+    for (std::int64_t j = 0; j < 4 && i + j < n; ++j) {
+      out[static_cast<std::size_t>(i + j)] = static_cast<float>(four[j]);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+ParameterId ModelState::add_parameter(const ParameterSpec& spec) {
+  DPLL_CHECK(backend_ == nullptr, "parameter {} comes after allocate()", spec.name);
+  specs_.push_back(spec);
+  offsets_.push_back(flat_elements_);
+  flat_elements_ += round_up(product(spec.dims));
+  return {static_cast<int>(specs_.size()) - 1};
+}
+
+BatchNormId ModelState::add_batch_norm(const std::string& name, int channels) {
+  BatchNormId id;
+  id.gamma = add_parameter({.name = name + ".weight", .dims = {channels}, .init = InitRule::ones});
+  id.beta = add_parameter({.name = name + ".bias", .dims = {channels}, .init = InitRule::zeros});
+  for (const bool mean : {true, false}) {
+    (mean ? id.running_mean : id.running_var) = static_cast<int>(buffer_specs_.size());
+    buffer_specs_.push_back({name + (mean ? ".running_mean" : ".running_var"), channels, mean ? 0.0F : 1.0F});
+    buffer_offsets_.push_back(buffer_elements_);
+    buffer_elements_ += round_up(channels);
+  }
+  return id;
+}
+
+void ModelState::allocate(Backend& backend, bool with_average) {
+  DPLL_CHECK(backend_ == nullptr, "allocate() called twice");
+  backend_ = &backend;
+  const std::size_t bytes = static_cast<std::size_t>(flat_elements_) * size_of(backend.master_dtype());
+  values_ = backend.allocate(bytes, "the parameters");
+  gradients_ = backend.allocate(bytes, "the gradients");
+  velocities_ = backend.allocate(bytes, "the momentum");
+  if (with_average) averages_ = backend.allocate(bytes, "the averaged parameters");
+  running_ = backend.allocate(static_cast<std::size_t>(buffer_elements_) * size_of(backend.master_dtype()),
+                              "the running statistics");
+}
+
+void ModelState::initialise(std::uint64_t seed) {
+  for (int i = 0; i < parameters(); ++i) {
+    write(Array::value, i, initial_values(spec(i), i, seed));
+    if (has_average()) write(Array::average, i, initial_values(spec(i), i, seed));
+  }
+  backend_->fill_zero(velocities());
+  for (int i = 0; i < buffers(); ++i) {
+    const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
+    write_floats(running(i), std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
+  }
+  batches_tracked = 0;
+}
+
+Tensor ModelState::flat(const Buffer& buffer) const {
+  if (buffer.data() == nullptr) return {};
+  return buffer.tensor(backend_->master_dtype(), {flat_elements_});
+}
+
+Tensor ModelState::slice(const Buffer& buffer, std::int64_t offset, const Shape& shape) const {
+  const DType dtype = backend_->master_dtype();
+  return {static_cast<std::byte*>(buffer.data()) + static_cast<std::size_t>(offset) * size_of(dtype), dtype,
+          shape};
+}
+
+Tensor ModelState::value(ParameterId id) const {
+  return slice(values_, offsets_[static_cast<std::size_t>(id.index)], shape_of(spec(id.index).dims));
+}
+
+Tensor ModelState::gradient(ParameterId id) const {
+  return slice(gradients_, offsets_[static_cast<std::size_t>(id.index)], shape_of(spec(id.index).dims));
+}
+
+Tensor ModelState::running(int index) const {
+  return slice(running_, buffer_offsets_[static_cast<std::size_t>(index)],
+               {buffer_specs_[static_cast<std::size_t>(index)].channels});
+}
+
+BatchNorm ModelState::batch_norm(const BatchNormId& id) const {
+  return {.gamma = value(id.gamma),
+          .beta = value(id.beta),
+          .running_mean = running(id.running_mean),
+          .running_var = running(id.running_var),
+          .d_gamma = gradient(id.gamma),
+          .d_beta = gradient(id.beta)};
+}
+
+void ModelState::swap_average() {
+  DPLL_CHECK(has_average(), "the network has no averaged weights");
+  for (int i = 0; i < parameters(); ++i) {
+    const std::vector<float> value = read(Array::value, i);
+    write(Array::value, i, read(Array::average, i));
+    write(Array::average, i, value);
+  }
+}
+
+std::int64_t ModelState::parameter_count() const {
+  std::int64_t n = 0;
+  for (const ParameterSpec& s : specs_) n += product(s.dims);
+  return n;
+}
+
+const Buffer& ModelState::buffer_of(Array array) const {
+  switch (array) {
+    case Array::value:
+      return values_;
+    case Array::velocity:
+      return velocities_;
+    case Array::average:
+      return averages_;
+  }
+  fail(ExitCode::internal, "unknown array");
+}
+
+std::vector<float> ModelState::read_floats(const Tensor& from) const {
+  std::vector<float> out(static_cast<std::size_t>(from.elements()));
+  if (from.dtype == DType::f32) {
+    backend_->copy_out(out.data(), from);
+  } else {
+    DPLL_CHECK(from.dtype == DType::f64, "master values are {}", name_of(from.dtype));
+    std::vector<double> wide(out.size());
+    backend_->copy_out(wide.data(), from);
+    std::transform(wide.begin(), wide.end(), out.begin(), [](double x) { return static_cast<float>(x); });
+  }
+  return out;
+}
+
+void ModelState::write_floats(const Tensor& to, const std::vector<float>& data) {
+  DPLL_CHECK(static_cast<std::int64_t>(data.size()) == to.elements(), "{} values for {}", data.size(),
+             to.shape.to_string());
+  if (to.dtype == DType::f32) {
+    backend_->copy_in(to, data.data());
+  } else {
+    DPLL_CHECK(to.dtype == DType::f64, "master values are {}", name_of(to.dtype));
+    const std::vector<double> wide(data.begin(), data.end());
+    backend_->copy_in(to, wide.data());
+  }
+}
+
+std::vector<float> ModelState::read(Array array, int index) const {
+  const ParameterSpec& s = spec(index);
+  const std::vector<float> memory =
+      read_floats(slice(buffer_of(array), offsets_[static_cast<std::size_t>(index)], shape_of(s.dims)));
+  if (s.order == ElementOrder::plain) return memory;
+  std::vector<float> out(memory.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::int64_t at = memory_position(s, backend_->conv_weight_layout(), static_cast<std::int64_t>(i));
+    out[i] = memory[static_cast<std::size_t>(at)];
+  }
+  return out;
+}
+
+void ModelState::write(Array array, int index, const std::vector<float>& data) {
+  const ParameterSpec& s = spec(index);
+  const Tensor to = slice(buffer_of(array), offsets_[static_cast<std::size_t>(index)], shape_of(s.dims));
+  if (s.order == ElementOrder::plain) return write_floats(to, data);
+  std::vector<float> memory(data.size());
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const std::int64_t at = memory_position(s, backend_->conv_weight_layout(), static_cast<std::int64_t>(i));
+    memory[static_cast<std::size_t>(at)] = data[i];
+  }
+  write_floats(to, memory);
+}
+
+std::vector<float> ModelState::read_buffer(int index) const {
+  return read_floats(running(index));
+}
+
+void ModelState::save(SafetensorsWriter& writer, Array array, const std::string& prefix) const {
+  for (int i = 0; i < parameters(); ++i) {
+    writer.add(prefix + spec(i).name, DType::f32, spec(i).dims, read(array, i).data());
+  }
+}
+
+void ModelState::save_buffers(SafetensorsWriter& writer, const std::string& prefix) const {
+  constexpr std::string_view kVar = ".running_var";
+  for (int i = 0; i < buffers(); ++i) {
+    const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
+    writer.add(prefix + buffer.name, DType::f32, {buffer.channels}, read_buffer(i).data());
+    if (buffer.name.ends_with(kVar)) {
+      const std::string layer = buffer.name.substr(0, buffer.name.size() - kVar.size());
+      writer.add(prefix + layer + ".num_batches_tracked", DType::i64, {}, &batches_tracked);
+    }
+  }
+}
+
+void ModelState::load(const SafetensorsFile& file, Array array, const std::string& prefix) {
+  for (int i = 0; i < parameters(); ++i)
+    write(array, i, file.get<float>(prefix + spec(i).name, spec(i).dims));
+}
+
+void ModelState::load_buffers(const SafetensorsFile& file, const std::string& prefix) {
+  for (int i = 0; i < buffers(); ++i) {
+    const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
+    write_floats(running(i), file.get<float>(prefix + buffer.name, {buffer.channels}));
+    const std::string tracked =
+        prefix + buffer.name.substr(0, buffer.name.rfind('.')) + ".num_batches_tracked";
+    if (file.contains(tracked)) batches_tracked = file.get<std::int64_t>(tracked).at(0);
+  }
+}
+
+void ModelState::refuse_unknown(const SafetensorsFile& file, const std::string& prefix) const {
+  std::vector<std::string> known;
+  for (const ParameterSpec& s : specs_) known.push_back(prefix + s.name);
+  for (const BufferSpec& b : buffer_specs_) {
+    known.push_back(prefix + b.name);
+    known.push_back(prefix + b.name.substr(0, b.name.rfind('.')) + ".num_batches_tracked");
+  }
+  std::sort(known.begin(), known.end());
+  for (const auto& [name, entry] : file.entries()) {
+    if (name.starts_with(prefix) && !std::binary_search(known.begin(), known.end(), name)) {
+      fail(ExitCode::data, "{}: tensor '{}' does not belong to this network", file.path(), name);
+    }
+  }
+}
+
+}  // namespace dpll

@@ -1,0 +1,23 @@
+#include "dpll/model/network.h"
+
+#include "model/lenet.h"
+#include "model/wide_resnet.h"
+
+namespace dpll {
+
+std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& model,
+                                      const InputShape& input, bool with_average) {
+  std::unique_ptr<Network> network;
+  switch (model.architecture) {
+    case Architecture::wide_resnet:
+      network = std::make_unique<WideResNet>(backend, model, input);
+      break;
+    case Architecture::lenet:
+      network = std::make_unique<LeNet>(backend, input);
+      break;
+  }
+  network->state().allocate(backend, with_average);
+  return network;
+}
+
+}  // namespace dpll

@@ -1,0 +1,99 @@
+#include "augment/presets.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "dpll/core/check.h"
+#include "dpll/views.h"
+
+namespace dpll {
+namespace {
+
+ViewRecipe recipe_of(ViewPolicy policy, int pad, int cutout) {
+  ViewRecipe recipe;
+  if (policy == ViewPolicy::flip_crop || policy == ViewPolicy::flip_crop_cutout) {
+    recipe.flip = true;
+    recipe.pad = pad;
+  }
+  if (policy == ViewPolicy::cutout || policy == ViewPolicy::flip_crop_cutout) recipe.cutout = cutout;
+  return recipe;
+}
+
+std::array<float, kMaxImageChannels> per_channel(const std::vector<double>& configured,
+                                                 const std::vector<double>& preset, int channels,
+                                                 const char* key) {
+  const auto count = static_cast<std::size_t>(channels);
+  if (!configured.empty() && configured.size() != count) {
+    fail(ExitCode::config,
+         "[views] {} has {} value{}, but the images have {} channel{}: give one per channel", key,
+         configured.size(), configured.size() == 1 ? "" : "s", channels, channels == 1 ? "" : "s");
+  }
+  const std::vector<double>& values = configured.empty() ? preset : configured;
+  DPLL_CHECK(values.size() == 1 || values.size() == count, "preset of {} values for {} channels",
+             values.size(), channels);
+  std::array<float, kMaxImageChannels> result{};
+  for (std::size_t c = 0; c < count; ++c) {
+    const double value = values[values.size() == 1 ? 0 : c];
+    result[c] = static_cast<float>(value);
+    if (!std::isfinite(result[c])) {
+      fail(ExitCode::config, "[views] {} = {} of channel {} is not a finite float32 number", key, value, c);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+const ViewPreset& view_preset(DatasetKind kind) {
+  static const std::vector<double> half = {0.5};
+  static const ViewPreset cifar = {ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, 4, 16,
+                                   {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+  static const ViewPreset svhn = {ViewPolicy::none, ViewPolicy::cutout, 4, 20, half, half};
+  static const ViewPreset fashion_mnist = {
+      ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, 4, 16, {0.1307}, {0.3081}};
+  static const ViewPreset other = {ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, 4, 16, half, half};
+  switch (kind) {
+    case DatasetKind::cifar10:
+    case DatasetKind::cifar100:
+      return cifar;
+    case DatasetKind::svhn:
+      return svhn;
+    case DatasetKind::fashion_mnist:
+      return fashion_mnist;
+    case DatasetKind::kmnist:
+    case DatasetKind::idx:
+    case DatasetKind::safetensors:
+      break;
+  }
+  return other;
+}
+
+ViewSetup resolve_views(const RunConfig& config, int height, int width, int channels) {
+  if (channels < 1 || channels > kMaxImageChannels) {
+    fail(ExitCode::data, "images have {} channels, 1 to {} are supported", channels, kMaxImageChannels);
+  }
+  const ViewPreset& preset = view_preset(config.data.dataset);
+  const int pad = config.views.pad.value_or(preset.pad);
+  const int cutout = config.views.cutout.value_or(preset.cutout);
+  if (pad < 0) fail(ExitCode::config, "[views] pad = {} is negative", pad);
+  if (cutout < 0) fail(ExitCode::config, "[views] cutout = {} is negative", cutout);
+
+  ViewSetup setup;
+  setup.weak = recipe_of(config.views.weak_policy.value_or(preset.weak), pad, cutout);
+  setup.strong = recipe_of(config.views.strong_policy.value_or(preset.strong), pad, cutout);
+  const int side = std::min(height, width);
+  if (std::max(setup.weak.pad, setup.strong.pad) >= side) {
+    fail(ExitCode::config,
+         "[views] pad = {} does not fit images of {} x {} pixels: reflect padding must be below {}", pad,
+         height, width, side);
+  }
+  setup.mean = per_channel(config.views.mean, preset.mean, channels, "mean");
+  setup.std = per_channel(config.views.std, preset.std, channels, "std");
+  for (int c = 0; c < channels; ++c) {
+    const float std = setup.std[static_cast<std::size_t>(c)];
+    if (std <= 0) fail(ExitCode::config, "[views] std = {} of channel {} must be above 0", std, c);
+  }
+  return setup;
+}
+
+}  // namespace dpll

@@ -1,0 +1,102 @@
+// The random geometry of one augmented view, shared by every backend: what is drawn from Philox, and which
+// pixel of the stored image an output pixel shows.
+//
+// A view is made in four steps; the first two are index arithmetic and done together:
+//   1. place      flip, reflect-padded crop (source_y, source_x) and Cutout (in_box: the pixel is 0), all on
+//                 uint8
+//   2. policy     a colour policy on the whole uint8 image, black box included; its numbers are the words
+//   from
+//                 kFirstPolicyWord on of the same stream, which draw_view() leaves positioned there
+//   3. normalise  normalise_pixel(), per channel
+// No policy exists yet: an AutoAugment table becomes a member of ViewRecipe, its operations are functions
+// from uint8 image to uint8 image, and they run between steps 1 and 3 of a backend's augment.
+#pragma once
+
+#include <cstdint>
+
+#include "dpll/core/host_device.h"
+#include "dpll/core/philox.h"
+#include "dpll/ops/augment.h"
+
+namespace dpll {
+
+// What step 1 needs. The defaults leave the image as it is.
+struct ViewDraw {
+  bool flip = false;           // mirrored left to right, before the crop
+  int crop_y = 0, crop_x = 0;  // where the crop begins in the image, -pad..pad
+  int box_y0 = 0, box_y1 = 0;  // rows [y0, y1) and
+  int box_x0 = 0, box_x1 = 0;  // columns [x0, x1) of the output are black; empty: no Cutout
+};
+
+// Words 0..4 of a view's stream are the geometry's, drawn whether or not a step is enabled, so that switching
+// one step off leaves the others' draws as they were.
+inline constexpr int kFirstPolicyWord = 5;
+
+DPLL_HD PhiloxStream view_stream(std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample,
+                                 std::uint32_t view) {
+  return PhiloxStream(seed, Purpose::augment, epoch, sample, view);
+}
+
+// Part [begin, end) of [0, size) that lies in [first, first + length).
+struct Interval {
+  int begin, end;
+};
+DPLL_HD Interval clipped_interval(int first, int length, int size) {
+  const int last = first + length;
+  return {first < 0 ? 0 : first, last > size ? size : last};
+}
+
+// Takes kFirstPolicyWord words from a fresh view_stream(). The Cutout box of side L covers [y - L / 2, y - L
+// / 2 + L) around a centre that is uniform over the image, so it is smaller at the edges.
+DPLL_HD ViewDraw draw_view(PhiloxStream& stream, const ViewRecipe& recipe, int height, int width) {
+  const std::uint32_t flip = stream.next();
+  const std::uint32_t offsets = 2 * static_cast<std::uint32_t>(recipe.pad) + 1;
+  const int offset_y = static_cast<int>(stream.next_below(offsets));
+  const int offset_x = static_cast<int>(stream.next_below(offsets));
+  const int centre_y = static_cast<int>(stream.next_below(static_cast<std::uint32_t>(height)));
+  const int centre_x = static_cast<int>(stream.next_below(static_cast<std::uint32_t>(width)));
+
+  ViewDraw draw;
+  draw.flip = recipe.flip && (flip >> 31) != 0;
+  draw.crop_y = offset_y - recipe.pad;
+  draw.crop_x = offset_x - recipe.pad;
+  if (recipe.cutout > 0) {
+    const Interval y = clipped_interval(centre_y - recipe.cutout / 2, recipe.cutout, height);
+    const Interval x = clipped_interval(centre_x - recipe.cutout / 2, recipe.cutout, width);
+    draw.box_y0 = y.begin;
+    draw.box_y1 = y.end;
+    draw.box_x0 = x.begin;
+    draw.box_x1 = x.end;
+  }
+  return draw;
+}
+
+// Mirror at the edge pixels without repeating them, as numpy.pad(mode="reflect"). index in (-size, 2 * size -
+// 1): one reflection is enough because the padding is smaller than the side.
+DPLL_HD int reflect(int index, int size) {
+  if (index < 0) return -index;
+  if (index >= size) return 2 * (size - 1) - index;
+  return index;
+}
+
+// Row and column of the stored image that output row y and column x show.
+DPLL_HD int source_y(const ViewDraw& draw, int y, int height) {
+  return reflect(y + draw.crop_y, height);
+}
+DPLL_HD int source_x(const ViewDraw& draw, int x, int width) {
+  const int column = reflect(x + draw.crop_x, width);
+  return draw.flip ? width - 1 - column : column;
+}
+
+DPLL_HD bool in_box(const ViewDraw& draw, int y, int x) {
+  return y >= draw.box_y0 && y < draw.box_y1 && x >= draw.box_x0 && x < draw.box_x1;
+}
+
+// Scaled to [0, 1], then centred, then divided: three float32 roundings, as torchvision's ToTensor and
+// Normalize.
+DPLL_HD float normalise_pixel(std::uint8_t pixel, float mean, float std) {
+  const float scaled = static_cast<float>(pixel) / 255.0F;
+  return (scaled - mean) / std;
+}
+
+}  // namespace dpll

@@ -1,0 +1,131 @@
+// augment on the CPU: one image and view at a time, images spread over the threads.
+#include <array>
+#include <cstring>
+
+#include "augment/view_draw.h"
+#include "backend/cpu/batch_rows.h"
+#include "backend/cpu/cpu_ops.h"
+#include "backend/cpu/parallel.h"
+
+namespace dpll::cpu {
+namespace {
+
+constexpr std::int64_t kImagesPerChunk = 4;
+
+// Writes columns [begin, end) of one output row. `to` and `from` are the beginnings of rows of `channels`
+// interleaved values.
+void place_columns(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& draw, int begin, int end,
+                   int width, int channels) {
+  for (int x = begin; x < end; ++x) {
+    const std::uint8_t* pixel = from + source_x(draw, x, width) * channels;
+    for (int c = 0; c < channels; ++c) to[x * channels + c] = pixel[c];
+  }
+}
+
+void place(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& draw, int height, int width,
+           int channels) {
+  // Columns that are neither reflected nor mirrored are one run of bytes.
+  const Interval run = clipped_interval(-draw.crop_x, width, width);
+  const std::int64_t row_bytes = std::int64_t{width} * channels;
+  const auto bytes = [&](int columns) {
+    return static_cast<std::size_t>(columns) * static_cast<std::size_t>(channels);
+  };
+  for (int y = 0; y < height; ++y) {
+    std::uint8_t* row = to + y * row_bytes;
+    const std::uint8_t* source = from + source_y(draw, y, height) * row_bytes;
+    if (draw.flip) {
+      place_columns(row, source, draw, 0, width, width, channels);
+    } else {
+      place_columns(row, source, draw, 0, run.begin, width, channels);
+      std::memcpy(row + run.begin * channels, source + (run.begin + draw.crop_x) * channels,
+                  bytes(run.end - run.begin));
+      place_columns(row, source, draw, run.end, width, width, channels);
+    }
+    if (y >= draw.box_y0 && y < draw.box_y1) {
+      std::memset(row + draw.box_x0 * channels, 0, bytes(draw.box_x1 - draw.box_x0));
+    }
+  }
+}
+
+using NormaliseTable = std::array<std::array<float, 256>, kMaxImageChannels>;
+
+// `from` may lie in the last quarter of `to`'s bytes: value i is read before it is overwritten.
+template <int kChannels>
+void normalise(float* to, const std::uint8_t* from, const NormaliseTable& table, std::int64_t pixels) {
+  for (std::int64_t i = 0; i < pixels * kChannels; i += kChannels) {
+    for (int c = 0; c < kChannels; ++c) {
+      to[i + c] = table[static_cast<std::size_t>(c)][from[i + c]];
+    }
+  }
+}
+
+class CpuAugment final : public Augment {
+ public:
+  explicit CpuAugment(const AugmentSpec& spec) : spec_(spec) {
+    DPLL_CHECK(spec.views >= 1 && spec.batch >= 1 && spec.height >= 1 && spec.width >= 1,
+               "augment of {} views, batch {}, {} x {}", spec.views, spec.batch, spec.height, spec.width);
+    DPLL_CHECK(spec.channels >= 1 && spec.channels <= kMaxImageChannels, "augment of {} channels",
+               spec.channels);
+    for (const ViewRecipe& recipe : {spec.weak, spec.strong}) {
+      DPLL_CHECK(recipe.pad >= 0 && recipe.pad < std::min(spec.height, spec.width) && recipe.cutout >= 0,
+                 "augment with pad {}, cutout {} of images {} x {}", recipe.pad, recipe.cutout, spec.height,
+                 spec.width);
+    }
+    for (std::size_t c = 0; c < static_cast<std::size_t>(spec.channels); ++c) {
+      for (std::size_t i = 0; i < 256; ++i) {
+        table_[c][i] = normalise_pixel(static_cast<std::uint8_t>(i), spec.mean[c], spec.std[c]);
+      }
+    }
+  }
+
+  void run(const AugmentCall& call) override {
+    const std::int64_t image = std::int64_t{spec_.height} * spec_.width * spec_.channels;
+    const std::int64_t images = std::int64_t{spec_.views} * spec_.batch;
+    DPLL_CHECK(call.images.elements() == images * image, "images {}", call.images.shape.to_string());
+    DPLL_CHECK(call.pixels.shape.rank() == 4 && call.pixels.elements() == call.pixels.shape[0] * image,
+               "pixels {}", call.pixels.shape.to_string());
+    check_rows(call.rows, spec_.batch, call.pixels.shape[0]);
+    auto* out = call.images.as<float>();
+    const auto* pixels = call.pixels.as<std::uint8_t>();
+    parallel_chunks(images, kImagesPerChunk, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t sample = sample_of(call.rows, i % spec_.batch);
+        make_view(out + i * image, pixels + sample * image, *call.rows.step, sample, i / spec_.batch);
+      }
+    });
+  }
+
+ private:
+  void make_view(float* out, const std::uint8_t* image, const StepState& step, std::int64_t sample,
+                 std::int64_t view) const {
+    const ViewRecipe& recipe = view == 0 ? spec_.weak : spec_.strong;
+    PhiloxStream stream = view_stream(step.seed, step.epoch, static_cast<std::uint32_t>(sample),
+                                      static_cast<std::uint32_t>(view));
+    const ViewDraw draw = draw_view(stream, recipe, spec_.height, spec_.width);
+    // The uint8 view is built in the last quarter of its own output, which is scratch enough for any size.
+    const std::int64_t pixels = std::int64_t{spec_.height} * spec_.width;
+    auto* view_pixels = reinterpret_cast<std::uint8_t*>(out) + 3 * pixels * spec_.channels;
+    place(view_pixels, image, draw, spec_.height, spec_.width, spec_.channels);
+    switch (spec_.channels) {
+      case 1:
+        return normalise<1>(out, view_pixels, table_, pixels);
+      case 2:
+        return normalise<2>(out, view_pixels, table_, pixels);
+      case 3:
+        return normalise<3>(out, view_pixels, table_, pixels);
+      default:
+        return normalise<4>(out, view_pixels, table_, pixels);
+    }
+  }
+
+  AugmentSpec spec_;
+  NormaliseTable table_{};
+};
+
+}  // namespace
+
+std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) {
+  return std::make_unique<CpuAugment>(spec);
+}
+
+}  // namespace dpll::cpu

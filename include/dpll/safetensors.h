@@ -21,7 +21,7 @@ struct TensorEntry {
 
 // A whole file in memory. Every lie a header can tell is refused (offsets past the end, overlaps, holes,
 // sizes that do not match shape and type, overflow, bad JSON, duplicate names, unknown types) with
-// Error(data) naming file and tensor.
+// Error(data) naming file and tensor. Format: github.com/huggingface/safetensors. Its type BOOL reads as u8.
 class SafetensorsFile {
  public:
   static SafetensorsFile read(const std::string& path);
@@ -48,7 +48,8 @@ class SafetensorsFile {
 };
 
 // Collects tensors and writes them atomically: temporary file in the same folder, fsync, rename, fsync of the
-// folder. Names keep insertion order in the data section. Data are copied on add().
+// folder. In the data section larger element types come first, so that all data are aligned; tensors of equal
+// element size keep insertion order. Data are copied on add().
 class SafetensorsWriter {
  public:
   void add(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const void* data);

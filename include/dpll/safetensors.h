@@ -12,6 +12,8 @@
 
 namespace dpll {
 
+inline constexpr const char* kDigestKey = "sha256";
+
 struct TensorEntry {
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;
@@ -39,6 +41,9 @@ class SafetensorsFile {
   // Any of f16, bf16, f32, f64 converted to double (golden values).
   std::vector<double> get_as_double(const std::string& name) const;
   const std::uint8_t* data(const std::string& name) const;
+  // SHA-256 over every tensor (name, type, shape, data, by name) and all metadata but kDigestKey: a writer
+  // puts its digest() there, a reader compares. Independent of the header's wording.
+  std::string digest() const;
 
  private:
   std::string path_;
@@ -57,6 +62,7 @@ class SafetensorsWriter {
   // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path`
   // survives.
   void write(const std::string& path) const;
+  std::string digest() const;  // what SafetensorsFile::digest() will give
 
  private:
   struct Item {

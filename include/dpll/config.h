@@ -32,6 +32,8 @@ struct RunConfig {
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
     int epochs = 200;
+
+    bool operator==(const Run&) const = default;
   } run;
 
   struct Data {
@@ -43,6 +45,8 @@ struct RunConfig {
     double validation_fraction = 0;  // share of the training set held out; [0, 0.9]
     bool shuffle = true;
     bool coarse_labels = false;  // CIFAR-100: the 20 superclasses
+
+    bool operator==(const Data&) const = default;
   } data;
 
   struct Candidates {
@@ -51,6 +55,8 @@ struct RunConfig {
     int min_distractors = 1;  // 0 or 1
     std::uint32_t seed = 2;   // seed of NumPy's legacy generator; 2 as published
     std::string file;         // for mode = file
+
+    bool operator==(const Candidates&) const = default;
   } candidates;
 
   struct Views {
@@ -61,6 +67,8 @@ struct RunConfig {
     std::optional<int> cutout;      // side of the Cutout box in pixels
     std::optional<int> pad;         // reflect padding of the crop, in pixels
     std::vector<double> mean, std;  // per channel, of pixels scaled to [0,1]; empty: the preset
+
+    bool operator==(const Views&) const = default;
   } views;
 
   struct Model {
@@ -68,12 +76,16 @@ struct RunConfig {
     int depth = 34;      // 6n + 4
     int width = 10;      // widen factor k
     double dropout = 0;  // between the two convolutions of a block, [0, 0.95]
+
+    bool operator==(const Model&) const = default;
   } model;
 
   struct Objective {
     ObjectiveVariant variant = ObjectiveVariant::article;
     double lambda_max = 1;
     int ramp_epochs = 100;  // 0: lambda_max from the start
+
+    bool operator==(const Objective&) const = default;
   } objective;
 
   struct Optimiser {
@@ -89,24 +101,34 @@ struct RunConfig {
     double lr_min = 0;      // floor of the cosine schedule
     int warmup_epochs = 0;  // linear from lr / (steps of warm-up)
     double ema = 0;         // decay of the averaged weights; 0 = off
+
+    bool operator==(const Optimiser&) const = default;
   } optimiser;
 
   struct Evaluation {
     int every = 1;  // epochs between evaluations; the last epoch is always evaluated
     int batch = 250;
+
+    bool operator==(const Evaluation&) const = default;
   } evaluation;
 
   struct Log {
     int steps = 0;  // a row of steps.csv every n steps; 0 = none
     bool charts = true;
     bool progress = true;  // progress bar on a terminal
+
+    bool operator==(const Log&) const = default;
   } log;
 
   struct Checkpoint {
     int every = 1;           // epochs between checkpoints; the last epoch always
     int every_steps = 0;     // additionally every n steps; 0 = not
     bool save_init = false;  // keep init.safetensors, the model before the first step
+
+    bool operator==(const Checkpoint&) const = default;
   } checkpoint;
+
+  bool operator==(const RunConfig&) const = default;
 };
 
 struct Override {
@@ -120,7 +142,8 @@ RunConfig load_config(const std::string& path, const std::vector<Override>& over
 // The same from text; `path` is used in messages and for the default run name.
 RunConfig parse_config(const std::string& text, const std::string& path,
                        const std::vector<Override>& overrides);
-// INI text that parse_config() turns back into exactly `config` (every key written, doubles round-trip).
+// INI text that parse_config() turns back into exactly `config` (every key written, doubles round-trip), as long
+// as `config` is one that parse_config() could have given.
 std::string to_ini(const RunConfig& config);
 // "section.key" of every key there is, in the order of reference.ini.
 std::vector<std::string> config_keys();

@@ -1,0 +1,134 @@
+#include "config/keys.h"
+
+#include <limits>
+
+namespace dpll {
+namespace {
+
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+constexpr std::uint32_t kMaxUint32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
+// Philox counters hold the epoch and the sample in 32 bits; the limits below stay well inside.
+constexpr int kMaxEpochs = 1'000'000;
+constexpr std::int64_t kMaxSamples = kMaxInt;
+constexpr int kMaxBatch = 65'536;
+constexpr int kMaxPixels = 1024;
+
+constexpr Range closed(double low, double high) {
+  return {low, high};
+}
+constexpr Range below(double low, double high) {
+  return {low, high, Range::Ends::open_high};
+}
+constexpr Range above_to(double low, double high) {
+  return {low, high, Range::Ends::open_low};
+}
+
+}  // namespace
+
+std::vector<Key> bind_keys(RunConfig& c) {
+  return {
+      text_key("run.name", c.run.name, Text::optional,
+               "folder of the run under out_dir; empty: this file's name without its extension"),
+      integer_key("run.seed", c.run.seed, 0, kMaxUint64,
+                  "seed of initial weights, order, views, dropout and validation split"),
+      choice_key("run.device", c.run.device,
+                 "where to compute; check runs the step on both CPU and GPU and compares"),
+      integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: all cores"),
+      boolean_key("run.deterministic", c.run.deterministic,
+                  "the same bits on every run with the same threads"),
+      text_key("run.out_dir", c.run.out_dir, Text::required, "folder that holds the folders of the runs"),
+      choice_key("run.resume", c.run.resume,
+                 "go on from the run folder's checkpoint; auto: if there is one, yes: there must be one"),
+      integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
+
+      choice_key("data.dataset", c.data.dataset, "which data set to read"),
+      text_key("data.path", c.data.path, Text::optional,
+               "folder of the published files, or the safetensors file; empty: the set's folder under data/"),
+      boolean_key("data.verify", c.data.verify, "compare the files' MD5 sums with the published ones"),
+      integer_key("data.train_limit", c.data.train_limit, 0, kMaxSamples,
+                  "use the first n training samples; 0: all"),
+      integer_key("data.test_limit", c.data.test_limit, 0, kMaxSamples,
+                  "use the first n test samples; 0: all"),
+      real_key("data.validation_fraction", c.data.validation_fraction, closed(0, 0.9),
+               "share of the training samples that is held out for validation"),
+      boolean_key("data.shuffle", c.data.shuffle, "a new order of the training samples in every epoch"),
+      boolean_key("data.coarse_labels", c.data.coarse_labels,
+                  "CIFAR-100: its 20 superclasses in place of its classes"),
+
+      choice_key("candidates.mode", c.candidates.mode,
+                 "where candidate sets come from: drawn uniformly, a CSV file, or the data set itself"),
+      real_key("candidates.rate", c.candidates.rate, below(0, 1),
+               "q: chance of each wrong label to be a candidate"),
+      integer_key("candidates.min_distractors", c.candidates.min_distractors, 0, 1,
+                  "wrong labels that every set holds at least"),
+      integer_key("candidates.seed", c.candidates.seed, 0, kMaxUint32,
+                  "seed of the sets, as given to numpy.random.seed"),
+      text_key("candidates.file", c.candidates.file, Text::optional, "CSV file of the sets, for mode = file"),
+
+      integer_key("views.strong", c.views.strong, 0, 16,
+                  "K strong views beside the weak one; V = K + 1 in all"),
+      choice_key("views.weak_policy", c.views.weak_policy, "changes made to the weak view"),
+      choice_key("views.strong_policy", c.views.strong_policy, "changes made to the strong views"),
+      integer_key("views.cutout", c.views.cutout, 0, kMaxPixels,
+                  "side of the Cutout box in pixels; 0: no box"),
+      integer_key("views.pad", c.views.pad, 0, kMaxPixels,
+                  "reflected border that the crop moves within, in pixels"),
+      real_list_key("views.mean", c.views.mean, closed(-1000, 1000), "preset",
+                    "per channel, subtracted from pixels scaled to [0, 1]"),
+      real_list_key("views.std", c.views.std, above_to(0, 1000), "preset",
+                    "per channel, divides what mean has left"),
+
+      choice_key("model.architecture", c.model.architecture, "network"),
+      integer_key("model.depth", c.model.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),
+      integer_key("model.width", c.model.width, 1, 64, "widen factor k of wide_resnet"),
+      real_key("model.dropout", c.model.dropout, closed(0, 0.95),
+               "wide_resnet: dropout between the two convolutions of a block"),
+
+      choice_key("objective.variant", c.objective.variant,
+                 "constants as in the article or as in the code published with it"),
+      real_key("objective.lambda_max", c.objective.lambda_max, closed(0, 1e6),
+               "final weight of the consistency term"),
+      integer_key("objective.ramp_epochs", c.objective.ramp_epochs, 0, kMaxEpochs,
+                  "epochs until lambda reaches lambda_max; 0: from the start"),
+
+      integer_key("optimiser.batch", c.optimiser.batch, 1, kMaxBatch,
+                  "samples of a step; it computes batch * (strong + 1) images"),
+      boolean_key("optimiser.drop_last", c.optimiser.drop_last,
+                  "leave out an epoch's last batch when it is not full"),
+      real_key("optimiser.lr", c.optimiser.lr, closed(0, 1000),
+               "learning rate at the start (after the warm-up)"),
+      real_key("optimiser.momentum", c.optimiser.momentum, below(0, 1), "momentum of SGD"),
+      real_key("optimiser.weight_decay", c.optimiser.weight_decay, closed(0, 1000),
+               "L2 penalty on every parameter, batch-norm and biases included"),
+      boolean_key("optimiser.nesterov", c.optimiser.nesterov, "Nesterov momentum"),
+      choice_key("optimiser.schedule", c.optimiser.schedule, "how the learning rate falls"),
+      integer_list_key("optimiser.lr_decay_epochs", c.optimiser.lr_decay_epochs, 1, kMaxEpochs, "none",
+                       "schedule = step: epochs, increasing, at which lr is multiplied by lr_decay_factor"),
+      real_key("optimiser.lr_decay_factor", c.optimiser.lr_decay_factor, above_to(0, 1),
+               "schedule = step: factor of one decay"),
+      real_key("optimiser.lr_min", c.optimiser.lr_min, closed(0, 1000), "schedule = cosine: where lr ends"),
+      integer_key("optimiser.warmup_epochs", c.optimiser.warmup_epochs, 0, kMaxEpochs,
+                  "epochs in which lr rises linearly to its start value"),
+      real_key("optimiser.ema", c.optimiser.ema, below(0, 1),
+               "decay of the exponential moving average of the weights; 0: off"),
+
+      integer_key("evaluation.every", c.evaluation.every, 1, kMaxEpochs,
+                  "epochs between evaluations; the last epoch always has one"),
+      integer_key("evaluation.batch", c.evaluation.batch, 1, kMaxBatch, "images evaluated at once"),
+
+      integer_key("log.steps", c.log.steps, 0, kMaxInt, "a row of steps.csv every n steps; 0: none"),
+      boolean_key("log.charts", c.log.charts,
+                  "draw loss.png, accuracy.png and schedule.png after every epoch"),
+      boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
+
+      integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,
+                  "epochs between checkpoints; the last epoch always has one"),
+      integer_key("checkpoint.every_steps", c.checkpoint.every_steps, 0, kMaxInt,
+                  "also a checkpoint every n steps; 0: not"),
+      boolean_key("checkpoint.save_init", c.checkpoint.save_init,
+                  "keep init.safetensors, the model before the first step"),
+  };
+}
+
+}  // namespace dpll

@@ -1,0 +1,279 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "config/ini_file.h"
+#include "config/keys.h"
+#include "config/text.h"
+#include "dpll/config.h"
+#include "dpll/core/check.h"
+
+namespace dpll {
+namespace {
+
+constexpr std::size_t kLongestFile = 1 << 20;  // bytes; a configuration is a page of text
+
+// A setting as given: for messages.
+struct Given {
+  std::string where;  // "file:line: section.key = value" or "--set section.key=value"
+  int order = 0;      // a later setting has the greater number
+};
+
+// Applies settings to a RunConfig and remembers where each came from.
+class Settings {
+ public:
+  Settings(RunConfig& config, const std::string& path) : path_(path), keys_(bind_keys(config)) {}
+
+  void set(const std::string& name, const std::string& value, const std::string& where) {
+    const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == name; });
+    if (key == keys_.end()) fail(ExitCode::config, "{}: unknown key{}", where, suggestion(name));
+    const std::string problem = key->parse(value);
+    if (!problem.empty()) {
+      fail(ExitCode::config, "{}: {}; expected: {} ({})", where, problem, key->accepts, key->doc);
+    }
+    given_[name] = {where, ++sets_};
+  }
+
+  void check_section(const std::string& name, int line) const {
+    std::vector<std::string> known;
+    for (const Key& key : keys_) {
+      if (known.empty() || known.back() != key.section()) known.push_back(key.section());
+    }
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    const std::string hint = did_you_mean(nearest(name, known));
+    fail(ExitCode::config, "{}:{}: unknown section [{}]{}", path_, line, printable(name),
+         hint.empty() ? fmt::format("; known sections: {}", fmt::join(known, ", ")) : hint);
+  }
+
+  // Fails at the last given of the settings that together are wrong.
+  [[noreturn]] void blame(const std::vector<std::string>& names, const std::string& problem) const {
+    Given last{path_, 0};
+    for (const std::string& name : names) {
+      const auto given = given_.find(name);
+      if (given != given_.end() && given->second.order > last.order) last = given->second;
+    }
+    fail(ExitCode::config, "{}: {}", last.where, problem);
+  }
+
+ private:
+  // The same key of another section, else the nearest keys of this section, else the nearest of all.
+  std::string suggestion(const std::string& name) const {
+    const std::string section = name.substr(0, name.find('.'));
+    const std::string local = name.substr(name.find('.') + 1);
+    std::vector<std::string> elsewhere, here, all;
+    for (const Key& key : keys_) {
+      all.push_back(key.name);
+      if (key.section() == section) here.push_back(key.local_name());
+      if (key.local_name() == local) elsewhere.push_back(key.name);
+    }
+    if (!elsewhere.empty()) return did_you_mean(elsewhere);
+    std::vector<std::string> near = nearest(local, here);
+    for (std::string& key : near) key = fmt::format("{}.{}", section, key);
+    if (near.empty()) near = nearest(name, all);
+    if (!near.empty() || here.empty()) return did_you_mean(near);
+    return fmt::format("; known keys of [{}]: {}", section, fmt::join(here, ", "));
+  }
+
+  const std::string& path_;
+  std::vector<Key> keys_;
+  std::map<std::string, Given> given_;
+  int sets_ = 0;
+};
+
+void check_run(const RunConfig& config, const Settings& settings) {
+  const std::string& name = config.run.name;
+  constexpr std::size_t kLongestName = 255;  // of a folder on Linux file systems, in bytes
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+      name.size() > kLongestName) {
+    settings.blame({"run.name"},
+                   fmt::format("run.name \"{}\" cannot name a folder; expected: text without /, not empty, "
+                               "not . or .., at most {} bytes",
+                               printable(name), kLongestName));
+  }
+}
+
+void check_data(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Data& data = config.data;
+  if (data.coarse_labels && data.dataset != DatasetKind::cifar100) {
+    settings.blame({"data.coarse_labels", "data.dataset"},
+                   fmt::format("coarse_labels is for dataset = cifar100, not for {}", spell(data.dataset)));
+  }
+  if ((data.dataset == DatasetKind::idx || data.dataset == DatasetKind::safetensors) && data.path.empty()) {
+    settings.blame(
+        {"data.path", "data.dataset"},
+        fmt::format("dataset {} needs data.path, the {}", spell(data.dataset),
+                    data.dataset == DatasetKind::idx ? "folder of the IDX files" : "safetensors file"));
+  }
+}
+
+void check_candidates(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Candidates& candidates = config.candidates;
+  if (candidates.mode == CandidateMode::file && candidates.file.empty()) {
+    settings.blame({"candidates.mode", "candidates.file"},
+                   "mode file needs candidates.file, the CSV file of the sets");
+  }
+  if (candidates.mode == CandidateMode::dataset && config.data.dataset != DatasetKind::safetensors) {
+    settings.blame(
+        {"candidates.mode", "data.dataset"},
+        fmt::format("candidate sets from the data set need data.dataset = safetensors; {} holds none",
+                    spell(config.data.dataset)));
+  }
+}
+
+void check_views(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Views& views = config.views;
+  if (views.mean.size() == views.std.size()) return;
+  if (views.mean.empty() || views.std.empty()) {
+    settings.blame({"views.mean", "views.std"}, "mean and std must be given together");
+  }
+  settings.blame({"views.mean", "views.std"},
+                 fmt::format("mean has {} and std {} items; both need one per channel", views.mean.size(),
+                             views.std.size()));
+}
+
+void check_model(const RunConfig& config, const Settings& settings) {
+  const int depth = config.model.depth;
+  if (config.model.architecture != Architecture::wide_resnet || depth % 6 == 4) return;
+  const int below = (depth - 4) / 6 * 6 + 4;
+  settings.blame({"model.depth", "model.architecture"},
+                 fmt::format("wide_resnet needs depth = 6n + 4; the nearest to {} are {} and {}", depth,
+                             below, below + 6));
+}
+
+void check_optimiser(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Optimiser& optimiser = config.optimiser;
+  if (optimiser.nesterov && optimiser.momentum == 0) {
+    settings.blame({"optimiser.nesterov", "optimiser.momentum"}, "Nesterov momentum needs momentum above 0");
+  }
+  const std::vector<int>& decays = optimiser.lr_decay_epochs;
+  for (std::size_t i = 1; i < decays.size(); ++i) {
+    if (decays[i] <= decays[i - 1]) {
+      settings.blame({"optimiser.lr_decay_epochs"},
+                     fmt::format("the epochs must increase, but {} follows {}", decays[i], decays[i - 1]));
+    }
+  }
+  if (optimiser.warmup_epochs > config.run.epochs) {
+    settings.blame({"optimiser.warmup_epochs", "run.epochs"},
+                   fmt::format("a warm-up of {} epochs is longer than the run of {}", optimiser.warmup_epochs,
+                               config.run.epochs));
+  }
+  if (optimiser.schedule == ScheduleKind::cosine && optimiser.lr_min > optimiser.lr) {
+    settings.blame({"optimiser.lr_min", "optimiser.lr", "optimiser.schedule"},
+                   fmt::format("lr_min = {} is more than lr = {}", optimiser.lr_min, optimiser.lr));
+  }
+}
+
+[[noreturn]] void cannot_read(const std::string& path, int error) {
+  fail(ExitCode::config, "{}: cannot read this configuration file: {}", path, std::strerror(error));
+}
+
+std::string read_text(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (!file) cannot_read(path, errno);
+  std::string text(kLongestFile + 1, '\0');
+  errno = 0;
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) cannot_read(path, errno);
+  if (text.size() > kLongestFile) {
+    fail(ExitCode::config, "{}: too long for a configuration file (more than {} bytes)", path, kLongestFile);
+  }
+  return text;
+}
+
+}  // namespace
+
+RunConfig parse_config(const std::string& text, const std::string& path,
+                       const std::vector<Override>& overrides) {
+  const IniFile file = parse_ini(text, path);
+  RunConfig config;
+  Settings settings(config, path);
+  for (const IniSection& section : file.sections) settings.check_section(section.name, section.line);
+  for (const IniEntry& entry : file.entries) {
+    const std::string name = fmt::format("{}.{}", entry.section, entry.key);
+    settings.set(name, entry.value,
+                 fmt::format("{}:{}: {} = {}", path, entry.line, printable(name), printable(entry.value)));
+  }
+  for (const Override& setting : overrides) {
+    settings.set(setting.key, setting.value,
+                 fmt::format("--set {}={}", printable(setting.key), printable(setting.value)));
+  }
+  if (config.run.name.empty()) config.run.name = std::filesystem::path(path).stem().string();
+  check_run(config, settings);
+  check_data(config, settings);
+  check_candidates(config, settings);
+  check_views(config, settings);
+  check_model(config, settings);
+  check_optimiser(config, settings);
+  return config;
+}
+
+RunConfig load_config(const std::string& path, const std::vector<Override>& overrides) {
+  return parse_config(read_text(path), path, overrides);
+}
+
+std::string to_ini(const RunConfig& config) {
+  RunConfig copy = config;
+  std::string text = "# A resolved dpll_engine configuration. configs/reference.ini explains every key.\n";
+  std::string section;
+  for (const Key& key : bind_keys(copy)) {
+    if (key.section() != section) {
+      section = key.section();
+      text += fmt::format("\n[{}]\n", section);
+    }
+    const std::string value = ini_value(key.print());
+    text += fmt::format("{} ={}{}\n", key.local_name(), value.empty() ? "" : " ", value);
+  }
+  return text;
+}
+
+std::vector<std::string> config_keys() {
+  RunConfig config;
+  std::vector<std::string> names;
+  for (const Key& key : bind_keys(config)) names.push_back(key.name);
+  return names;
+}
+
+Override parse_override(const std::string& argument) {
+  const std::size_t equals = argument.find('=');
+  const std::string key(trim(argument.substr(0, equals)));
+  const std::size_t dot = key.find('.');
+  if (equals == std::string::npos || dot == std::string::npos || dot == 0 || dot + 1 == key.size()) {
+    fail(ExitCode::usage, "--set {}: expected --set section.key=value, for example --set run.epochs=10",
+         printable(argument));
+  }
+  return {key, std::string(trim(std::string_view(argument).substr(equals + 1)))};
+}
+
+std::string to_string(DatasetKind value) {
+  return spell(value);
+}
+std::string to_string(ViewPolicy value) {
+  return spell(value);
+}
+std::string to_string(Architecture value) {
+  return spell(value);
+}
+std::string to_string(ObjectiveVariant value) {
+  return spell(value);
+}
+std::string to_string(ScheduleKind value) {
+  return spell(value);
+}
+std::string to_string(DeviceChoice value) {
+  return spell(value);
+}
+std::string to_string(CandidateMode value) {
+  return spell(value);
+}
+std::string to_string(ResumeMode value) {
+  return spell(value);
+}
+
+}  // namespace dpll

@@ -1,0 +1,96 @@
+// The INI spelling of every enumeration of RunConfig: one table each, used to parse, to print and to list
+// what is allowed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dpll/config.h"
+#include "dpll/core/check.h"
+
+namespace dpll {
+
+template <typename Enum>
+struct Spelling {
+  Enum value;
+  const char* text;
+};
+
+template <typename Enum>
+const std::vector<Spelling<Enum>>& spellings();
+
+template <>
+inline const std::vector<Spelling<DeviceChoice>>& spellings() {
+  static const std::vector<Spelling<DeviceChoice>> table = {{DeviceChoice::automatic, "auto"},
+                                                            {DeviceChoice::cpu, "cpu"},
+                                                            {DeviceChoice::cuda, "cuda"},
+                                                            {DeviceChoice::check, "check"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<ResumeMode>>& spellings() {
+  static const std::vector<Spelling<ResumeMode>> table = {
+      {ResumeMode::never, "no"}, {ResumeMode::automatic, "auto"}, {ResumeMode::require, "yes"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<DatasetKind>>& spellings() {
+  static const std::vector<Spelling<DatasetKind>> table = {{DatasetKind::cifar10, "cifar10"},
+                                                           {DatasetKind::cifar100, "cifar100"},
+                                                           {DatasetKind::svhn, "svhn"},
+                                                           {DatasetKind::fashion_mnist, "fashion_mnist"},
+                                                           {DatasetKind::kmnist, "kmnist"},
+                                                           {DatasetKind::idx, "idx"},
+                                                           {DatasetKind::safetensors, "safetensors"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<CandidateMode>>& spellings() {
+  static const std::vector<Spelling<CandidateMode>> table = {{CandidateMode::uniform, "uniform"},
+                                                             {CandidateMode::file, "file"},
+                                                             {CandidateMode::dataset, "dataset"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<ViewPolicy>>& spellings() {
+  static const std::vector<Spelling<ViewPolicy>> table = {{ViewPolicy::none, "none"},
+                                                          {ViewPolicy::flip_crop, "flip_crop"},
+                                                          {ViewPolicy::cutout, "cutout"},
+                                                          {ViewPolicy::flip_crop_cutout, "flip_crop_cutout"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<Architecture>>& spellings() {
+  static const std::vector<Spelling<Architecture>> table = {{Architecture::wide_resnet, "wide_resnet"},
+                                                            {Architecture::lenet, "lenet"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<ObjectiveVariant>>& spellings() {
+  static const std::vector<Spelling<ObjectiveVariant>> table = {{ObjectiveVariant::article, "article"},
+                                                                {ObjectiveVariant::published, "published"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<ScheduleKind>>& spellings() {
+  static const std::vector<Spelling<ScheduleKind>> table = {
+      {ScheduleKind::step, "step"}, {ScheduleKind::cosine, "cosine"}, {ScheduleKind::constant, "constant"}};
+  return table;
+}
+
+template <typename Enum>
+std::string spell(Enum value) {
+  for (const Spelling<Enum>& spelling : spellings<Enum>()) {
+    if (spelling.value == value) return spelling.text;
+  }
+  fail(ExitCode::internal, "an enumeration holds the value {} that has no spelling", static_cast<int>(value));
+}
+
+}  // namespace dpll

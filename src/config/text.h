@@ -1,0 +1,25 @@
+// Small text helpers of the configuration: what error messages and value parsers share.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dpll {
+
+// Without spaces and tabs at both ends.
+std::string_view trim(std::string_view text);
+
+// Fit for one line of an error message: control characters as \xNN, cut after 80 bytes at a UTF-8 boundary.
+std::string printable(std::string_view text);
+
+bool is_control(char c);  // a control character other than tab
+
+// The candidates with the smallest edit distance to `word` (several on a tie, in their order), letter case
+// ignored; none when even they differ in more than about a third of the letters.
+std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+// "; did you mean a?", "; did you mean a or b?", or "" for no names.
+std::string did_you_mean(const std::vector<std::string>& names);
+
+}  // namespace dpll

@@ -1,0 +1,119 @@
+// Valid configurations drawn at random, for property tests.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dpll/config.h"
+
+namespace dpll::test {
+
+class RandomConfig {
+ public:
+  explicit RandomConfig(std::uint64_t seed) : engine_(seed) {}
+
+  // Every member away from its default at times, ends of ranges included.
+  RunConfig draw() {
+    RunConfig c;
+    c.run.name = text(1);
+    c.run.seed = flip() ? ~std::uint64_t{0} : engine_();
+    c.run.device = choice<DeviceChoice>(4);
+    c.run.threads = between(0, 1024);
+    c.run.deterministic = flip();
+    c.run.out_dir = text(1);
+    c.run.resume = choice<ResumeMode>(3);
+    c.run.epochs = between(1, 1'000'000);
+    c.data.dataset = choice<DatasetKind>(7);
+    c.data.path = text(1);
+    c.data.verify = flip();
+    c.data.train_limit = between(0, 2'147'483'647);
+    c.data.test_limit = between(0, 2'147'483'647);
+    c.data.validation_fraction = real(0.9);
+    c.data.shuffle = flip();
+    c.data.coarse_labels = c.data.dataset == DatasetKind::cifar100 && flip();
+    c.candidates.mode = choice<CandidateMode>(c.data.dataset == DatasetKind::safetensors ? 3 : 2);
+    c.candidates.rate = real(1);
+    c.candidates.min_distractors = between(0, 1);
+    c.candidates.seed = static_cast<std::uint32_t>(engine_());
+    c.candidates.file = text(1);
+    c.views.strong = between(0, 16);
+    if (flip()) c.views.weak_policy = choice<ViewPolicy>(4);
+    if (flip()) c.views.strong_policy = choice<ViewPolicy>(4);
+    if (flip()) c.views.cutout = between(0, 1024);
+    if (flip()) c.views.pad = between(0, 1024);
+    for (int channels = between(0, 3); channels > 0; --channels) {
+      c.views.mean.push_back(real(2000) - 1000);
+      c.views.std.push_back(real(1) + 1e-9);
+    }
+    c.model.architecture = choice<Architecture>(2);
+    c.model.depth = c.model.architecture == Architecture::lenet ? between(10, 1000) : 6 * between(1, 166) + 4;
+    c.model.width = between(1, 64);
+    c.model.dropout = real(0.95);
+    c.objective.variant = choice<ObjectiveVariant>(2);
+    c.objective.lambda_max = real(1e6);
+    c.objective.ramp_epochs = between(0, 1'000'000);
+    c.optimiser.batch = between(1, 65'536);
+    c.optimiser.drop_last = flip();
+    c.optimiser.lr = real(1000);
+    c.optimiser.momentum = real(1);
+    c.optimiser.weight_decay = real(1000);
+    c.optimiser.nesterov = c.optimiser.momentum > 0 && flip();
+    c.optimiser.schedule = choice<ScheduleKind>(3);
+    c.optimiser.lr_decay_epochs.clear();
+    for (int epoch = between(1, 50); epoch < 200; epoch += between(1, 100)) {
+      c.optimiser.lr_decay_epochs.push_back(epoch);
+    }
+    if (flip()) c.optimiser.lr_decay_epochs.clear();
+    c.optimiser.lr_decay_factor = 1 - real(1);
+    c.optimiser.lr_min = c.optimiser.lr * real(1);
+    c.optimiser.warmup_epochs = between(0, c.run.epochs);
+    c.optimiser.ema = real(1);
+    c.evaluation.every = between(1, 1'000'000);
+    c.evaluation.batch = between(1, 65'536);
+    c.log.steps = between(0, 2'147'483'647);
+    c.log.charts = flip();
+    c.log.progress = flip();
+    c.checkpoint.every = between(1, 1'000'000);
+    c.checkpoint.every_steps = between(0, 2'147'483'647);
+    c.checkpoint.save_init = flip();
+    return c;
+  }
+
+  bool flip() { return engine_() % 2 == 0; }
+  // Inclusive; the ends come more often than by chance.
+  int between(int low, int high) {
+    const std::uint64_t dice = engine_() % 8;
+    if (dice == 0) return low;
+    if (dice == 1) return high;
+    return static_cast<int>(low + static_cast<std::int64_t>(engine_() % (std::uint64_t(high) - low + 1)));
+  }
+
+ private:
+  template <typename Enum>
+  Enum choice(int count) {
+    return static_cast<Enum>(between(0, count - 1));
+  }
+  // In [0, limit), of many magnitudes.
+  double real(double limit) {
+    double value = static_cast<double>(engine_() >> 11) * 0x1p-53;
+    for (int i = between(0, 20); i > 0; --i) value *= 0.1;
+    return flip() ? value * limit : value * limit * 0.5;
+  }
+  // Text that a name may hold, with everything that needs quotes.
+  std::string text(int least) {
+    static const std::vector<std::string> pieces = {"a",  "Z",  "0",    " ", "#",  ";", "\"",
+                                                    "\\", "=",  "[",    "]", "\t", "é", "字",
+                                                    "-",  ".x", "true", "'", "%s", "{}"};
+    std::string result;
+    for (int i = between(least, 12); i > 0; --i) {
+      result += pieces[engine_() % pieces.size()];
+    }
+    return result;
+  }
+
+  std::mt19937_64 engine_;
+};
+
+}  // namespace dpll::test

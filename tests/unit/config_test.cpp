@@ -1,0 +1,369 @@
+#include "dpll/config.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/keys.h"
+#include "dpll/core/check.h"
+#include "support/doctest.h"
+#include "support/error_of.h"
+#include "support/random_config.h"
+#include "support/temp_dir.h"
+
+using namespace dpll;
+using dpll::test::contains;
+using dpll::test::error_of;
+
+namespace {
+
+const std::string kReference = DPLL_SOURCE_DIR "/configs/reference.ini";
+
+RunConfig parsed(const std::string& text, const std::vector<Override>& overrides = {}) {
+  return parse_config(text, "dir/a.ini", overrides);
+}
+
+Error refused(const std::string& text, const std::vector<Override>& overrides = {}) {
+  Error error = error_of([&] { parsed(text, overrides); });
+  CHECK(error.code() == ExitCode::config);
+  return error;
+}
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+void write(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+}  // namespace
+
+TEST_CASE("config: reference.ini parses to the defaults") {
+  RunConfig expected;
+  expected.run.name = "reference";
+  CHECK(load_config(kReference, {}) == expected);
+}
+
+TEST_CASE(
+    "config: reference.ini holds exactly the keys, in order, each with its meaning and what it accepts") {
+  RunConfig config;
+  const std::vector<Key> keys = bind_keys(config);
+  std::string section;
+  std::vector<std::string> comment;
+  std::vector<std::string> found;
+  for (const std::string& line : lines_of(kReference)) {
+    if (line.empty()) {
+      comment.clear();
+    } else if (line[0] == '#') {
+      comment.push_back(line);
+    } else if (line[0] == '[') {
+      section = line.substr(1, line.find(']') - 1);
+      comment.clear();
+    } else {
+      found.push_back(fmt::format("{}.{}", section, line.substr(0, line.find(' '))));
+      CAPTURE(found.back());
+      const auto key =
+          std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == found.back(); });
+      REQUIRE(key != keys.end());
+      REQUIRE(comment.size() >= 2);
+      CHECK(comment[0] == fmt::format("# {}", key->doc));
+      const std::string accepts = fmt::format("# ({})", key->accepts);
+      CHECK(comment[1].substr(0, accepts.size()) == accepts);
+      comment.clear();
+    }
+  }
+  CHECK(found == config_keys());
+  CHECK(std::set<std::string>(found.begin(), found.end()).size() == found.size());
+}
+
+TEST_CASE("config: an empty section is a configuration of defaults named after the file") {
+  RunConfig expected;
+  expected.run.name = std::string("a");
+  CHECK(parsed("[run]\n") == expected);
+  CHECK(parse_config("[run]", "x/y.z/cifar10_q0.3.ini", {}).run.name == "cifar10_q0.3");
+  CHECK(parsed("[run]\nname = own\n").run.name == "own");
+}
+
+TEST_CASE("config: values reach their members") {
+  const RunConfig c = parsed(
+      "[run]\nseed = 18446744073709551615\ndevice = check\nresume = yes\n"
+      "[data]\ndataset = safetensors\npath = \"x # y\"\ntrain_limit=5\nshuffle = off\n"
+      "[candidates]\nmode = dataset\nrate = 0\nseed = 4294967295\n"
+      "[views]\nweak_policy = none\nstrong_policy = flip_crop_cutout\ncutout = 0\nmean = .5\nstd = 1\n"
+      "[model]\narchitecture = lenet\ndepth = 11\n"
+      "[optimiser]\nlr = 1e-3\nlr_decay_epochs = none\nschedule = cosine\n");
+  CHECK(c.run.seed == std::numeric_limits<std::uint64_t>::max());
+  CHECK(c.run.device == DeviceChoice::check);
+  CHECK(c.run.resume == ResumeMode::require);
+  CHECK(c.data.dataset == DatasetKind::safetensors);
+  CHECK(c.data.path == "x # y");
+  CHECK(c.data.train_limit == 5);
+  CHECK(!c.data.shuffle);
+  CHECK(c.candidates.mode == CandidateMode::dataset);
+  CHECK(c.candidates.rate == 0);
+  CHECK(c.candidates.seed == 4294967295u);
+  CHECK(c.views.weak_policy == ViewPolicy::none);
+  CHECK(c.views.strong_policy == ViewPolicy::flip_crop_cutout);
+  CHECK(c.views.cutout == 0);
+  CHECK(!c.views.pad.has_value());
+  CHECK(c.views.mean == std::vector<double>{0.5});
+  CHECK(c.views.std == std::vector<double>{1});
+  CHECK(c.model.architecture == Architecture::lenet);
+  CHECK(c.optimiser.lr == 1e-3);
+  CHECK(c.optimiser.lr_decay_epochs.empty());
+  CHECK(c.optimiser.schedule == ScheduleKind::cosine);
+  for (const char* yes : {"true", "yes", "on", "1"}) {
+    CHECK(parsed(std::string("[optimiser]\nnesterov = ") + yes).optimiser.nesterov);
+  }
+  for (const char* no : {"false", "no", "off", "0"}) {
+    CHECK(!parsed(std::string("[log]\ncharts = ") + no).log.charts);
+  }
+}
+
+TEST_CASE("config: every member has its own key") {
+  // Writing one key changes the configuration, and no two keys change it in the same way.
+  const std::vector<std::string> keys = config_keys();
+  const std::string text = to_ini(parsed("[run]"));
+  test::RandomConfig random(3);
+  std::vector<bool> changes(keys.size(), false);
+  for (int i = 0; i < 50; ++i) {
+    RunConfig drawn = random.draw();
+    const RunConfig original = drawn;
+    const std::vector<Key> bound = bind_keys(drawn);
+    for (std::size_t k = 0; k < bound.size(); ++k) {
+      RunConfig other;
+      const std::vector<Key> target = bind_keys(other);
+      CHECK(target[k].parse(bound[k].print()) == "");
+      std::size_t differing = 0;
+      RunConfig defaults;
+      const std::vector<Key> reference = bind_keys(defaults);
+      for (std::size_t j = 0; j < target.size(); ++j) {
+        if (target[j].print() == reference[j].print()) continue;
+        ++differing;
+        CHECK(j == k);
+      }
+      CHECK((other == defaults) == (differing == 0));
+      if (differing == 1) changes[k] = true;
+    }
+    CHECK(drawn == original);
+  }
+  for (std::size_t k = 0; k < keys.size(); ++k) CHECK_MESSAGE(changes[k], keys[k]);
+}
+
+TEST_CASE("config: to_ini and parse_config are inverse on random configurations") {
+  test::RandomConfig random(1);
+  for (int i = 0; i < 2000; ++i) {
+    const RunConfig config = random.draw();
+    const std::string text = to_ini(config);
+    RunConfig again;
+    try {
+      again = parse_config(text, "other.ini", {});
+    } catch (const Error& error) {
+      FAIL(error.what(), "\n", text);
+    }
+    REQUIRE_MESSAGE(again == config, text);
+  }
+}
+
+TEST_CASE("config: unknown sections and keys name the nearest") {
+  CHECK(contains(refused("[run]\n[optimizer]\nlr = 1\n"),
+                 "dir/a.ini:2: unknown section [optimizer]; did you mean optimiser?"));
+  CHECK(contains(refused("[zzzzzzzz]\n"),
+                 "unknown section [zzzzzzzz]; known sections: run, data, candidates, views, "
+                 "model, objective, optimiser, evaluation, log, checkpoint"));
+  CHECK(contains(refused("[run]\nepoch = 3\n"),
+                 "dir/a.ini:2: run.epoch = 3: unknown key; did you mean run.epochs?"));
+  CHECK(contains(refused("[run]\nlr = 3\n"), "unknown key; did you mean optimiser.lr?"));
+  CHECK(contains(refused("[run]\nbatch = 3\n"), "did you mean optimiser.batch or evaluation.batch?"));
+  CHECK(contains(refused("[log]\nqqqqqqqq = 3\n"),
+                 "unknown key; known keys of [log]: steps, charts, progress"));
+  CHECK(contains(refused("[run]\n", {{"optimizer.lrr", "1"}}),
+                 "--set optimizer.lrr=1: unknown key; did you mean optimiser.lr?"));
+  CHECK(contains(refused("[run]\n", {{"optimizer.lr", "1"}}),
+                 "--set optimizer.lr=1: unknown key; did you mean optimiser.lr?"));
+}
+
+TEST_CASE("config: wrong values say what would be right") {
+  const auto problem = [](const std::string& section, const std::string& line) {
+    return refused(fmt::format("[{}]\n{}\n", section, line));
+  };
+  CHECK(contains(
+      problem("data", "dataset = cifar-10"),
+      "dir/a.ini:2: data.dataset = cifar-10: not known; did you mean cifar10?; expected: one of cifar10, "
+      "cifar100, svhn, fashion_mnist, kmnist, idx, safetensors"));
+  CHECK(contains(problem("views", "weak_policy = crops"),
+                 "one of none, flip_crop, cutout, flip_crop_cutout, preset"));
+  CHECK(
+      contains(problem("run", "device ="), "run.device = : empty; expected: one of auto, cpu, cuda, check"));
+  CHECK(contains(problem("run", "device = CPU"), "did you mean cpu?"));
+  CHECK(contains(problem("log", "charts = maybe"), "not a truth value; expected: true or false"));
+  CHECK(contains(problem("run", "out_dir ="), "empty; expected: text, not empty"));
+
+  CHECK(contains(problem("run", "epochs = 0"),
+                 "run.epochs = 0: out of range; expected: integer, 1 to 1000000"));
+  CHECK(contains(problem("run", "epochs = -3"), "out of range"));
+  CHECK(contains(problem("run", "epochs = 99999999999999999999"), "out of range"));
+  CHECK(contains(problem("run", "epochs = 1e4"),
+                 "an integer is written in digits alone, here 10000; expected: integer"));
+  CHECK(contains(problem("run", "epochs = 64.0"), "digits alone, here 64"));
+  CHECK(contains(problem("run", "epochs = 1.5"), "not an integer"));
+  CHECK(contains(problem("run", "epochs = 12x"), "not a number"));
+  CHECK(contains(problem("run", "epochs = 1 2"), "not a number"));
+  CHECK(contains(problem("run", "epochs = +1"), "not a number"));
+  CHECK(contains(problem("run", "epochs = 0x10"), "not a number"));
+  CHECK(contains(problem("run", "epochs ="), "empty"));
+  CHECK(contains(problem("run", "epochs = -"), "not a number"));
+  CHECK(contains(problem("run", "epochs = nan"), "not a number"));
+  CHECK(contains(problem("run", "seed = -1"), "out of range; expected: integer, 0 to 18446744073709551615"));
+  CHECK(contains(problem("run", "seed = 18446744073709551616"), "out of range"));
+  CHECK(contains(problem("candidates", "seed = 4294967296"),
+                 "out of range; expected: integer, 0 to 4294967295"));
+  CHECK(contains(problem("views", "pad = -1"), "out of range; expected: integer, 0 to 1024, or preset"));
+  CHECK(contains(problem("model", "depth = 4"), "out of range; expected: integer, 10 to 1000"));
+
+  CHECK(contains(problem("optimiser", "lr = -0.1"), "out of range; expected: number, 0 to 1000"));
+  CHECK(contains(problem("optimiser", "lr = nan"), "not a finite number"));
+  CHECK(contains(problem("optimiser", "lr = inf"), "not a finite number"));
+  CHECK(contains(problem("optimiser", "lr = 1e999"), "too large or too small for a double"));
+  CHECK(contains(problem("optimiser", "lr = 0,1"), "not a number"));
+  CHECK(contains(problem("optimiser", "lr = 0.1f"), "not a number"));
+  CHECK(contains(problem("optimiser", "lr ="), "empty"));
+  CHECK(contains(problem("optimiser", "momentum = 1"), "out of range; expected: number, 0 or more, below 1"));
+  CHECK(contains(problem("optimiser", "ema = 1"), "out of range"));
+  CHECK(contains(problem("optimiser", "lr_decay_factor = 0"), "expected: number, above 0, at most 1"));
+  CHECK(contains(problem("candidates", "rate = 1"), "out of range; expected: number, 0 or more, below 1"));
+  CHECK(contains(problem("candidates", "rate = -0.1"), "out of range"));
+  CHECK(contains(problem("data", "validation_fraction = 0.91"), "expected: number, 0 to 0.9"));
+  CHECK(contains(problem("objective", "lambda_max = -1"), "out of range"));
+  CHECK(contains(problem("objective", "lambda_max = inf"), "not a finite number"));
+
+  CHECK(contains(problem("optimiser", "lr_decay_epochs = 1, , 3"), "item 2 is empty"));
+  CHECK(contains(problem("optimiser", "lr_decay_epochs = 1,"), "item 2 is empty"));
+  CHECK(contains(problem("optimiser", "lr_decay_epochs ="),
+                 "empty; expected: integers, 1 to 1000000, separated by commas, or none"));
+  CHECK(contains(problem("optimiser", "lr_decay_epochs = 1 2"), "item 1, \"1 2\": not a number"));
+  CHECK(contains(problem("optimiser", "lr_decay_epochs = 0, 2"), "item 1, \"0\": out of range"));
+  CHECK(contains(problem("views", "std = 1, 0, 1"), "item 2, \"0\": out of range"));
+  CHECK(contains(problem("views", "mean = 1, x"), "item 2, \"x\": not a number"));
+}
+
+TEST_CASE("config: keys that contradict each other name the one given last") {
+  CHECK(contains(
+      refused("[model]\ndepth = 33\n"),
+      "dir/a.ini:2: model.depth = 33: wide_resnet needs depth = 6n + 4; the nearest to 33 are 28 and 34"));
+  CHECK(contains(refused("[model]\ndepth = 11\n"), "the nearest to 11 are 10 and 16"));
+  CHECK(contains(refused("[model]\ndepth = 995\n"), "the nearest to 995 are 994 and 1000"));
+  CHECK(parsed("[model]\ndepth = 33\narchitecture = lenet\n").model.depth == 33);
+  CHECK(contains(refused("[optimiser]\nlr_decay_epochs = 10, 10\n"), "must increase, but 10 follows 10"));
+  CHECK(contains(refused("[optimiser]\nlr_decay_epochs = 10, 20, 5\n"), "must increase, but 5 follows 20"));
+  CHECK(contains(refused("[candidates]\nmode = file\n"),
+                 "dir/a.ini:2: candidates.mode = file: mode file needs candidates.file"));
+  CHECK(parsed("[candidates]\nmode = file\nfile = x.csv").candidates.file == "x.csv");
+  CHECK(contains(refused("[candidates]\nmode = dataset\n"),
+                 "need data.dataset = safetensors; cifar10 holds none"));
+  CHECK(contains(refused("[optimiser]\nnesterov = true\nmomentum = 0\n"),
+                 "dir/a.ini:3: optimiser.momentum = 0: Nesterov momentum needs momentum above 0"));
+  CHECK(contains(refused("[views]\nmean = 0.5\n"),
+                 "dir/a.ini:2: views.mean = 0.5: mean and std must be given together"));
+  CHECK(contains(refused("[views]\nstd = 0.5\n"), "must be given together"));
+  CHECK(contains(refused("[views]\nmean = 0.5\nstd = 1, 1, 1\n"), "mean has 1 and std 3 items"));
+  CHECK(contains(
+      refused("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 6\n"),
+      "dir/a.ini:4: optimiser.warmup_epochs = 6: a warm-up of 6 epochs is longer than the run of 5"));
+  CHECK(parsed("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 5\n").optimiser.warmup_epochs == 5);
+  CHECK(contains(refused("[optimiser]\nwarmup_epochs = 6\n", {{"run.epochs", "5"}}),
+                 "--set run.epochs=5: a warm-up of 6 epochs is longer than the run of 5"));
+  CHECK(contains(refused("[optimiser]\nschedule = cosine\nlr_min = 0.2\n"),
+                 "lr_min = 0.2 is more than lr = 0.1"));
+  CHECK(contains(refused("[data]\ncoarse_labels = yes\n"),
+                 "coarse_labels is for dataset = cifar100, not for cifar10"));
+  CHECK(contains(refused("[data]\ndataset = idx\n"), "dataset idx needs data.path"));
+}
+
+TEST_CASE("config: the run's name must name a folder") {
+  for (const std::string name : {".", "..", "a/b", "/", "../x"}) {
+    CHECK(contains(refused(fmt::format("[run]\nname = {}\n", name)), "cannot name a folder"));
+  }
+  CHECK(contains(refused(fmt::format("[run]\nname = {}\n", std::string(256, 'a'))), "at most 255 bytes"));
+  CHECK(parsed(fmt::format("[run]\nname = {}\n", std::string(255, 'a'))).run.name.size() == 255);
+  CHECK(contains(error_of([] { parse_config("[run]", "", {}); }), "run.name \"\" cannot name a folder"));
+  CHECK(contains(refused("[run]\n", {{"run.name", "a\nb"}}), "holds the control character 0x0a"));
+}
+
+TEST_CASE("config: overrides come after the file, the last wins, and errors say --set") {
+  const RunConfig c =
+      parsed("[run]\nepochs = 3\n", {{"run.epochs", "4"}, {"run.epochs", "5"}, {"data.path", "a # b"}});
+  CHECK(c.run.epochs == 5);
+  CHECK(c.data.path == "a # b");
+  CHECK(contains(refused("[run]\n", {{"run.epochs", "x"}}),
+                 "--set run.epochs=x: not a number; expected: integer"));
+  CHECK(contains(refused("[run]\nepochs = x\n", {{"run.epochs", "5"}}), "dir/a.ini:2: run.epochs = x"));
+  CHECK(
+      contains(refused("[run]\n", {{"model.depth", "30"}}), "--set model.depth=30: wide_resnet needs depth"));
+
+  const Override setting = parse_override("data.path = a=b ");
+  CHECK(setting.key == "data.path");
+  CHECK(setting.value == "a=b");
+  CHECK(parse_override("run.name=").value == "");
+  for (const std::string bad : {"", "=", "run.epochs", "epochs=3", ".x=3", "run.=3", "=run.x"}) {
+    CAPTURE(bad);
+    const Error error = error_of([&] { parse_override(bad); });
+    CHECK(error.code() == ExitCode::usage);
+    CHECK(contains(error, "expected --set section.key=value"));
+  }
+}
+
+TEST_CASE("config: files that cannot be read as a configuration") {
+  const test::TempDir dir;
+  const auto problem = [](const std::string& path) {
+    Error error = error_of([&] { load_config(path, {}); });
+    CHECK(error.code() == ExitCode::config);
+    CHECK(contains(error, path));
+    return error;
+  };
+  CHECK(contains(problem(dir.file("none.ini")),
+                 "cannot read this configuration file: No such file or directory"));
+  CHECK(contains(problem(dir.path()), "cannot read this configuration file: Is a directory"));
+  write(dir.file("empty.ini"), "");
+  CHECK(contains(problem(dir.file("empty.ini")), "holds no configuration"));
+  CHECK(contains(problem(dir.file("empty.ini/x.ini")), "Not a directory"));
+  write(dir.file("plain.ini"), "hello\n");
+  CHECK(contains(problem(dir.file("plain.ini")), ":1: \"hello\" is neither"));
+  write(dir.file("long.ini"), std::string((1 << 20) + 1, '\n'));
+  CHECK(contains(problem(dir.file("long.ini")), "too long for a configuration file"));
+  write(dir.file("good.ini"), "[run]\nepochs = 7\n");
+  CHECK(load_config(dir.file("good.ini"), {}).run.epochs == 7);
+  CHECK(load_config(dir.file("good.ini"), {}).run.name == "good");
+}
+
+TEST_CASE("config: a file without read permission") {
+  if (::geteuid() == 0) DPLL_SKIP("root reads every file");
+  const test::TempDir dir;
+  write(dir.file("a.ini"), "[run]\n");
+  REQUIRE(::chmod(dir.file("a.ini").c_str(), 0) == 0);
+  CHECK(contains(error_of([&] { load_config(dir.file("a.ini"), {}); }), "Permission denied"));
+}
+
+TEST_CASE("config: spellings of the enumerations") {
+  CHECK(to_string(DatasetKind::fashion_mnist) == "fashion_mnist");
+  CHECK(to_string(ViewPolicy::flip_crop_cutout) == "flip_crop_cutout");
+  CHECK(to_string(Architecture::wide_resnet) == "wide_resnet");
+  CHECK(to_string(ObjectiveVariant::published) == "published");
+  CHECK(to_string(ScheduleKind::cosine) == "cosine");
+  CHECK(to_string(DeviceChoice::automatic) == "auto");
+  CHECK(to_string(CandidateMode::uniform) == "uniform");
+  CHECK(to_string(ResumeMode::never) == "no");
+  CHECK(error_of([] { to_string(static_cast<ScheduleKind>(99)); }).code() == ExitCode::internal);
+}

@@ -59,10 +59,11 @@ Image crop(Image& image, int top, int left, int height, int width) {
   return cropped;
 }
 
+// The box covers `side` rows and columns from centre - side / 2 on, less what lies outside the image.
 void cutout(Image& image, int centre_y, int centre_x, int side) {
-  const int half = side / 2;
-  for (int y = std::max(0, centre_y - half); y < std::min(image.height, centre_y + half); ++y) {
-    for (int x = std::max(0, centre_x - half); x < std::min(image.width, centre_x + half); ++x) {
+  for (int y = centre_y - side / 2; y < centre_y - side / 2 + side; ++y) {
+    for (int x = centre_x - side / 2; x < centre_x - side / 2 + side; ++x) {
+      if (y < 0 || y >= image.height || x < 0 || x >= image.width) continue;
       for (int c = 0; c < image.channels; ++c) image.at(y, x, c) = 0;
     }
   }
@@ -75,7 +76,7 @@ class ReferenceAugment final : public Augment {
   void run(const AugmentCall& call) override {
     for (int view = 0; view < spec_.views; ++view) {
       for (int r = 0; r < spec_.batch; ++r) {
-        const std::int64_t sample = sample_of(call.rows, r);
+        const std::int64_t sample = row_in(call.pixels, call.rows, r);
         PhiloxStream draws(call.rows.step->seed, Purpose::augment, call.rows.step->epoch,
                            static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(view));
         const Image image =

@@ -11,7 +11,16 @@ namespace reference {
 
 std::int64_t sample_of(const BatchRows& rows, std::int64_t r) {
   const std::int64_t position = rows.step->first + r;
-  return rows.order.defined() ? rows.order.as<std::int32_t>()[position] : position;
+  if (!rows.order.defined()) return position;
+  DPLL_CHECK(position < rows.order.elements(), "position {} of an order of {}", position,
+             rows.order.elements());
+  return rows.order.as<std::int32_t>()[position];
+}
+
+std::int64_t row_in(const Tensor& table, const BatchRows& rows, std::int64_t r) {
+  const std::int64_t sample = sample_of(rows, r);
+  DPLL_CHECK(sample >= 0 && sample < table.shape[0], "row {} is sample {} of {}", r, sample, table.shape[0]);
+  return sample;
 }
 
 }  // namespace reference

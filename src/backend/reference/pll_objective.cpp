@@ -31,7 +31,7 @@ class ReferencePllObjective final : public PllObjective {
  private:
   void run_sample(const PllObjectiveCall& call, int r, ObjectiveMetrics& metrics) const {
     const int classes = spec_.classes;
-    const std::int64_t sample = sample_of(call.rows, r);
+    const std::int64_t sample = row_in(call.targets, call.rows, r);
     const auto is_candidate = [&](int j) {
       const std::uint64_t word = call.candidates.as<std::uint64_t>()[sample * ((classes + 63) / 64) + j / 64];
       return ((word >> (j % 64)) & 1u) != 0;

@@ -19,5 +19,7 @@ void cross_entropy(const CrossEntropyCall& call);
 
 // Data set index of row r of every view.
 std::int64_t sample_of(const BatchRows& rows, std::int64_t r);
+// The same, checked to be a row of `table` [N, ...].
+std::int64_t row_in(const Tensor& table, const BatchRows& rows, std::int64_t r);
 
 }  // namespace dpll::reference

@@ -29,16 +29,19 @@ struct DataSet {
   ImageSet test;                           // count may be 0 for a user's own data
   ImageSet validation;                     // held-out part of the training set; count 0 when not asked for
   std::vector<std::int64_t> train_origin;  // index of each training sample in the published file order
-  std::optional<std::vector<std::uint8_t>>
-      candidates;  // [train.count, classes] of 0/1 when they come with the data
+  // [train.count, classes] of 0/1, no row empty, when they come with the data.
+  std::optional<std::vector<std::uint8_t>> candidates;
+  std::vector<std::string> warnings;  // one line each, for the caller to print
 };
 
 // Loads, verifies and cuts (limits, validation split) the data set that `config` names; the split is drawn by
-// Philox from run.seed. Throws Error(data): file, where it should lie, where it is published, expected and
-// found MD5.
+// Philox from run.seed, and both parts keep the published order. Files and sums: data/README.md.
+// Error(data): a file that is missing or damaged, with where it should lie, where it is published, expected
+// and found MD5. Error(config): limits or a validation part that the data cannot give, a data set without a
+// reader.
 DataSet load_data(const RunConfig& config);
 
-// Hex SHA-256 over the training pixels, labels and shapes: ties a checkpoint to its data.
+// Hex SHA-256 over the training pixels, labels, shape and class count: ties a checkpoint to its data.
 std::string fingerprint(const DataSet& data);
 
 }  // namespace dpll

@@ -4,14 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "data/cifar.h"
+#include "data/idx.h"
+#include "data/user_arrays.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
 #include "support/doctest.h"
 #include "support/mutate.h"
+#include "support/temp_dir.h"
 
 using namespace dpll;
 using dpll::test::mutate;
+using dpll::test::TempDir;
 
 namespace {
 
@@ -26,8 +31,9 @@ void fuzz(const std::vector<std::uint8_t>& good, std::size_t reach, std::uint32_
       ++parsed;
     } catch (const Error& error) {
       ++refused;
-      if (error.code() != ExitCode::data) FAIL_CHECK("wrong code: ", error.what());
-      if (std::string(error.what()).find('\n') != std::string::npos) FAIL_CHECK("two lines: ", error.what());
+      if (error.code() != ExitCode::data) FAIL_CHECK("wrong code: ", std::string(error.what()));
+      if (std::string(error.what()).find('\n') != std::string::npos)
+        FAIL_CHECK("two lines: ", std::string(error.what()));
     }
   };
   attempt(good);
@@ -65,4 +71,45 @@ TEST_CASE("fuzz: damaged gzip streams unzip or throw Error") {
   const std::vector<std::uint8_t> good =
       read_file(std::string(DPLL_TEST_FIXTURES) + "/fashion-mnist/gz/train-labels-idx1-ubyte.gz");
   fuzz(good, good.size(), 5000, [](const std::vector<std::uint8_t>& bytes) { gunzip(bytes, "x"); });
+}
+
+TEST_CASE("fuzz: damaged IDX and CIFAR files parse or throw Error") {
+  const std::string fixtures = DPLL_TEST_FIXTURES;
+  const std::vector<std::uint8_t> images =
+      read_file(fixtures + "/fashion-mnist/plain/t10k-images-idx3-ubyte");
+  fuzz(images, 32, 5000, [](const std::vector<std::uint8_t>& bytes) {
+    const ImageSet set = parse_idx_images(bytes, "x");
+    REQUIRE(set.count * set.image_bytes() == static_cast<std::int64_t>(set.pixels.size()));
+  });
+  const std::vector<std::uint8_t> labels =
+      read_file(fixtures + "/fashion-mnist/plain/t10k-labels-idx1-ubyte");
+  fuzz(labels, labels.size(), 5000, [](const std::vector<std::uint8_t>& bytes) {
+    for (const std::int32_t label : parse_idx_labels(bytes, "x", 10)) REQUIRE((label >= 0 && label < 10));
+  });
+  const std::vector<std::uint8_t> cifar = read_file(fixtures + "/cifar-10-batches-bin/data_batch_1.bin");
+  fuzz(cifar, 4, 2000, [](const std::vector<std::uint8_t>& bytes) {
+    const ImageSet set = parse_cifar(bytes, "x", CifarLabels::ten);
+    REQUIRE(set.count * set.image_bytes() == static_cast<std::int64_t>(set.pixels.size()));
+  });
+}
+
+TEST_CASE("fuzz: damaged files of a user's arrays load or throw Error") {
+  const TempDir dir;
+  const std::vector<std::uint8_t> pixels(2 * 3 * 3), candidates = {1, 0, 1, 1};
+  const std::vector<std::int32_t> labels = {0, 1};
+  SafetensorsWriter writer;
+  writer.add("images", DType::u8, {2, 3, 3, 1}, pixels.data());
+  writer.add("labels", DType::i32, {2}, labels.data());
+  writer.add("candidates", DType::u8, {2, 2}, candidates.data());
+  writer.write(dir.file("x"));
+  const std::vector<std::uint8_t> good = read_file(dir.file("x"));
+  fuzz(good, good.size(), 10000, [](const std::vector<std::uint8_t>& bytes) {
+    const DataSet data = data_from_arrays(SafetensorsFile::parse(bytes, "x"));
+    REQUIRE(data.train.count * data.train.image_bytes() ==
+            static_cast<std::int64_t>(data.train.pixels.size()));
+    REQUIRE(data.classes >= 2);
+    if (data.candidates) {
+      REQUIRE(data.train.count * data.classes == static_cast<std::int64_t>(data.candidates->size()));
+    }
+  });
 }

@@ -14,7 +14,7 @@ Error error_of(Action&& action) {
     action();
   } catch (const Error& error) {
     CHECK_MESSAGE(std::string(error.what()).find('\n') == std::string::npos,
-                  "more than one line: ", error.what());
+                  "more than one line: ", std::string(error.what()));
     return error;
   }
   FAIL("no Error was thrown");
@@ -24,7 +24,7 @@ Error error_of(Action&& action) {
 // Whether the message has `text`; prints the message when not.
 inline bool contains(const Error& error, const std::string& text) {
   const bool found = std::string(error.what()).find(text) != std::string::npos;
-  if (!found) MESSAGE("message: ", error.what());
+  if (!found) MESSAGE("message: ", std::string(error.what()));
   return found;
 }
 

@@ -1,0 +1,163 @@
+#include "data/published.h"
+
+#include "dpll/core/check.h"
+
+namespace dpll {
+
+namespace {
+
+// 60,000 and 10,000 images of 28 x 28: the sizes that Fashion-MNIST and Kuzushiji-MNIST share.
+constexpr std::uint64_t kTrainImages = 16 + 60000 * 784, kTrainLabels = 8 + 60000;
+constexpr std::uint64_t kTestImages = 16 + 10000 * 784, kTestLabels = 8 + 10000;
+constexpr std::uint64_t kCifar10Batch = 10000 * 3073;
+
+PublishedSet cifar10() {
+  return {
+      .title = "CIFAR-10 (binary version)",
+      .page = "https://www.cs.toronto.edu/~kriz/cifar.html",
+      .subfolder = "cifar-10-batches-bin",
+      .folders = {"data/cifar-10-batches-bin", "data/cifar10", "data/cifar10/cifar-10-batches-bin"},
+      .train = {{"data_batch_1.bin", kCifar10Batch, "5dd7e06a14cb22eb9f671a540d1b7c25", ""},
+                {"data_batch_2.bin", kCifar10Batch, "5ea93a67294ea407fff1d09f752e9692", ""},
+                {"data_batch_3.bin", kCifar10Batch, "942cd6a4bcdd0dd3c604fbe906cb4421", ""},
+                {"data_batch_4.bin", kCifar10Batch, "ae636b3ba5c66a11e91e8cb52e771fcb", ""},
+                {"data_batch_5.bin", kCifar10Batch, "53f37980c15c3d472c316c40844f3f0d", ""}},
+      .test = {{"test_batch.bin", kCifar10Batch, "803d5f7f4d78ea53de84dbe85f74fb6d", ""}},
+      .class_names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+                      "truck"},
+  };
+}
+
+PublishedSet cifar100() {
+  return {
+      .title = "CIFAR-100 (binary version)",
+      .page = "https://www.cs.toronto.edu/~kriz/cifar.html",
+      .subfolder = "cifar-100-binary",
+      .folders = {"data/cifar-100-binary", "data/cifar100", "data/cifar100/cifar-100-binary"},
+      .train = {{"train.bin", 50000 * 3074, "6172c7755cfe09b2fe270c85cebc1b15", ""}},
+      .test = {{"test.bin", 10000 * 3074, "4499cfba6c016c1be1438163640a0898", ""}},
+      .class_names = {"apple",    "aquarium_fish", "baby",       "bear",         "beaver",
+                      "bed",      "bee",           "beetle",     "bicycle",      "bottle",
+                      "bowl",     "boy",           "bridge",     "bus",          "butterfly",
+                      "camel",    "can",           "castle",     "caterpillar",  "cattle",
+                      "chair",    "chimpanzee",    "clock",      "cloud",        "cockroach",
+                      "couch",    "crab",          "crocodile",  "cup",          "dinosaur",
+                      "dolphin",  "elephant",      "flatfish",   "forest",       "fox",
+                      "girl",     "hamster",       "house",      "kangaroo",     "keyboard",
+                      "lamp",     "lawn_mower",    "leopard",    "lion",         "lizard",
+                      "lobster",  "man",           "maple_tree", "motorcycle",   "mountain",
+                      "mouse",    "mushroom",      "oak_tree",   "orange",       "orchid",
+                      "otter",    "palm_tree",     "pear",       "pickup_truck", "pine_tree",
+                      "plain",    "plate",         "poppy",      "porcupine",    "possum",
+                      "rabbit",   "raccoon",       "ray",        "road",         "rocket",
+                      "rose",     "sea",           "seal",       "shark",        "shrew",
+                      "skunk",    "skyscraper",    "snail",      "snake",        "spider",
+                      "squirrel", "streetcar",     "sunflower",  "sweet_pepper", "table",
+                      "tank",     "telephone",     "television", "tiger",        "tractor",
+                      "train",    "trout",         "tulip",      "turtle",       "wardrobe",
+                      "whale",    "willow_tree",   "wolf",       "woman",        "worm"},
+  };
+}
+
+PublishedSet fashion_mnist() {
+  // The last folder is that of the Debian and Ubuntu package dataset-fashion-mnist, whose files differ from
+  // the published ones in the gzip header alone.
+  return {
+      .title = "Fashion-MNIST",
+      .page = "https://github.com/zalandoresearch/fashion-mnist",
+      .subfolder = "",
+      .folders = {"data/fashion-mnist", "data/fashion_mnist", "data/FashionMNIST/raw",
+                  "/usr/share/datasets/fashion-mnist"},
+      .train = {{"train-images-idx3-ubyte", kTrainImages, "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+                 "8d4fb7e6c68d591d4c3dfef9ec88bf0d"},
+                {"train-labels-idx1-ubyte", kTrainLabels, "9018921c3c673c538a1fc5bad174d6f9",
+                 "25c81989df183df01b3e8a0aad5dffbe"}},
+      .test = {{"t10k-images-idx3-ubyte", kTestImages, "8181f5470baa50b63fa0f6fddb340f0a",
+                "bef4ecab320f06d8554ea6380940ec79"},
+               {"t10k-labels-idx1-ubyte", kTestLabels, "15d484375f8d13e6eb1aabb0c3f46965",
+                "bb300cfdad3c16e7a12a480ee83cd310"}},
+      .class_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+                      "Bag", "Ankle boot"},
+  };
+}
+
+PublishedSet kmnist() {
+  return {
+      .title = "Kuzushiji-MNIST",
+      .page = "http://codh.rois.ac.jp/kmnist/",
+      .subfolder = "",
+      .folders = {"data/kmnist", "data/KMNIST/raw"},
+      .train = {{"train-images-idx3-ubyte", kTrainImages, "", "bdb82020997e1d708af4cf47b453dcf7"},
+                {"train-labels-idx1-ubyte", kTrainLabels, "", "e144d726b3acfaa3e44228e80efcd344"}},
+      .test = {{"t10k-images-idx3-ubyte", kTestImages, "", "5c965bf0a639b31b8f53240b1b52f4d7"},
+               {"t10k-labels-idx1-ubyte", kTestLabels, "", "7320c461ea6c1c855c0b718fb2a4b134"}},
+      .class_names = {"o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"},
+  };
+}
+
+PublishedSet own_idx() {
+  return {
+      .title = "IDX data",
+      .page = "",
+      .subfolder = "",
+      .folders = {},
+      .train = {{"train-images-idx3-ubyte", 0, "", ""}, {"train-labels-idx1-ubyte", 0, "", ""}},
+      .test = {{"t10k-images-idx3-ubyte", 0, "", ""}, {"t10k-labels-idx1-ubyte", 0, "", ""}},
+      .class_names = {},
+  };
+}
+
+}  // namespace
+
+const PublishedSet& published_set(DatasetKind kind) {
+  static const PublishedSet kCifar10 = cifar10(), kCifar100 = cifar100(), kFashion = fashion_mnist(),
+                            kKmnist = kmnist(), kIdx = own_idx();
+  switch (kind) {
+    case DatasetKind::cifar10:
+      return kCifar10;
+    case DatasetKind::cifar100:
+      return kCifar100;
+    case DatasetKind::fashion_mnist:
+      return kFashion;
+    case DatasetKind::kmnist:
+      return kKmnist;
+    case DatasetKind::idx:
+      return kIdx;
+    case DatasetKind::svhn:
+    case DatasetKind::safetensors:
+      break;
+  }
+  fail(ExitCode::internal, "data set {} has no table of published files", static_cast<int>(kind));
+}
+
+const std::vector<std::string>& cifar100_coarse_names() {
+  static const std::vector<std::string> kNames = {"aquatic_mammals",
+                                                  "fish",
+                                                  "flowers",
+                                                  "food_containers",
+                                                  "fruit_and_vegetables",
+                                                  "household_electrical_devices",
+                                                  "household_furniture",
+                                                  "insects",
+                                                  "large_carnivores",
+                                                  "large_man-made_outdoor_things",
+                                                  "large_natural_outdoor_scenes",
+                                                  "large_omnivores_and_herbivores",
+                                                  "medium_mammals",
+                                                  "non-insect_invertebrates",
+                                                  "people",
+                                                  "reptiles",
+                                                  "small_mammals",
+                                                  "trees",
+                                                  "vehicles_1",
+                                                  "vehicles_2"};
+  return kNames;
+}
+
+const PublishedFile& cifar10_partial_test() {
+  static const PublishedFile kFile = {"test_batch_first1000.bin", 1000 * 3073,
+                                      "371f65da31ad652f5e24b3699a3e6515", ""};
+  return kFile;
+}
+
+}  // namespace dpll

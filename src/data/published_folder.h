@@ -1,0 +1,53 @@
+// Finds the files of a published data set and verifies them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/published.h"
+#include "dpll/core/check.h"
+
+namespace dpll {
+
+class PublishedFolder {
+ public:
+  // The first place that has any of the set's files: data.path or the published archive's folder below it;
+  // with an empty path the usual places (PublishedSet::folders). Error(data) naming every place and what
+  // belongs there.
+  PublishedFolder(const PublishedSet& set, const std::string& configured_path);
+
+  bool has(const PublishedFile& file) const { return !path_of(file).empty(); }
+  // The file as it lies there, published form (.gz or plain) first; empty when it does not.
+  std::string path_of(const PublishedFile& file) const;
+  // Lines of a text file beside the data, without blank ones; empty when the file is not there.
+  std::vector<std::string> read_lines(const std::string& name) const;
+
+  // Reads `file`, unzips it, checks its MD5 (if `verify` and known; a file without a known sum adds a
+  // warning) and returns parse(bytes, path). Error(data) for a file that is missing, empty, not the published
+  // one or that parse() refuses, always with where it is published and its MD5.
+  template <typename Parse>
+  auto parse(const PublishedFile& file, bool verify, std::vector<std::string>& warnings,
+             Parse&& parse) const {
+    try {
+      std::string path;
+      std::vector<std::uint8_t> bytes = read(file, verify, path, warnings);
+      return parse(std::move(bytes), path);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + provenance(file, error.what()));
+    }
+  }
+
+ private:
+  std::vector<std::uint8_t> read(const PublishedFile& file, bool verify, std::string& path,
+                                 std::vector<std::string>& warnings) const;
+  // " (Fashion-MNIST, published at ...; t10k-labels-idx1-ubyte.gz has MD5 ...)", the sum unless `message`
+  // names it.
+  std::string provenance(const PublishedFile& file, const std::string& message) const;
+
+  const PublishedSet& set_;
+  std::string folder_;
+};
+
+}  // namespace dpll

@@ -1,0 +1,17 @@
+// [data] dataset = safetensors: a user's own arrays from one file. data/README.md shows how to make it.
+#pragma once
+
+#include <string>
+
+#include "dpll/data.h"
+#include "dpll/safetensors.h"
+
+namespace dpll {
+
+// images u8 [N,H,W,C]; optional: labels i64/i32/u8 [N] with -1 for unknown, candidates u8/bool [N,classes] of
+// 0/1 with no empty row, test_images, test_labels. Labels or candidates must be there. The candidates' width
+// gives the number of classes, without them the largest label. Error(data) naming file, tensor and row. The
+// caller still has to fill train_origin.
+DataSet data_from_arrays(const SafetensorsFile& file);
+
+}  // namespace dpll

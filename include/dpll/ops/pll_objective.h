@@ -34,7 +34,10 @@ struct ObjectiveMetrics {
   double target_entropy = 0;  // of the new target, in nats
   double target_max = 0;      // largest entry of the new target
   double target_changed = 0;  // argmax of the new target differs from the old one's
-  double nonfinite = 0;       // samples with a logit, loss or new target that is NaN or infinite
+  // Samples with a logit, loss or new target that is NaN or infinite. They count here and in `samples` alone,
+  // their target row stays as it was, and a view with such a logit gets a d_logits row of NaN, so that the
+  // update is skipped.
+  double nonfinite = 0;
 };
 inline constexpr int kObjectiveMetricsFields = sizeof(ObjectiveMetrics) / sizeof(double);
 
@@ -62,7 +65,8 @@ class PllObjective {
   virtual void run(const PllObjectiveCall& call) = 0;
 };
 
-// cross_entropy: evaluation. Adds to `sums` over the first `count` rows.
+// cross_entropy: evaluation, -log softmax(logits)[label], by log-sum-exp. Adds to `sums` over the rows of
+// `logits`; NaN or infinite logits show as a NaN or infinite loss.
 struct EvaluationSums {
   double samples = 0, loss = 0, correct = 0;
 };

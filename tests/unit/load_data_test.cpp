@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "data/published.h"
+#include "data/published_folder.h"
 #include "dpll/core/check.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
@@ -406,6 +406,32 @@ TEST_CASE("load_data: the fingerprint sees pixels, labels, shape and classes") {
   other = data;
   other.test.pixels[0] ^= 1;  // testing on other images is no other training
   CHECK(fingerprint(other) == before);
+}
+
+// No published .gz file is small enough to be committed, so the pieces get a table of their own.
+TEST_CASE("published folder: the sum of the .gz file or of its content is enough") {
+  const std::string name = "t10k-labels-idx1-ubyte";
+  const std::vector<std::uint8_t> gz = read_file(kFashionGz + "/" + name + ".gz");
+  const std::vector<std::uint8_t> plain = read_file(kFashionPlain + "/" + name);
+  const std::string gz_sum = md5_hex(gz.data(), gz.size()), plain_sum = md5_hex(plain.data(), plain.size());
+  const std::string wrong(32, '0');
+  const auto read = [&](const std::string& folder, const std::string& md5, const std::string& md5_gz) {
+    PublishedSet set;
+    set.title = "Pieces";
+    set.page = "https://example.org";
+    set.train = {{name, plain.size(), md5, md5_gz}};
+    std::vector<std::string> warnings;
+    const auto keep = [](const std::vector<std::uint8_t>& bytes, const std::string&) { return bytes; };
+    return PublishedFolder(set, folder).parse(set.train[0], true, warnings, keep) == plain &&
+           warnings.empty();
+  };
+  CHECK(read(kFashionGz, wrong, gz_sum));
+  CHECK(read(kFashionGz, "", gz_sum));
+  CHECK(read(kFashionGz, plain_sum, wrong));  // recompressed
+  CHECK(read(kFashionPlain, plain_sum, wrong));
+  CHECK(contains(error_of([&] { read(kFashionGz, wrong, wrong); }), plain_sum + ", expected"));
+  CHECK(contains(error_of([&] { read(kFashionGz, "", wrong); }), gz_sum + ", expected"));
+  CHECK(contains(error_of([&] { read(kFashionPlain, wrong, gz_sum); }), plain_sum + ", expected"));
 }
 
 // Sums of the pixels as NumPy computes them from the original files.

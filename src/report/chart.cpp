@@ -3,6 +3,7 @@
 #include "dpll/chart.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
 

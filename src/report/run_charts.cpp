@@ -1,6 +1,7 @@
 #include "dpll/run_charts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -78,16 +79,18 @@ std::vector<Series> series_of(const History& history, const Metric (&metrics)[co
   return all;
 }
 
-// "after epoch 6: train total 0.61 · test 0.43"
+// "after epoch 6: train total 0.610 · test 0.430 (epoch 5)"
 std::string last_values(const std::vector<Series>& all, std::string_view format) {
-  std::string text;
-  double epoch = 0;
+  if (all.empty()) return "";
+  double last = 0;
+  for (const Series& series : all) last = std::max(last, series.x.back());
+  std::string text = fmt::format("after epoch {}: ", last);
   for (const Series& series : all) {
-    epoch = std::max(epoch, series.x.back());
-    text += (text.empty() ? "" : "  ·  ") + series.label + " " +
-            fmt::format(fmt::runtime(format), series.y.back());
+    if (&series != &all.front()) text += "  ·  ";
+    text += series.label + " " + fmt::format(fmt::runtime(format), series.y.back());
+    if (series.x.back() != last) text += fmt::format(" (epoch {})", series.x.back());
   }
-  return text.empty() ? "" : fmt::format("after epoch {}: {}", epoch, text);
+  return text;
 }
 
 Chart chart_by_epoch(const std::string& title) {

@@ -33,7 +33,7 @@ constexpr Colour kBoxEdge{205, 205, 205};
 
 // Everything in pixels, for a chart of the given size.
 struct Style {
-  Style(int width, int height) : scale(std::clamp(std::min(width / 1200.0, height / 760.0), 0.6, 4.0)) {}
+  Style(int width, int height) : scale(std::clamp(std::min(width / 1200.0, height / 760.0), 0.7, 4.0)) {}
 
   double scale;  // 1 at 1200 x 760
   double title = 24 * scale, subtitle = 17 * scale, axis_label = 19 * scale, text = 17 * scale;  // em

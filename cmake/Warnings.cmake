@@ -3,8 +3,10 @@ add_library(dpll_warnings INTERFACE)
 target_compile_options(dpll_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-Werror>)
 # No contraction of a*b+c across statements: results must not depend on the optimiser's mood. Loops that want
-# fused multiply-add ask for it by std::fma or by their own compile options.
-target_compile_options(dpll_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+# fused multiply-add ask for it by std::fma or by their own compile options. Nothing looks at floating-point
+# exception flags; without that freedom loops with a selection (a ReLU's mask) would not be vectorised.
+target_compile_options(dpll_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-fno-trapping-math>)
 if(DPLL_SANITIZE)
   target_compile_options(dpll_warnings INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DPLL_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>)

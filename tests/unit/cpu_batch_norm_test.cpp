@@ -1,14 +1,14 @@
 // The CPU's batch-norm pieces against plain loops in double.
 #include "backend/cpu/batch_norm.h"
 
-#include <omp.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "support/doctest.h"
+#include "support/host_tensor.h"
+#include "support/threads.h"
 
 using namespace dpll;
 using cpu::BnGeometry;
@@ -72,10 +72,9 @@ struct Problem {
   }
 
   BatchNorm bn() {
-    const auto view = [](Floats& values) {
-      return Tensor{values.data(), DType::f32, Shape{static_cast<std::int64_t>(values.size())}};
-    };
-    return {view(gamma), view(beta), view(running_mean), view(running_var), view(d_gamma), view(d_beta)};
+    using test::tensor_of;
+    return {tensor_of(gamma),       tensor_of(beta),    tensor_of(running_mean),
+            tensor_of(running_var), tensor_of(d_gamma), tensor_of(d_beta)};
   }
   void make_stats() { cpu::view_stats(stats.data(), x.data(), nullptr, geometry, workspace.data()); }
   void prepare() {
@@ -127,17 +126,6 @@ double worst(const Floats& actual, const Doubles& expected, double floor) {
 std::string name(const BnGeometry& g) {
   return fmt::format("[{}, {}, {}]", g.views, g.rows, g.channels);
 }
-
-class Threads {
- public:
-  explicit Threads(int count) : before_(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 }  // namespace
 
@@ -364,7 +352,7 @@ TEST_CASE("cpu batch norm: one, two and three threads give the same bits") {
     std::vector<Problem> results;
     std::vector<Floats> gradients;
     for (const int count : {1, 2, 3}) {
-      const Threads threads(count);
+      const test::ThreadCount threads(count);
       Problem p(g);
       p.prepare();
       p.make_sums();

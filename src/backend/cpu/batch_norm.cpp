@@ -29,10 +29,13 @@ struct Lanes {
   alignas(64) float value[kMaxLanes];
 
   void clear(int lanes) { std::fill_n(value, lanes, 0.0F); }
-  template <typename ValueOf>
-  void set(int channels, int repeat, const ValueOf& value_of) {
-    for (int c = 0; c < channels; ++c) value[c] = value_of(c);
-    for (int lane = channels; lane < channels * repeat; ++lane) value[lane] = value[lane - channels];
+  // Gives every repetition the values of the first `channels` lanes.
+  void spread(int channels, int repeat) {
+    for (int k = 1; k < repeat; ++k) std::copy_n(value, channels, value + k * channels);
+  }
+  void set(const float* values, int channels, int repeat) {
+    std::copy_n(values, channels, value);
+    spread(channels, repeat);
   }
   double sum_of(int channel, int channels, int repeat) const {
     double sum = 0;
@@ -91,7 +94,8 @@ DPLL_VECTOR_CLONES void backward_sums_kernel(float* __restrict sum, float* __res
                                              std::int64_t width, std::int64_t stride) {
   for (std::int64_t r = 0; r < rows; ++r, x += stride, d_a += stride) {
     for (std::int64_t j = 0; j < width; ++j) {
-      const float d_z = x[j] * scale[j] + shift[j] > 0.0F ? d_a[j] : 0.0F;
+      const float d = d_a[j];
+      const float d_z = x[j] * scale[j] + shift[j] > 0.0F ? d : 0.0F;
       sum[j] += d_z;
       product[j] += d_z * (x[j] - mean[j]);
     }
@@ -109,7 +113,8 @@ DPLL_VECTOR_CLONES void backward_apply_kernel(float* d_x, const float* d_a, cons
   for (std::int64_t r = 0; r < rows; ++r, x += stride, d_a += stride, d_x += stride) {
 #pragma omp simd
     for (std::int64_t j = 0; j < width; ++j) {
-      const float d_z = x[j] * lanes.scale.value[j] + lanes.shift.value[j] > 0.0F ? d_a[j] : 0.0F;
+      const float d = d_a[j];
+      const float d_z = x[j] * lanes.scale.value[j] + lanes.shift.value[j] > 0.0F ? d : 0.0F;
       d_x[j] = lanes.scale.value[j] * d_z +
                (lanes.slope.value[j] * (x[j] - lanes.mean.value[j]) + lanes.offset.value[j]);
     }
@@ -123,7 +128,8 @@ DPLL_VECTOR_CLONES void backward_accumulate_kernel(float* __restrict d_x, const 
   for (std::int64_t r = 0; r < rows; ++r, x += stride, d_a += stride, d_x += stride) {
 #pragma omp simd
     for (std::int64_t j = 0; j < width; ++j) {
-      const float d_z = x[j] * lanes.scale.value[j] + lanes.shift.value[j] > 0.0F ? d_a[j] : 0.0F;
+      const float d = d_a[j];
+      const float d_z = x[j] * lanes.scale.value[j] + lanes.shift.value[j] > 0.0F ? d : 0.0F;
       d_x[j] += lanes.scale.value[j] * d_z +
                 (lanes.slope.value[j] * (x[j] - lanes.mean.value[j]) + lanes.offset.value[j]);
     }
@@ -255,8 +261,10 @@ void stats_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, flo
         sum_kernel(sum.value, y + at, r, width, stride);
       }
     });
-    centre.set(channels, repeat,
-               [&](int c) { return static_cast<float>(sum.sum_of(c, channels, repeat) / n); });
+    for (int c = 0; c < channels; ++c) {
+      centre.value[c] = static_cast<float>(sum.sum_of(c, channels, repeat) / n);
+    }
+    centre.spread(channels, repeat);
     sum.clear(channels * repeat);
     square.clear(channels * repeat);
     cut.run(tile, first, rows, [&](std::int64_t at, std::int64_t r, std::int64_t width, std::int64_t stride) {
@@ -285,9 +293,9 @@ void sums_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, cons
   Lanes shifts;
   const int channels = tile.channels;
   const int repeat = cut.repeat();
-  means.set(channels, repeat, [&](int c) { return mean[c]; });
-  scales.set(channels, repeat, [&](int c) { return scale[c]; });
-  shifts.set(channels, repeat, [&](int c) { return shift[c]; });
+  means.set(mean, channels, repeat);
+  scales.set(scale, channels, repeat);
+  shifts.set(shift, channels, repeat);
   std::fill_n(partial.first, channels, 0.0);
   std::fill_n(partial.second, channels, 0.0);
   cut.each_block(tile, [&](std::int64_t first, std::int64_t rows) {
@@ -302,10 +310,6 @@ void sums_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, cons
       partial.second[c] += product.sum_of(c, channels, repeat);
     }
   });
-}
-
-double inverse_sigma(float var) {
-  return 1.0 / std::sqrt(static_cast<double>(var) + kBatchNormEpsilon);
 }
 
 }  // namespace
@@ -372,8 +376,8 @@ void bn_relu_apply(float* a, const float* x, const float* scale, const float* sh
     const std::int64_t channel = cut.channel(tile);
     Lanes scales;
     Lanes shifts;
-    scales.set(tile.channels, cut.repeat(), [&](int c) { return scale[channel + c]; });
-    shifts.set(tile.channels, cut.repeat(), [&](int c) { return shift[channel + c]; });
+    scales.set(scale + channel, tile.channels, cut.repeat());
+    shifts.set(shift + channel, tile.channels, cut.repeat());
     cut.run(tile, 0, tile.rows,
             [&](std::int64_t at, std::int64_t rows, std::int64_t width, std::int64_t stride) {
               apply_kernel(a + first + at, x + first + at, scales.value, shifts.value, rows, width, stride);
@@ -422,7 +426,6 @@ void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a,
                             const float* stats, const float* scale, const float* shift, const float* sums,
                             const BnGeometry& geometry) {
   const Cut cut(geometry);
-  const auto n = static_cast<double>(geometry.rows);
   parallel_chunks(cut.tiles(), 1, [&](std::int64_t i, std::int64_t) {
     const Tile tile = cut.tile(i);
     const std::int64_t first = cut.element(tile);
@@ -434,14 +437,16 @@ void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a,
     const float* sum = sums + pair;
     const float* product = sum + geometry.channels;
     GradientLanes lanes;
-    lanes.mean.set(tile.channels, cut.repeat(), [&](int c) { return mean[c]; });
-    lanes.scale.set(tile.channels, cut.repeat(), [&](int c) { return scale[channel + c]; });
-    lanes.shift.set(tile.channels, cut.repeat(), [&](int c) { return shift[channel + c]; });
-    lanes.slope.set(tile.channels, cut.repeat(), [&](int c) {
-      return static_cast<float>(-scale[channel + c] * inverse_sigma(var[c]) * product[c] / n);
-    });
-    lanes.offset.set(tile.channels, cut.repeat(),
-                     [&](int c) { return static_cast<float>(-scale[channel + c] * (sum[c] / n)); });
+    lanes.mean.set(mean, tile.channels, cut.repeat());
+    lanes.scale.set(scale + channel, tile.channels, cut.repeat());
+    lanes.shift.set(shift + channel, tile.channels, cut.repeat());
+    for (int c = 0; c < tile.channels; ++c) {
+      const BnGradient gradient = bn_gradient(scale[channel + c], var[c], sum[c], product[c], geometry.rows);
+      lanes.slope.value[c] = gradient.slope;
+      lanes.offset.value[c] = gradient.offset;
+    }
+    lanes.slope.spread(tile.channels, cut.repeat());
+    lanes.offset.spread(tile.channels, cut.repeat());
     const auto kernel = accumulate == Accumulate::yes ? backward_accumulate_kernel : backward_apply_kernel;
     cut.run(tile, 0, tile.rows,
             [&](std::int64_t at, std::int64_t rows, std::int64_t width, std::int64_t stride) {

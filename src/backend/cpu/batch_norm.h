@@ -3,6 +3,7 @@
 // partial sums are combined in a fixed order, so results are the same for every thread count.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,6 +40,21 @@ void bn_relu_apply(float* a, const float* x, const float* scale, const float* sh
 void bn_relu_backward_sums(float* sums, float* d_gamma, float* d_beta, const float* d_a, const float* x,
                            const float* stats, const float* scale, const float* shift,
                            const BnGeometry& geometry, void* workspace);
+
+// 1 / sqrt(var + eps)
+inline double inverse_sigma(float var) {
+  return 1.0 / std::sqrt(static_cast<double>(var) + kBatchNormEpsilon);
+}
+
+// What the statistics' dependence on x adds to d_x = scale * d_z + slope * (x - mean) + offset; sum0 and sum1
+// are the channel's sums from above.
+struct BnGradient {
+  float slope, offset;
+};
+inline BnGradient bn_gradient(float scale, float var, float sum0, float sum1, std::int64_t rows) {
+  const double per_row = -static_cast<double>(scale) / static_cast<double>(rows);
+  return {static_cast<float>(per_row * inverse_sigma(var) * sum1), static_cast<float>(per_row * sum0)};
+}
 
 // d_x (+)= scale * (d_z - sums0 / n - xhat * sums1 / n). d_x may be d_a when not accumulating.
 void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a, const float* x,

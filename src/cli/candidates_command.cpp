@@ -1,0 +1,22 @@
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "train/trainer.h"
+
+namespace dpll {
+
+int candidates_command(const CandidatesArguments& arguments) {
+  const DataSet data = load_data(arguments.config);
+  const CandidateSets sets = make_candidates(arguments.config, data);
+  write_candidates(arguments.out, sets);
+  std::printf(
+      "%s",
+      fmt::format(
+          "{} sets over {} classes, mean size {:.4f}, {} without the true label\nSHA-256 {}\nwritten to {}\n",
+          sets.count, sets.classes, sets.mean_size(), count_missing_truth(sets, data.train.labels),
+          candidates_sha256(sets), arguments.out)
+          .c_str());
+  return 0;
+}
+
+}  // namespace dpll

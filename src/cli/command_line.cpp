@@ -1,0 +1,141 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+
+#include "cli/commands.h"
+#include "dpll/build_info.h"
+#include "dpll/core/check.h"
+#include "train/trainer.h"
+
+namespace dpll {
+namespace {
+
+constexpr const char* kDescription =
+    "dpll_engine trains networks from sets of candidate labels (PLCR, ICML 2022).\n"
+    "  dpll_engine config.ini                    train as the file says; results go to runs/<name>/\n"
+    "  dpll_engine runs/<name>/config.ini --resume   go on with a stopped run";
+
+constexpr const char* kFooter =
+    "Every configuration key is explained in configs/reference.ini.\n"
+    "Exit codes: 0 done, 1 bug, 2 command line, 3 configuration, 4 data, 5 run, 6 device, 130/143 stopped by "
+    "a signal.";
+
+std::string version_text() {
+  std::string text = fmt::format("dpll_engine {} (commit {}, {}, {})\n", DPLL_VERSION, DPLL_COMMIT,
+                                 DPLL_COMPILER, DPLL_BUILD_TYPE);
+  text += DPLL_HAVE_CUDA ? fmt::format("CUDA toolkit {}\n", DPLL_CUDA_VERSION) : "no CUDA in this build\n";
+  text += "backends: " + make_cpu_backend({})->description();
+  return text;
+}
+
+// What the main command and `candidates` share: a configuration file and overrides of its keys.
+struct ConfigArguments {
+  std::string path;
+  std::vector<std::string> overrides;
+  bool resume = false, no_verify = false;
+
+  void add_to(CLI::App& app) {
+    app.add_option("--set", overrides, "Override a key: --set section.key=value (may be repeated)")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    app.add_flag("--no-verify", no_verify, "Do not check the MD5 sums of the data files");
+  }
+  RunConfig load() const {
+    std::vector<Override> parsed;
+    for (const std::string& argument : overrides) parsed.push_back(parse_override(argument));
+    RunConfig config = load_config(path, parsed);
+    if (resume) config.run.resume = ResumeMode::require;
+    if (no_verify) config.data.verify = false;
+    return config;
+  }
+};
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{kDescription, "dpll_engine"};
+  app.footer(kFooter);
+  app.set_version_flag("--version", version_text, "Print versions and exit");
+  app.require_subcommand(0, 1);
+
+  ConfigArguments train_arguments;
+  app.add_option("config", train_arguments.path, "Configuration file (INI)")->type_name("FILE");
+  app.add_flag("--resume", train_arguments.resume, "Go on from the run folder's checkpoint");
+  train_arguments.add_to(app);
+
+  ConfigArguments candidates_config;
+  CandidatesArguments candidates;
+  CLI::App* candidates_app =
+      app.add_subcommand("candidates", "Write the candidate sets of a configuration as CSV");
+  candidates_app->add_option("config", candidates_config.path, "Configuration file")
+      ->required()
+      ->type_name("FILE");
+  candidates_app->add_option("--out", candidates.out, "CSV file to write")->required()->type_name("FILE");
+  candidates_config.add_to(*candidates_app);
+
+  EvaluateArguments evaluate;
+  CLI::App* evaluate_app =
+      app.add_subcommand("evaluate", "Accuracy and loss of a trained model, with a table by class");
+  evaluate_app->add_option("run", evaluate.run, "Run folder")->required()->type_name("FOLDER");
+  evaluate_app->add_option("--data", evaluate.data, "Take the data from here instead of the run's data.path");
+  evaluate_app->add_option("--split", evaluate.split, "Which images")
+      ->check(CLI::IsMember({"test", "validation", "train"}));
+  evaluate_app->add_flag("--ema", evaluate.average, "Use the averaged weights");
+  bool evaluate_no_verify = false;
+  evaluate_app->add_flag("--no-verify", evaluate_no_verify, "Do not check the MD5 sums of the data files");
+
+  PredictArguments predict;
+  CLI::App* predict_app = app.add_subcommand("predict", "Classify images with a trained model");
+  predict_app->add_option("run", predict.run, "Run folder")->required()->type_name("FOLDER");
+  predict_app
+      ->add_option("--images", predict.images, "PNG, JPEG, IDX or CIFAR binary files of the network's size")
+      ->required()
+      ->type_name("FILE");
+  predict_app->add_option("--out", predict.out, "CSV file to write")->required()->type_name("FILE");
+  predict_app->add_flag("--ema", predict.average, "Use the averaged weights");
+
+  PlotArguments plot;
+  CLI::App* plot_app = app.add_subcommand("plot", "Compare runs in one chart");
+  plot_app->add_option("runs", plot.runs, "Run folders")->required()->type_name("FOLDER");
+  plot_app->add_option("--out", plot.out, "PNG file to write")->required()->type_name("FILE");
+  plot_app->add_option("--column", plot.column, "Column of metrics.csv to plot")->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  if (candidates_app->parsed()) {
+    candidates.config = candidates_config.load();
+    return candidates_command(candidates);
+  }
+  if (evaluate_app->parsed()) {
+    evaluate.verify = !evaluate_no_verify;
+    return evaluate_command(evaluate);
+  }
+  if (predict_app->parsed()) return predict_command(predict);
+  if (plot_app->parsed()) return plot_command(plot);
+  if (train_arguments.path.empty()) {
+    std::fputs(app.help().c_str(), stdout);
+    return static_cast<int>(ExitCode::usage);
+  }
+  return train(train_arguments.load());
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "dpll_engine: %s\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "dpll_engine: not enough memory\n");
+    return static_cast<int>(ExitCode::device);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dpll_engine: unexpected: %s\n", error.what());
+    return static_cast<int>(ExitCode::internal);
+  }
+}
+
+}  // namespace dpll

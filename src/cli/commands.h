@@ -1,0 +1,44 @@
+// The subcommands of dpll_engine. Each returns the process's exit code and throws Error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dpll/config.h"
+
+namespace dpll {
+
+// Command line to exit code: parses, runs, turns every Error into one line on stderr.
+int run_command_line(int argc, char** argv);
+
+struct CandidatesArguments {
+  RunConfig config;
+  std::string out;
+};
+int candidates_command(const CandidatesArguments& arguments);
+
+struct EvaluateArguments {
+  std::string run;   // run folder
+  std::string data;  // overrides data.path when not empty
+  std::string split = "test";
+  bool average = false;  // the averaged weights
+  bool verify = true;
+};
+int evaluate_command(const EvaluateArguments& arguments);
+
+struct PredictArguments {
+  std::string run;
+  std::vector<std::string> images;
+  std::string out;
+  bool average = false;
+};
+int predict_command(const PredictArguments& arguments);
+
+struct PlotArguments {
+  std::vector<std::string> runs;
+  std::string out;
+  std::string column = "test_accuracy";
+};
+int plot_command(const PlotArguments& arguments);
+
+}  // namespace dpll

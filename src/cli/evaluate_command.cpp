@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/trained_run.h"
+#include "dpll/data.h"
+#include "train/evaluator.h"
+
+namespace dpll {
+namespace {
+
+// Per class: images, recall (share of the class's images that are recognised) and precision.
+std::string class_table(const DataSet& data, const ImageSet& images,
+                        const std::vector<std::int32_t>& predictions) {
+  const auto classes = static_cast<std::size_t>(data.classes);
+  std::vector<int> truth(classes), predicted(classes), both(classes);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    if (images.labels[i] < 0) continue;
+    const auto label = static_cast<std::size_t>(images.labels[i]),
+               guess = static_cast<std::size_t>(predictions[i]);
+    ++truth[label];
+    ++predicted[guess];
+    if (label == guess) ++both[label];
+  }
+  const auto percent = [](int part, int whole) {
+    return whole > 0 ? fmt::format("{:7.2f}%", 100.0 * part / whole) : std::string("       -");
+  };
+  std::size_t longest = 5;
+  for (const std::string& name : data.class_names) longest = std::max(longest, name.size());
+  std::string text = fmt::format("{:>5}  {:<{}}  {:>6}  {:>8}  {:>9}\n", "class", "name", longest, "images",
+                                 "recall", "precision");
+  for (std::size_t c = 0; c < classes; ++c) {
+    text += fmt::format("{:>5}  {:<{}}  {:>6}  {}   {}\n", c, data.class_names[c], longest, truth[c],
+                        percent(both[c], truth[c]), percent(both[c], predicted[c]));
+  }
+  return text;
+}
+
+}  // namespace
+
+int evaluate_command(const EvaluateArguments& arguments) {
+  RunConfig config = run_config(arguments.run);
+  if (!arguments.data.empty()) config.data.path = arguments.data;
+  if (!arguments.verify) config.data.verify = false;
+  const DataSet data = load_data(config);
+  for (const std::string& warning : data.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  const ImageSet& images = arguments.split == "test"    ? data.test
+                           : arguments.split == "train" ? data.train
+                                                        : data.validation;
+  if (images.count == 0) fail(ExitCode::data, "the data set has no {} images", arguments.split);
+  if (!images.has_labels())
+    fail(ExitCode::data, "the {} images have no labels to compare with", arguments.split);
+
+  TrainedRun run = open_run(arguments.run, config,
+                            {static_cast<int>(images.height), static_cast<int>(images.width),
+                             static_cast<int>(images.channels), data.classes},
+                            arguments.average);
+  Evaluator evaluator(*run.backend, *run.network, run.views, images, config.evaluation.batch);
+  const Buffer arena = run.backend->allocate(evaluator.arena_bytes(), "the activations");
+  evaluator.attach(arena.data());
+  const EvaluationResult result = evaluator.run();
+  std::printf("%s", fmt::format("{} on {} {} images: accuracy {:.2f}%, loss {:.4f}\n{}", run.network->name(),
+                                result.samples, arguments.split, 100 * result.accuracy, result.loss,
+                                class_table(data, images, result.predictions))
+                        .c_str());
+  return 0;
+}
+
+}  // namespace dpll

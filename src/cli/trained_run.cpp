@@ -1,0 +1,74 @@
+#include "cli/trained_run.h"
+
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "dpll/safetensors.h"
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+#include "train/trainer.h"
+
+namespace dpll {
+namespace {
+
+std::string model_path(const std::string& folder, bool average) {
+  const std::string path = folder + "/" + (average ? run_files::kAverageModel : run_files::kModel);
+  if (!std::filesystem::exists(path)) {
+    fail(ExitCode::data, "'{}' has no {}: {}", folder, average ? run_files::kAverageModel : run_files::kModel,
+         average ? "it was trained without optimiser.ema" : "the run is not finished; go on with --resume");
+  }
+  return path;
+}
+
+int metadata_number(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  int value = 0;
+  if (found == file.metadata().end()) fail(ExitCode::data, "{}: has no metadata '{}'", file.path(), key);
+  const std::string& text = found->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1) {
+    fail(ExitCode::data, "{}: metadata '{}' is '{}', not a positive number", file.path(), key, text);
+  }
+  return value;
+}
+
+}  // namespace
+
+RunConfig run_config(const std::string& folder) {
+  if (!std::filesystem::is_directory(folder)) fail(ExitCode::data, "'{}' is not a run folder", folder);
+  return load_config(folder + "/" + run_files::kConfig, {});
+}
+
+TrainedModelFile read_model_header(const std::string& folder, bool average) {
+  const SafetensorsFile file = SafetensorsFile::read(model_path(folder, average));
+  TrainedModelFile model;
+  model.input = {metadata_number(file, "height"), metadata_number(file, "width"),
+                 metadata_number(file, "channels"), metadata_number(file, "classes")};
+  const auto names = file.metadata().find("class_names");
+  if (names != file.metadata().end()) {
+    const nlohmann::json json = nlohmann::json::parse(names->second, nullptr, false);
+    if (json.is_array()) {
+      for (const nlohmann::json& name : json)
+        model.class_names.push_back(name.is_string() ? name.get<std::string>() : "");
+    }
+  }
+  if (static_cast<int>(model.class_names.size()) != model.input.classes) {
+    fail(ExitCode::data, "{}: metadata 'class_names' does not name {} classes", file.path(),
+         model.input.classes);
+  }
+  return model;
+}
+
+TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
+                    bool average) {
+  TrainedRun run;
+  run.config = config;
+  run.backend = make_backend(config.run);
+  run.views = resolve_views(config, input.height, input.width, input.channels);
+  run.network = make_network(*run.backend, config.model, input, false);
+  load_model(model_path(folder, average), run.network->state());
+  return run;
+}
+
+}  // namespace dpll

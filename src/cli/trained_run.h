@@ -1,0 +1,36 @@
+// A finished run opened again: its configuration and its network with the trained weights.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dpll/backend.h"
+#include "dpll/model/network.h"
+#include "dpll/views.h"
+
+namespace dpll {
+
+struct TrainedRun {
+  RunConfig config;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Network> network;
+  ViewSetup views;
+};
+
+// Opens `folder`; the network is made for images of `input` (height, width, channels and classes).
+// Error(data) when the folder holds no model or the model does not fit.
+TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
+                    bool average);
+
+// The resolved configuration of a run folder.
+RunConfig run_config(const std::string& folder);
+
+// What the model file in `folder` says about the network: image size, classes and their names.
+struct TrainedModelFile {
+  InputShape input;
+  std::vector<std::string> class_names;
+};
+TrainedModelFile read_model_header(const std::string& folder, bool average);
+
+}  // namespace dpll

@@ -1,0 +1,45 @@
+// What a run says: train.log with times, and the console. On a terminal the last line is a progress bar.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace dpll {
+
+class Log {
+ public:
+  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal.
+  Log(const std::string& path, bool progress);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  void line(const std::string& text);     // file and console
+  void detail(const std::string& text);   // file only
+  void warning(const std::string& text);  // both, marked
+
+  struct Bar {
+    int epoch = 0, epochs = 0;  // 1-based
+    std::int64_t step = 0, steps = 0;
+    double loss = 0, images_per_second = 0, seconds_left = 0;
+  };
+  bool wants_bar() const { return bar_; }
+  void draw(const Bar& bar);  // at most ten times a second
+  void clear_bar();
+
+ private:
+  void write_file(const std::string& text);
+
+  std::FILE* file_ = nullptr;
+  std::string path_;
+  bool bar_ = false;
+  bool bar_drawn_ = false;
+  std::chrono::steady_clock::time_point last_draw_{};
+};
+
+// "1:02:03" or "2:03".
+std::string format_duration(double seconds);
+
+}  // namespace dpll

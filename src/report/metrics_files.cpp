@@ -1,0 +1,114 @@
+#include "report/metrics_files.h"
+
+#include <fmt/ranges.h>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "dpll/core/check.h"
+#include "dpll/files.h"
+
+namespace dpll {
+namespace {
+
+// Shortest text that reads back as the same double; empty for NaN.
+std::string number(double x) {
+  return std::isnan(x) ? std::string() : fmt::format("{}", x);
+}
+
+}  // namespace
+
+const std::vector<std::string>& metrics_columns() {
+  static const std::vector<std::string> columns = {"epoch",
+                                                   "steps",
+                                                   "lr",
+                                                   "lambda",
+                                                   "train_loss",
+                                                   "supervised_loss",
+                                                   "consistency_loss",
+                                                   "train_accuracy",
+                                                   "pseudo_label_accuracy",
+                                                   "covering_rate",
+                                                   "target_entropy",
+                                                   "target_change",
+                                                   "target_max",
+                                                   "validation_loss",
+                                                   "validation_accuracy",
+                                                   "test_loss",
+                                                   "test_accuracy",
+                                                   "ema_test_accuracy",
+                                                   "images_per_second",
+                                                   "seconds",
+                                                   "nonfinite"};
+  return columns;
+}
+
+void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path) {
+  std::string csv = fmt::format("{}\n", fmt::join(history.columns, ","));
+  std::string jsonl;
+  for (const std::vector<double>& row : history.rows) {
+    nlohmann::ordered_json json;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      csv += (i > 0 ? "," : "") + number(row[i]);
+      if (std::isnan(row[i])) {
+        json[history.columns[i]] = nullptr;
+      } else if (row[i] == std::floor(row[i]) && std::abs(row[i]) < 1e15) {
+        json[history.columns[i]] = static_cast<std::int64_t>(row[i]);
+      } else {
+        json[history.columns[i]] = row[i];
+      }
+    }
+    csv += "\n";
+    jsonl += json.dump() + "\n";
+  }
+  write_file_atomically(csv_path, csv);
+  write_file_atomically(jsonl_path, jsonl);
+}
+
+StepsFile::StepsFile(const std::string& path, std::int64_t done) : path_(path) {
+  std::string kept = "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda\n";
+  std::ifstream old(path);
+  std::string row;
+  std::getline(old, row);  // the header
+  while (done > 0 && std::getline(old, row)) {
+    std::int64_t step = 0;
+    const auto [end, error] = std::from_chars(row.data(), row.data() + row.size(), step);
+    const bool whole = std::count(row.begin(), row.end(), ',') == 6;  // a killed process may leave half a row
+    if (error == std::errc{} && whole && step <= done) kept += row + "\n";
+  }
+  write_file_atomically(path, kept);
+}
+
+void StepsFile::add(std::int64_t step, int epoch, double loss, double supervised, double consistency,
+                    double lr, double lambda) {
+  std::ofstream out(path_, std::ios::app);
+  out << fmt::format("{},{},{},{},{},{},{}\n", step, epoch, loss, supervised, consistency, lr, lambda);
+  out.close();
+  if (!out) fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
+}
+
+void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
+                  const std::vector<float>& targets) {
+  std::string text = "sample,candidates,label,probability\n";
+  const auto classes = static_cast<std::size_t>(candidates.classes);
+  for (std::int64_t i = 0; i < candidates.count; ++i) {
+    const auto row = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * classes);
+    const auto best = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes));
+    std::string set;
+    for (int c = 0; c < candidates.classes; ++c) {
+      if (candidates.contains(i, c)) set += (set.empty() ? "" : " ") + std::to_string(c);
+    }
+    text +=
+        fmt::format("{},{},{},{}\n", data.train_origin[static_cast<std::size_t>(i)], set, best - row, *best);
+  }
+  write_file_atomically(path, text);
+}
+
+}  // namespace dpll

@@ -1,0 +1,38 @@
+// The tables that a run leaves: metrics.csv and metrics.jsonl (a row an epoch), steps.csv, labels.csv.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dpll/candidates.h"
+#include "dpll/data.h"
+#include "dpll/run_charts.h"
+
+namespace dpll {
+
+// The columns of metrics.csv, in order.
+const std::vector<std::string>& metrics_columns();
+
+// Both files, atomically, from the whole history.
+void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
+
+// steps.csv: "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda", appended row by row.
+class StepsFile {
+ public:
+  // Keeps the rows of an earlier part of the run up to step `done`; later ones are steps that will be done
+  // again.
+  StepsFile(const std::string& path, std::int64_t done);
+  void add(std::int64_t step, int epoch, double loss, double supervised, double consistency, double lr,
+           double lambda);
+
+ private:
+  std::string path_;
+};
+
+// labels.csv: "sample,candidates,label,probability": the index in the published order, the candidate set
+// separated by spaces, the disambiguated label (largest target) and its target value.
+void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
+                  const std::vector<float>& targets);
+
+}  // namespace dpll

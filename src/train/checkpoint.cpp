@@ -1,0 +1,206 @@
+#include "train/checkpoint.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "dpll/safetensors.h"
+
+namespace dpll {
+namespace {
+
+constexpr const char* kFormat = "dpll checkpoint 1";
+constexpr const char* kModelPrefix = "model/";
+constexpr const char* kVelocityPrefix = "velocity/";
+constexpr const char* kAveragePrefix = "average/";
+
+std::string history_to_json(const History& history) {
+  nlohmann::json json;
+  json["columns"] = history.columns;
+  json["rows"] = nlohmann::json::array();
+  for (const std::vector<double>& row : history.rows) json["rows"].push_back(row);  // NaN becomes null
+  return json.dump();
+}
+
+History history_from_json(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text);
+  History history;
+  history.columns = json.at("columns").get<std::vector<std::string>>();
+  for (const nlohmann::json& row : json.at("rows")) {
+    std::vector<double> values;
+    for (const nlohmann::json& cell : row) {
+      values.push_back(cell.is_null() ? std::numeric_limits<double>::quiet_NaN() : cell.get<double>());
+    }
+    history.rows.push_back(std::move(values));
+  }
+  return history;
+}
+
+// "section.key" -> value of every line of INI text that to_ini() wrote.
+std::map<std::string, std::string> settings_of(const std::string& ini) {
+  std::map<std::string, std::string> settings;
+  std::istringstream lines(ini);
+  std::string line, section;
+  while (std::getline(lines, line)) {
+    if (line.starts_with('[')) {
+      section = line.substr(1, line.find(']') - 1);
+    } else if (const std::size_t equals = line.find('=');
+               equals != std::string::npos && !line.starts_with('#')) {
+      settings[section + "." + line.substr(0, line.find_last_not_of(' ', equals - 1) + 1)] =
+          line.substr(equals + 1);
+    }
+  }
+  return settings;
+}
+
+const std::string& required(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end())
+    fail(ExitCode::data, "{}: not a checkpoint: it has no '{}'", file.path(), key);
+  return found->second;
+}
+
+template <typename T>
+T number(const SafetensorsFile& file, const std::string& key) {
+  const std::string& text = required(file, key);
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    fail(ExitCode::data, "{}: '{}' is '{}', not a number", file.path(), key, text);
+  }
+  return value;
+}
+
+}  // namespace
+
+RunIdentity run_identity(const RunConfig& config, const Network& network, const DataSet& data,
+                         const CandidateSets& candidates) {
+  const InputShape& in = network.input();
+  return {
+      {"network", network.name()},
+      {"network input", fmt::format("{}x{}x{}, {} classes", in.height, in.width, in.channels, in.classes)},
+      {"training data (SHA-256)", fingerprint(data)},
+      {"candidate sets (SHA-256)", candidates_sha256(candidates)},
+      {"run.seed", std::to_string(config.run.seed)},
+      {"views.strong", std::to_string(config.views.strong)},
+      {"optimiser.batch", std::to_string(config.optimiser.batch)},
+      {"optimiser.drop_last", config.optimiser.drop_last ? "true" : "false"},
+      {"optimiser.ema", config.optimiser.ema > 0 ? "on" : "off"},
+      {"data.shuffle", config.data.shuffle ? "true" : "false"}};
+}
+
+void save_checkpoint(const RunFolder& folder, const RunConfig& config, const RunIdentity& identity,
+                     const Progress& progress, const ModelState& model, const TrainingStep& step) {
+  SafetensorsWriter writer;
+  model.save(writer, ModelState::Array::value, kModelPrefix);
+  model.save_buffers(writer, kModelPrefix);
+  model.save(writer, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_average()) model.save(writer, ModelState::Array::average, kAveragePrefix);
+  const std::vector<float> targets = step.targets();
+  writer.add("targets", DType::f32,
+             {step.samples(), static_cast<std::int64_t>(targets.size()) / step.samples()}, targets.data());
+  const ObjectiveMetrics metrics = step.total_metrics();
+  writer.add("total_metrics", DType::f64, {kObjectiveMetricsFields}, &metrics);
+
+  writer.set_metadata("format", kFormat);
+  writer.set_metadata("config", to_ini(config));
+  for (const auto& [key, value] : identity) writer.set_metadata("identity/" + key, value);
+  writer.set_metadata("epoch", std::to_string(progress.epoch));
+  writer.set_metadata("step_in_epoch", std::to_string(progress.step_in_epoch));
+  writer.set_metadata("epoch_seconds", fmt::format("{}", progress.epoch_seconds));
+  writer.set_metadata("total_seconds", fmt::format("{}", progress.total_seconds));
+  writer.set_metadata("history", history_to_json(progress.history));
+  writer.set_metadata(kDigestKey, writer.digest());
+
+  // The current file stays in place until the new one takes its name; a second name keeps its contents.
+  const std::string current = folder.file(run_files::kCheckpoint);
+  const std::string previous = folder.file(run_files::kPreviousCheckpoint);
+  if (folder.has(run_files::kCheckpoint)) {
+    unlink(previous.c_str());
+    if (link(current.c_str(), previous.c_str()) != 0) {
+      fail(ExitCode::run, "cannot keep the previous checkpoint '{}': {}", previous, std::strerror(errno));
+    }
+  }
+  writer.write(current);
+}
+
+std::vector<std::string> load_checkpoint(const RunFolder& folder, const RunConfig& config,
+                                         const RunIdentity& identity, Progress& progress, ModelState& model,
+                                         TrainingStep& step) {
+  const std::string path = folder.file(run_files::kCheckpoint);
+  const std::string hint =
+      folder.has(run_files::kPreviousCheckpoint)
+          ? fmt::format("; the checkpoint before it is '{}'", folder.file(run_files::kPreviousCheckpoint))
+          : std::string();
+  const SafetensorsFile file = [&] {
+    try {
+      return SafetensorsFile::read(path);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what() + hint);
+    }
+  }();
+  if (required(file, "format") != kFormat) {
+    fail(ExitCode::data, "{}: format '{}', this version reads '{}'", path, required(file, "format"), kFormat);
+  }
+  if (required(file, kDigestKey) != file.digest()) {
+    fail(ExitCode::data, "{}: damaged: its contents do not match its SHA-256{}", path, hint);
+  }
+  for (const auto& [key, ours] : identity) {
+    const std::string& theirs = required(file, "identity/" + key);
+    if (theirs != ours) {
+      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", path, key, theirs, ours);
+    }
+  }
+
+  model.refuse_unknown(file, kModelPrefix);
+  model.load(file, ModelState::Array::value, kModelPrefix);
+  model.load_buffers(file, kModelPrefix);
+  model.load(file, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
+  step.set_targets(file.get<float>("targets"));
+  const std::vector<double> sums = file.get<double>("total_metrics", {kObjectiveMetricsFields});
+  std::array<double, kObjectiveMetricsFields> fields{};
+  std::copy(sums.begin(), sums.end(), fields.begin());
+  step.set_total_metrics(std::bit_cast<ObjectiveMetrics>(fields));
+
+  progress.epoch = number<int>(file, "epoch");
+  progress.step_in_epoch = number<std::int64_t>(file, "step_in_epoch");
+  progress.epoch_seconds = number<double>(file, "epoch_seconds");
+  progress.total_seconds = number<double>(file, "total_seconds");
+  progress.history = history_from_json(required(file, "history"));
+
+  std::vector<std::string> changed;
+  const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config));
+  for (const auto& [key, value] : now) {
+    const auto earlier = then.find(key);
+    if (key.starts_with("run.resume") || (earlier != then.end() && earlier->second == value)) continue;
+    changed.push_back(
+        fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));
+  }
+  return changed;
+}
+
+void save_model(const std::string& path, const ModelState& model, ModelState::Array array,
+                const std::map<std::string, std::string>& metadata) {
+  SafetensorsWriter writer;
+  model.save(writer, array, "");
+  model.save_buffers(writer, "");
+  for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
+  writer.write(path);
+}
+
+void load_model(const std::string& path, ModelState& model) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  model.refuse_unknown(file, "");
+  model.load(file, ModelState::Array::value, "");
+  model.load_buffers(file, "");
+}
+
+}  // namespace dpll

@@ -1,0 +1,59 @@
+// Checkpoints: everything needed to go on bit-identically, in one safetensors file with a SHA-256 of its
+// contents.
+//
+// Tensors   model/<name>, velocity/<name>, average/<name> (with EMA), running statistics under model/,
+// targets [N, C],
+//           total_metrics [12] (the unfinished epoch's sums)
+// Metadata  format, the resolved config, what ties the file to its run (network, data, candidates), epoch,
+// step,
+//           seconds, history
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dpll/config.h"
+#include "dpll/model/model_state.h"
+#include "dpll/run_charts.h"
+#include "train/run_folder.h"
+#include "train/training_step.h"
+
+namespace dpll {
+
+// Where a run stands: the next step to do.
+struct Progress {
+  int epoch = 0;  // 0-based
+  std::int64_t step_in_epoch = 0;
+  double epoch_seconds = 0;  // already spent in this epoch
+  double total_seconds = 0;  // spent in finished epochs
+  History history;           // a row per finished epoch
+};
+
+// What must agree between a checkpoint and the run that resumes from it, by name, for example "network" ->
+// "WRN-28-2".
+using RunIdentity = std::map<std::string, std::string>;
+RunIdentity run_identity(const RunConfig& config, const Network& network, const DataSet& data,
+                         const CandidateSets& candidates);
+
+// Writes folder/checkpoint.safetensors: temporary file, sync, rename; the one before is kept under its own
+// name.
+void save_checkpoint(const RunFolder& folder, const RunConfig& config, const RunIdentity& identity,
+                     const Progress& progress, const ModelState& model, const TrainingStep& step);
+
+// Reads a checkpoint back. Error(data) naming the file and what differs when it is damaged, of another
+// format, or belongs to another network, data set, candidate sets or to other settings of `identity`.
+// Settings of the config that may change (an epoch count, for example) but did are returned as lines for a
+// warning.
+std::vector<std::string> load_checkpoint(const RunFolder& folder, const RunConfig& config,
+                                         const RunIdentity& identity, Progress& progress, ModelState& model,
+                                         TrainingStep& step);
+
+// Writes the plain state dict (values or averages, and the running statistics) atomically.
+void save_model(const std::string& path, const ModelState& model, ModelState::Array array,
+                const std::map<std::string, std::string>& metadata);
+// Loads a state dict that save_model() or PyTorch wrote. Error(data) when it does not fit.
+void load_model(const std::string& path, ModelState& model);
+
+}  // namespace dpll

@@ -1,0 +1,96 @@
+#include "train/evaluator.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace dpll {
+
+Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images,
+                     int batch)
+    : backend_(backend),
+      network_(network),
+      count_(images.count),
+      batch_size_(static_cast<int>(std::min<std::int64_t>(batch, images.count))) {
+  DPLL_CHECK(count_ > 0, "there is nothing to evaluate");
+  const Shape shape{count_, images.height, images.width, images.channels};
+  pixels_buffer_ = backend_.allocate(images.pixels.size(), "the evaluation images");
+  pixels_ = pixels_buffer_.tensor(DType::u8, shape);
+  backend_.copy_in(pixels_, images.pixels.data());
+  const std::size_t words = static_cast<std::size_t>(count_) * 4;
+  if (images.has_labels()) {
+    labels_buffer_ = backend_.allocate(words, "the evaluation labels");
+    labels_ = labels_buffer_.tensor(DType::i32, {count_});
+    backend_.copy_in(labels_, images.labels.data());
+  }
+  predictions_buffer_ = backend_.allocate(words, "the predictions");
+  predictions_ = predictions_buffer_.tensor(DType::i32, {count_});
+  confidences_buffer_ = backend_.allocate(words, "the confidences");
+  confidences_ = confidences_buffer_.tensor(DType::f32, {count_});
+  constexpr std::size_t kSlot = 256;
+  scalars_buffer_ = backend_.allocate(2 * kSlot, "the evaluation's scalars");
+  state_ = static_cast<StepState*>(scalars_buffer_.data());
+  sums_ = reinterpret_cast<EvaluationSums*>(static_cast<std::byte*>(scalars_buffer_.data()) + kSlot);
+
+  make_batch(full_, batch_size_, views);
+  if (count_ % batch_size_ != 0) make_batch(partial_, static_cast<int>(count_ % batch_size_), views);
+}
+
+void Evaluator::make_batch(Batch& batch, int size, const ViewSetup& views) {
+  const InputShape& input = network_.input();
+  batch.program = network_.make_program({Mode::eval, 1, size});
+  batch.normalise = backend_.make_augment({.views = 1,
+                                           .batch = size,
+                                           .height = input.height,
+                                           .width = input.width,
+                                           .channels = input.channels,
+                                           .weak = {},
+                                           .strong = {},
+                                           .mean = views.mean,
+                                           .std = views.std});
+  arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
+}
+
+void Evaluator::attach(void* arena) {
+  for (Batch* batch : {&full_, &partial_}) {
+    if (batch->program == nullptr) continue;
+    batch->program->plan().bind(arena);
+    batch->recorded = backend_.record([this, batch] { run_operations(*batch); });
+  }
+}
+
+void Evaluator::run_operations(Batch& batch) {
+  const BatchRows rows{.step = state_, .order = {}};
+  batch.normalise->run({.images = batch.program->images(), .pixels = pixels_, .rows = rows});
+  batch.program->forward(rows);
+  backend_.cross_entropy({.sums = sums_,
+                          .predictions = predictions_,
+                          .confidences = confidences_,
+                          .logits = batch.program->logits(),
+                          .labels = labels_,
+                          .rows = rows});
+}
+
+EvaluationResult Evaluator::run() {
+  const Tensor sums_bytes{sums_, DType::u8, {sizeof(EvaluationSums)}};
+  const Tensor state_bytes{state_, DType::u8, {sizeof(StepState)}};
+  backend_.fill_zero(sums_bytes);
+  for (std::int64_t first = 0; first < count_; first += batch_size_) {
+    const StepState state{.first = static_cast<std::uint32_t>(first)};
+    backend_.copy_in(state_bytes, &state);
+    (first + batch_size_ <= count_ ? full_ : partial_).recorded();
+  }
+  EvaluationSums sums;
+  backend_.copy_out(&sums, sums_bytes);
+  EvaluationResult result;
+  result.samples = static_cast<std::int64_t>(sums.samples);
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  result.loss = sums.samples > 0 ? sums.loss / sums.samples : none;
+  result.accuracy = sums.samples > 0 ? sums.correct / sums.samples : none;
+  result.predictions.resize(static_cast<std::size_t>(count_));
+  result.confidences.resize(static_cast<std::size_t>(count_));
+  backend_.copy_out(result.predictions.data(), predictions_);
+  backend_.copy_out(result.confidences.data(), confidences_);
+  return result;
+}
+
+}  // namespace dpll

@@ -1,0 +1,53 @@
+// Evaluation of a network on a split: loss, accuracy and, when asked, the prediction for every sample.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "dpll/data.h"
+#include "dpll/model/network.h"
+#include "dpll/views.h"
+
+namespace dpll {
+
+struct EvaluationResult {
+  std::int64_t samples = 0;               // with a known label
+  double loss = 0;                        // mean cross entropy over them; NaN when there are none
+  double accuracy = 0;                    // share of them whose argmax is the label; NaN when there are none
+  std::vector<std::int32_t> predictions;  // every sample's argmax
+  std::vector<float> confidences;         // and its probability
+};
+
+class Evaluator {
+ public:
+  // Copies the images to the backend. `batch` images a pass; the last pass may be smaller.
+  Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images, int batch);
+
+  std::size_t arena_bytes() const { return arena_bytes_; }
+  void attach(void* arena);  // may be shared with programs that do not run at the same time
+  EvaluationResult run();    // with the network's running statistics
+
+ private:
+  struct Batch {
+    std::unique_ptr<Program> program;
+    std::unique_ptr<Augment> normalise;
+    std::function<void()> recorded;
+  };
+  void make_batch(Batch& batch, int size, const ViewSetup& views);
+  void run_operations(Batch& batch);
+
+  Backend& backend_;
+  Network& network_;
+  std::int64_t count_ = 0;
+  int batch_size_ = 0;
+  std::size_t arena_bytes_ = 0;
+  Buffer pixels_buffer_, labels_buffer_, predictions_buffer_, confidences_buffer_, scalars_buffer_;
+  Tensor pixels_, labels_, predictions_, confidences_;
+  StepState* state_ = nullptr;
+  EvaluationSums* sums_ = nullptr;
+  Batch full_, partial_;
+};
+
+}  // namespace dpll

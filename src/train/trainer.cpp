@@ -1,0 +1,420 @@
+#include "train/trainer.h"
+
+#include <fmt/ranges.h>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "dpll/build_info.h"
+#include "dpll/files.h"
+#include "dpll/run_charts.h"
+#include "report/log.h"
+#include "report/metrics_files.h"
+#include "train/checkpoint.h"
+#include "train/evaluator.h"
+#include "train/schedule.h"
+#include "train/signals.h"
+#include "train/training_step.h"
+
+namespace dpll {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// A run in progress. The constructor loads and builds everything, run() trains.
+class Trainer {
+ public:
+  Trainer(RunConfig& config, const RunFolder& folder, Log& log);
+  int run();
+
+ private:
+  bool resume_or_start();
+  bool train_epoch();  // false: a signal asked to stop
+  void check_finite(std::int64_t step_in_epoch);
+  void finish_epoch();
+  void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
+  void write_results();
+  int stop_on_signal(int signal);
+  std::int64_t steps_done() const {
+    return progress_.epoch * step_.steps_per_epoch() + progress_.step_in_epoch;
+  }
+  std::map<std::string, std::string> model_metadata() const;
+
+  RunConfig& config_;
+  const RunFolder& folder_;
+  Log& log_;
+  DataSet data_;
+  CandidateSets candidates_;
+  std::unique_ptr<Backend> backend_;
+  ViewSetup views_;
+  std::unique_ptr<Network> network_;
+  TrainingStep step_;
+  std::unique_ptr<Evaluator> test_, validation_;
+  Buffer arena_;
+  RunIdentity identity_;
+  Progress progress_;
+  std::unique_ptr<StepsFile> steps_file_;
+  Clock::time_point epoch_start_;
+  std::int64_t images_this_session_ = 0;  // of the running epoch
+  double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
+};
+
+DataSet load_and_report(const RunConfig& config, Log& log) {
+  DataSet data = load_data(config);
+  for (const std::string& warning : data.warnings) log.warning(warning);
+  return data;
+}
+
+Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log)
+    : config_(config),
+      folder_(folder),
+      log_(log),
+      data_(load_and_report(config, log)),
+      candidates_(make_candidates(config, data_)),
+      backend_(make_backend(config.run)),
+      views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
+                           static_cast<int>(data_.train.channels))),
+      network_(make_network(*backend_, config.model,
+                            {static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
+                             static_cast<int>(data_.train.channels), data_.classes},
+                            config.optimiser.ema > 0)),
+      step_(*backend_, *network_, config, views_, data_, candidates_) {
+  std::size_t arena_bytes = step_.arena_bytes();
+  const auto make_evaluator = [&](const ImageSet& images) -> std::unique_ptr<Evaluator> {
+    if (images.count == 0) return nullptr;
+    auto evaluator =
+        std::make_unique<Evaluator>(*backend_, *network_, views_, images, config_.evaluation.batch);
+    arena_bytes = std::max(arena_bytes, evaluator->arena_bytes());
+    return evaluator;
+  };
+  test_ = make_evaluator(data_.test);
+  validation_ = make_evaluator(data_.validation);
+  arena_ = backend_->allocate(arena_bytes, "the activations");
+  step_.attach(arena_.data());
+  if (test_ != nullptr) test_->attach(arena_.data());
+  if (validation_ != nullptr) validation_->attach(arena_.data());
+  identity_ = run_identity(config_, *network_, data_, candidates_);
+
+  log_.line(fmt::format("{}: {} training, {} validation, {} test images of {}x{}x{}, {} classes",
+                        to_string(data_.kind), data_.train.count, data_.validation.count, data_.test.count,
+                        data_.train.height, data_.train.width, data_.train.channels, data_.classes));
+  log_.line(fmt::format("candidates: {} mean size {:.3f}, SHA-256 {}", to_string(config_.candidates.mode),
+                        candidates_.mean_size(), candidates_sha256(candidates_).substr(0, 16)));
+  if (const std::int64_t missing = count_missing_truth(candidates_, data_.train.labels); missing > 0) {
+    log_.warning(fmt::format("{} of {} candidate sets miss the true label", missing, candidates_.count));
+  }
+  log_.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {:.1f} MiB of activations; {}",
+                        network_->name(), network_->state().parameter_count(),
+                        network_->forward_macs() * 1e-9, static_cast<double>(arena_bytes) / 0x1p20,
+                        backend_->description()));
+}
+
+// True when there is training left to do.
+bool Trainer::resume_or_start() {
+  progress_.history.columns = metrics_columns();
+  if (config_.run.resume != ResumeMode::never && folder_.has(run_files::kCheckpoint)) {
+    for (const std::string& change :
+         load_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_)) {
+      log_.warning("changed since the checkpoint: " + change);
+    }
+    session_epoch_offset_ = progress_.epoch_seconds;
+    if (progress_.epoch >= config_.run.epochs) {
+      // A kill between the last checkpoint and the results leaves only the results to write.
+      if (!folder_.has(run_files::kSummary)) write_results();
+      log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
+      return false;
+    }
+    log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
+                          progress_.step_in_epoch, folder_.path()));
+  } else {
+    network_->state().initialise(config_.run.seed);
+    if (config_.checkpoint.save_init) {
+      save_model(folder_.file(run_files::kInit), network_->state(), ModelState::Array::value,
+                 model_metadata());
+    }
+  }
+  if (config_.log.steps > 0) {
+    steps_file_ = std::make_unique<StepsFile>(folder_.file(run_files::kSteps), steps_done());
+  }
+  return true;
+}
+
+int Trainer::run() {
+  if (!resume_or_start()) return 0;
+  const StopSignals signals;
+  while (progress_.epoch < config_.run.epochs) {
+    if (!train_epoch()) return stop_on_signal(StopSignals::received());
+    finish_epoch();
+  }
+  write_results();
+  return 0;
+}
+
+bool Trainer::train_epoch() {
+  step_.set_order(sample_order(step_.samples(), config_.data.shuffle, config_.run.seed, progress_.epoch));
+  if (progress_.step_in_epoch == 0) step_.set_total_metrics({});
+  const double lambda = consistency_weight(config_.objective, progress_.epoch);
+  epoch_start_ = Clock::now();
+  images_this_session_ = 0;
+  while (progress_.step_in_epoch < step_.steps_per_epoch()) {
+    const std::int64_t step = progress_.step_in_epoch;
+    const double lr = learning_rate(config_, progress_.epoch, steps_done(), step_.steps_per_epoch());
+    step_.run(progress_.epoch, step, lr, lambda);
+    const ObjectiveMetrics last = step_.last_metrics();
+    check_finite(step);
+    images_this_session_ += static_cast<std::int64_t>(last.samples) * (config_.views.strong + 1);
+    ++progress_.step_in_epoch;
+    progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
+    if (steps_file_ != nullptr && steps_done() % config_.log.steps == 0) {
+      steps_file_->add(steps_done(), progress_.epoch + 1, last.total / last.samples,
+                       last.supervised / last.samples, last.consistency / last.samples, lr, lambda);
+    }
+    show_progress(step, last);
+    const bool last_step = progress_.step_in_epoch == step_.steps_per_epoch();
+    if (config_.checkpoint.every_steps > 0 && !last_step &&
+        steps_done() % config_.checkpoint.every_steps == 0) {
+      save_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
+    }
+    if (StopSignals::received() != 0) return false;
+  }
+  return true;
+}
+
+// Stops the run when the step that just ran was not finite; its update was skipped, so the last checkpoint is
+// good.
+void Trainer::check_finite(std::int64_t step_in_epoch) {
+  const ObjectiveMetrics last = step_.last_metrics();
+  const UpdateHealth health = step_.health();
+  if (last.nonfinite == 0 && health.nonfinite == 0 && std::isfinite(last.total)) return;
+  const std::string cause = step_.diagnose(step_in_epoch);
+  log_.clear_bar();
+  fail(ExitCode::run,
+       "epoch {}, step {}: not finite ({:.0f} samples, {} gradient elements); first: {}; samples {}; "
+       "checkpoints in '{}' "
+       "are from before. A lower optimiser.lr is the usual cure",
+       progress_.epoch + 1, step_in_epoch + 1, last.nonfinite, health.nonfinite, cause,
+       fmt::join(step_.batch_samples(step_in_epoch), " "), folder_.path());
+}
+
+void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last) {
+  if (!log_.wants_bar()) return;
+  const double elapsed = seconds_since(epoch_start_);
+  const std::int64_t images_per_epoch = step_.samples() * (config_.views.strong + 1);
+  const double rate = static_cast<double>(images_this_session_) / std::max(elapsed, 1e-9);
+  const std::int64_t left = step_.steps_per_epoch() * config_.run.epochs - steps_done();
+  const double seconds_left = static_cast<double>(left) / static_cast<double>(step_.steps_per_epoch()) *
+                              static_cast<double>(images_per_epoch) / std::max(rate, 1e-9);
+  log_.draw({.epoch = progress_.epoch + 1,
+             .epochs = config_.run.epochs,
+             .step = step_in_epoch + 1,
+             .steps = step_.steps_per_epoch(),
+             .loss = last.total / last.samples,
+             .images_per_second = rate,
+             .seconds_left = seconds_left});
+}
+
+void Trainer::finish_epoch() {
+  const ObjectiveMetrics m = step_.total_metrics();
+  const double epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
+  const double images = m.samples * (config_.views.strong + 1);
+  const int done = progress_.epoch + 1;
+  const bool last_epoch = done == config_.run.epochs;
+  EvaluationResult test{.samples = 0, .loss = kNone, .accuracy = kNone, .predictions = {}, .confidences = {}};
+  EvaluationResult validation = test, average = test;
+  if (last_epoch || done % config_.evaluation.every == 0) {
+    if (test_ != nullptr) test = test_->run();
+    if (validation_ != nullptr) validation = validation_->run();
+    if (test_ != nullptr && network_->state().has_average()) {
+      network_->state().swap_average();
+      average = test_->run();
+      network_->state().swap_average();
+    }
+  }
+
+  const double n = m.samples, labelled = m.labelled > 0 ? m.labelled : kNone;
+  const double lr = learning_rate(config_, progress_.epoch, steps_done() - 1, step_.steps_per_epoch());
+  progress_.history.rows.push_back({double(done),
+                                    double(steps_done()),
+                                    lr,
+                                    consistency_weight(config_.objective, progress_.epoch),
+                                    m.total / n,
+                                    m.supervised / n,
+                                    m.consistency / n,
+                                    m.train_correct / labelled,
+                                    m.pseudo_correct / labelled,
+                                    m.covered / n,
+                                    m.target_entropy / n,
+                                    m.target_changed / n,
+                                    m.target_max / n,
+                                    validation.loss,
+                                    validation.accuracy,
+                                    test.loss,
+                                    test.accuracy,
+                                    average.accuracy,
+                                    images / epoch_seconds,
+                                    epoch_seconds,
+                                    m.nonfinite});
+  progress_.epoch = done;
+  progress_.step_in_epoch = 0;
+  progress_.total_seconds += epoch_seconds;
+  progress_.epoch_seconds = 0;
+  session_epoch_offset_ = 0;
+
+  const auto percent = [](const char* name, double x) {
+    return std::isnan(x) ? std::string() : fmt::format("  {} {:.2f}%", name, 100 * x);
+  };
+  log_.line(fmt::format(
+      "epoch {}/{}  loss {:.4f} (supervised {:.4f}, consistency {:.4f}){}{}{}{}  {:.0f} images/s  {:.1f} s",
+      done, config_.run.epochs, m.total / n, m.supervised / n, m.consistency / n,
+      percent("test", test.accuracy), percent("ema", average.accuracy),
+      percent("validation", validation.accuracy), percent("pseudo-labels", m.pseudo_correct / labelled),
+      images / epoch_seconds, epoch_seconds));
+  write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
+                folder_.file(run_files::kMetricsJsonl));
+  if (config_.log.charts) draw_run_charts(progress_.history, config_.run.name, folder_.path());
+  if (last_epoch || done % config_.checkpoint.every == 0) {
+    save_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
+  }
+}
+
+std::map<std::string, std::string> Trainer::model_metadata() const {
+  const InputShape& in = network_->input();
+  return {{"network", network_->name()},
+          {"height", std::to_string(in.height)},
+          {"width", std::to_string(in.width)},
+          {"channels", std::to_string(in.channels)},
+          {"classes", std::to_string(in.classes)},
+          {"class_names", nlohmann::json(data_.class_names).dump()},
+          {"dpll_engine", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)},
+          {"epochs", std::to_string(progress_.epoch)},
+          {"seed", std::to_string(config_.run.seed)}};
+}
+
+void Trainer::write_results() {
+  ModelState& model = network_->state();
+  save_model(folder_.file(run_files::kModel), model, ModelState::Array::value, model_metadata());
+  if (model.has_average()) {
+    save_model(folder_.file(run_files::kAverageModel), model, ModelState::Array::average, model_metadata());
+  }
+  write_labels(folder_.file(run_files::kLabels), data_, candidates_, step_.targets());
+  write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
+                folder_.file(run_files::kMetricsJsonl));
+  if (config_.log.charts) draw_run_charts(progress_.history, config_.run.name, folder_.path());
+
+  const auto column = [&](const char* name) {
+    const auto& columns = progress_.history.columns;
+    return static_cast<std::size_t>(std::find(columns.begin(), columns.end(), name) - columns.begin());
+  };
+  const std::size_t accuracy = column("test_accuracy");
+  nlohmann::ordered_json summary;
+  summary["name"] = config_.run.name;
+  summary["network"] = network_->name();
+  summary["parameters"] = model.parameter_count();
+  summary["data"] = to_string(data_.kind);
+  summary["training_samples"] = data_.train.count;
+  summary["candidates_mean_size"] = candidates_.mean_size();
+  summary["identity"] = identity_;
+  summary["epochs"] = progress_.epoch;
+  nlohmann::ordered_json last;
+  for (std::size_t i = 0; i < progress_.history.columns.size() && !progress_.history.rows.empty(); ++i) {
+    const double value = progress_.history.rows.back()[i];
+    last[progress_.history.columns[i]] =
+        std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
+  }
+  summary["last_epoch"] = last;
+  double best = kNone;
+  double best_epoch = kNone;
+  for (const std::vector<double>& row : progress_.history.rows) {
+    if (!std::isnan(row[accuracy]) && !(row[accuracy] <= best)) best = row[accuracy], best_epoch = row[0];
+  }
+  if (!std::isnan(best)) {
+    // Chosen by looking at the test set: no protocol may report it as a result.
+    summary["oracle_best_epoch"] = {{"epoch", best_epoch}, {"test_accuracy", best}};
+  }
+  summary["seconds"] = progress_.total_seconds;
+  summary["backend"] = backend_->description();
+  summary["version"] = DPLL_VERSION;
+  summary["commit"] = DPLL_COMMIT;
+  summary["compiler"] = DPLL_COMPILER;
+  write_file_atomically(folder_.file(run_files::kSummary), summary.dump(2) + "\n");
+  log_.line(fmt::format("done in {}: results are in '{}'", format_duration(progress_.total_seconds),
+                        folder_.path()));
+}
+
+int Trainer::stop_on_signal(int signal) {
+  if (progress_.step_in_epoch == step_.steps_per_epoch()) finish_epoch();
+  save_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
+  write_labels(folder_.file(run_files::kLabels), data_, candidates_, step_.targets());
+  log_.line(fmt::format("stopped after epoch {}, step {}; to go on: dpll_engine {} --resume",
+                        progress_.epoch + 1, progress_.step_in_epoch, folder_.file(run_files::kConfig)));
+  return 128 + signal;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
+  if (run.device == DeviceChoice::cuda || run.device == DeviceChoice::check) {
+    fail(ExitCode::device,
+         "run.device = {} needs the CUDA backend, which this program was built without; use cpu or auto",
+         to_string(run.device));
+  }
+  return make_cpu_backend({.threads = run.threads});
+}
+
+CandidateSets make_candidates(const RunConfig& config, const DataSet& data) {
+  const RunConfig::Candidates& c = config.candidates;
+  switch (c.mode) {
+    case CandidateMode::uniform:
+      if (!data.train.has_labels() || std::any_of(data.train.labels.begin(), data.train.labels.end(),
+                                                  [](std::int32_t l) { return l < 0; })) {
+        fail(ExitCode::config, "candidates.mode = uniform needs the true label of every training sample");
+      }
+      return uniform_candidates(data.train.labels, data.classes, c.rate, c.min_distractors, c.seed);
+    case CandidateMode::file:
+      return read_candidates(c.file, data.train.count, data.classes);
+    case CandidateMode::dataset:
+      if (!data.candidates.has_value()) {
+        fail(ExitCode::config, "candidates.mode = dataset, but the data set '{}' brings no candidates",
+             to_string(data.kind));
+      }
+      return candidates_from_table(*data.candidates, data.train.count, data.classes, config.data.path);
+  }
+  fail(ExitCode::internal, "unknown candidate mode");
+}
+
+int train(RunConfig config) {
+  const RunFolder folder(config.run);
+  if (config.run.resume == ResumeMode::never && folder.holds_a_run()) {
+    fail(ExitCode::run,
+         "'{}' already holds a run, which is not overwritten: use --resume to go on with it, or --set "
+         "run.name=... for a "
+         "new one",
+         folder.path());
+  }
+  if (config.run.resume == ResumeMode::require && !folder.has(run_files::kCheckpoint)) {
+    fail(ExitCode::run, "'{}' has no checkpoint to resume from", folder.path());
+  }
+  Log log(folder.file(run_files::kLog), config.log.progress);
+  try {
+    // The resolved configuration repeats the run: it says what `auto` became.
+    if (config.run.threads == 0) config.run.threads = static_cast<int>(std::thread::hardware_concurrency());
+    if (config.run.device == DeviceChoice::automatic) config.run.device = DeviceChoice::cpu;
+    Trainer trainer(config, folder, log);
+    write_file_atomically(folder.file(run_files::kConfig), to_ini(config));
+    return trainer.run();
+  } catch (const Error& error) {
+    log.detail(std::string("error: ") + error.what());
+    throw;
+  }
+}
+
+}  // namespace dpll

@@ -1,0 +1,23 @@
+// A run from its configuration to its folder: data, candidates, network, epochs, evaluation, files.
+#pragma once
+
+#include <memory>
+
+#include "dpll/backend.h"
+#include "dpll/candidates.h"
+#include "dpll/config.h"
+#include "dpll/data.h"
+
+namespace dpll {
+
+// Trains as `config` says and returns the process's exit code: 0, or 130 and 143 after Ctrl-C and SIGTERM.
+// Throws Error.
+int train(RunConfig config);
+
+// The backend that run.device names. Error(device) when this build or machine does not have it.
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run);
+
+// The candidate sets that the configuration asks for, for the training split of `data`.
+CandidateSets make_candidates(const RunConfig& config, const DataSet& data);
+
+}  // namespace dpll

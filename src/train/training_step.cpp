@@ -1,0 +1,281 @@
+#include "train/training_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace dpll {
+namespace {
+
+// A POD in backend memory, as a tensor of bytes for copies.
+template <typename T>
+Tensor as_bytes(T* place) {
+  return {place, DType::u8, {static_cast<std::int64_t>(sizeof(T))}};
+}
+
+Tensor upload(Backend& backend, Buffer& buffer, DType dtype, const Shape& shape, const void* data,
+              const std::string& what) {
+  const Tensor like{nullptr, dtype, shape};
+  buffer = backend.allocate(like.bytes(), what);
+  const Tensor tensor = buffer.tensor(dtype, shape);
+  backend.copy_in(tensor, data);
+  return tensor;
+}
+
+}  // namespace
+
+TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& config,
+                           const ViewSetup& views, const DataSet& data, const CandidateSets& candidates)
+    : backend_(backend),
+      network_(network),
+      samples_(data.train.count),
+      batch_size_(config.optimiser.batch),
+      views_(config.views.strong + 1),
+      classes_(data.classes),
+      seed_(config.run.seed) {
+  const ImageSet& train = data.train;
+  DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
+             "candidates for {} samples, {} classes", candidates.count, candidates.classes);
+  if (batch_size_ > samples_) {
+    fail(ExitCode::config, "optimiser.batch = {} is larger than the training set, which has {} samples",
+         batch_size_, samples_);
+  }
+  last_batch_size_ = config.optimiser.drop_last ? 0 : static_cast<int>(samples_ % batch_size_);
+  steps_per_epoch_ = samples_ / batch_size_ + (last_batch_size_ > 0 ? 1 : 0);
+
+  pixels_ = upload(backend_, pixels_buffer_, DType::u8, {samples_, train.height, train.width, train.channels},
+                   train.pixels.data(), "the training images");
+  if (train.has_labels()) {
+    labels_ = upload(backend_, labels_buffer_, DType::i32, {samples_}, train.labels.data(), "the labels");
+  }
+  candidates_ = upload(backend_, candidates_buffer_, DType::u64, {samples_, candidates.words_per_row},
+                       candidates.words.data(), "the candidate sets");
+  std::vector<std::int32_t> identity(static_cast<std::size_t>(samples_));
+  std::iota(identity.begin(), identity.end(), 0);
+  order_ = upload(backend_, order_buffer_, DType::i32, {samples_}, identity.data(), "the sample order");
+  order_on_host_ = std::move(identity);
+
+  const Shape table{samples_, classes_};
+  targets_buffer_ =
+      backend_.allocate(Tensor{nullptr, backend_.master_dtype(), table}.bytes(), "the target table");
+  targets_ = targets_buffer_.tensor(backend_.master_dtype(), table);
+  std::vector<float> initial(static_cast<std::size_t>(table.elements()), 0.0F);
+  for (std::int64_t i = 0; i < samples_; ++i) {
+    const float share = 1.0F / static_cast<float>(candidates.size(i));
+    for (int c = 0; c < classes_; ++c) {
+      if (candidates.contains(i, c)) initial[static_cast<std::size_t>(i * classes_ + c)] = share;
+    }
+  }
+  set_targets(initial);
+
+  constexpr std::size_t kSlot = 256;
+  static_assert(sizeof(StepState) <= kSlot && sizeof(ObjectiveMetrics) <= kSlot &&
+                sizeof(UpdateHealth) <= kSlot);
+  scalars_buffer_ = backend_.allocate(4 * kSlot, "the step's scalars");
+  auto* base = static_cast<std::byte*>(scalars_buffer_.data());
+  state_ = reinterpret_cast<StepState*>(base);
+  last_ = reinterpret_cast<ObjectiveMetrics*>(base + kSlot);
+  total_ = reinterpret_cast<ObjectiveMetrics*>(base + 2 * kSlot);
+  health_ = reinterpret_cast<UpdateHealth*>(base + 3 * kSlot);
+
+  sgd_ = backend_.make_sgd({.elements = network_.state().values().elements(),
+                            .momentum = config.optimiser.momentum,
+                            .weight_decay = config.optimiser.weight_decay,
+                            .nesterov = config.optimiser.nesterov,
+                            .ema = config.optimiser.ema});
+  make_batch(full_, batch_size_, config, views);
+  if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, config, views);
+}
+
+void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views) {
+  const InputShape& input = network_.input();
+  batch.program = network_.make_program({Mode::train, views_, size});
+  batch.augment = backend_.make_augment({.views = views_,
+                                         .batch = size,
+                                         .height = input.height,
+                                         .width = input.width,
+                                         .channels = input.channels,
+                                         .weak = views.weak,
+                                         .strong = views.strong,
+                                         .mean = views.mean,
+                                         .std = views.std});
+  batch.objective = backend_.make_pll_objective(
+      {.views = views_, .batch = size, .classes = classes_, .variant = config.objective.variant});
+  // The objective's workspace may take the place of any tensor that is not alive between forward and
+  // backward: give it the whole program's lifetime, it is small.
+  int last_tick = 0;
+  for (const MemoryPlanner::Block& block : batch.program->plan().blocks()) {
+    last_tick = std::max(last_tick, block.lifetime.death);
+  }
+  batch.program->plan().add(&batch.objective_workspace, batch.objective->workspace_bytes(), {0, last_tick},
+                            "objective workspace");
+  arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
+}
+
+void TrainingStep::attach(void* arena) {
+  for (Batch* batch : {&full_, &partial_}) {
+    if (batch->program == nullptr) continue;
+    batch->program->plan().bind(arena);
+    batch->recorded = backend_.record([this, batch] { run_operations(*batch); });
+  }
+}
+
+BatchRows TrainingStep::rows() const {
+  return {.step = state_, .order = order_};
+}
+
+TrainingStep::Batch& TrainingStep::batch_of(std::int64_t step_in_epoch) {
+  return last_batch_size_ > 0 && step_in_epoch == steps_per_epoch_ - 1 ? partial_ : full_;
+}
+
+void TrainingStep::run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda) {
+  const StepState state{.seed = seed_,
+                        .epoch = static_cast<std::uint32_t>(epoch),
+                        .first = static_cast<std::uint32_t>(step_in_epoch * batch_size_),
+                        .learning_rate = static_cast<float>(learning_rate),
+                        .lambda = static_cast<float>(lambda)};
+  backend_.copy_in(as_bytes(state_), &state);
+  batch_of(step_in_epoch).recorded();
+  network_.state().batches_tracked += views_;
+}
+
+// The walk of a batch.
+void TrainingStep::run_operations(Batch& batch) {
+  augment(batch);
+  batch.program->forward(rows());
+  objective(batch);
+  batch.program->backward(rows());
+  // A data-parallel run would reduce the gradients over its processes here.
+  update();
+}
+
+void TrainingStep::augment(Batch& batch) {
+  batch.augment->run({.images = batch.program->images(), .pixels = pixels_, .rows = rows()});
+}
+
+void TrainingStep::objective(Batch& batch) {
+  batch.objective->run({.d_logits = batch.program->d_logits(),
+                        .targets = targets_,
+                        .last = last_,
+                        .total = total_,
+                        .logits = batch.program->logits(),
+                        .candidates = candidates_,
+                        .labels = labels_,
+                        .rows = rows(),
+                        .workspace = batch.objective_workspace});
+}
+
+void TrainingStep::update() {
+  ModelState& model = network_.state();
+  sgd_->run({.value = model.values(),
+             .velocity = model.velocities(),
+             .average = model.averages(),
+             .health = health_,
+             .d_value = model.gradients(),
+             .step = state_});
+}
+
+std::vector<std::pair<std::string, std::function<void()>>> TrainingStep::phases() {
+  return {{"augment", [this] { augment(full_); }},
+          {"forward", [this] { full_.program->forward(rows()); }},
+          {"objective", [this] { objective(full_); }},
+          {"backward", [this] { full_.program->backward(rows()); }},
+          {"update", [this] { update(); }}};
+}
+
+void TrainingStep::set_order(const std::vector<std::int32_t>& order) {
+  DPLL_CHECK(static_cast<std::int64_t>(order.size()) == samples_, "an order of {} for {} samples",
+             order.size(), samples_);
+  backend_.copy_in(order_, order.data());
+  order_on_host_ = order;
+}
+
+ObjectiveMetrics TrainingStep::last_metrics() const {
+  ObjectiveMetrics metrics;
+  backend_.copy_out(&metrics, as_bytes(last_));
+  return metrics;
+}
+
+ObjectiveMetrics TrainingStep::total_metrics() const {
+  ObjectiveMetrics metrics;
+  backend_.copy_out(&metrics, as_bytes(total_));
+  return metrics;
+}
+
+void TrainingStep::set_total_metrics(const ObjectiveMetrics& metrics) {
+  backend_.copy_in(as_bytes(total_), &metrics);
+}
+
+UpdateHealth TrainingStep::health() const {
+  UpdateHealth health;
+  backend_.copy_out(&health, as_bytes(health_));
+  return health;
+}
+
+std::vector<float> TrainingStep::targets() const {
+  std::vector<float> out(static_cast<std::size_t>(targets_.elements()));
+  if (targets_.dtype == DType::f32) {
+    backend_.copy_out(out.data(), targets_);
+  } else {
+    std::vector<double> wide(out.size());
+    backend_.copy_out(wide.data(), targets_);
+    std::transform(wide.begin(), wide.end(), out.begin(), [](double x) { return static_cast<float>(x); });
+  }
+  return out;
+}
+
+void TrainingStep::set_targets(const std::vector<float>& targets) {
+  DPLL_CHECK(static_cast<std::int64_t>(targets.size()) == targets_.elements(),
+             "{} values for the target table {}", targets.size(), targets_.shape.to_string());
+  if (targets_.dtype == DType::f32) {
+    backend_.copy_in(targets_, targets.data());
+  } else {
+    const std::vector<double> wide(targets.begin(), targets.end());
+    backend_.copy_in(targets_, wide.data());
+  }
+}
+
+std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch) const {
+  const auto first = order_on_host_.begin() + step_in_epoch * batch_size_;
+  const auto end = order_on_host_.begin() + std::min(samples_, (step_in_epoch + 1) * batch_size_);
+  return {first, end};
+}
+
+std::string TrainingStep::first_nonfinite(const std::string& name, const Tensor& tensor) const {
+  std::vector<double> values(static_cast<std::size_t>(tensor.elements()));
+  if (tensor.dtype == DType::f32) {
+    std::vector<float> narrow(values.size());
+    backend_.copy_out(narrow.data(), tensor);
+    std::copy(narrow.begin(), narrow.end(), values.begin());
+  } else {
+    backend_.copy_out(values.data(), tensor);
+  }
+  const auto bad = std::find_if(values.begin(), values.end(), [](double x) { return !std::isfinite(x); });
+  if (bad == values.end()) return {};
+  return fmt::format("'{}' {} has {} at element {}", name, tensor.shape.to_string(), *bad,
+                     bad - values.begin());
+}
+
+std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
+  Program& program = *batch_of(step_in_epoch).program;
+  ModelState& model = network_.state();
+  std::vector<std::string> gradients;
+  for (int i = 0; i < model.parameters(); ++i) {
+    std::string found = first_nonfinite("gradient of " + model.spec(i).name, model.gradient(i));
+    if (!found.empty()) gradients.push_back(std::move(found));
+  }
+  for (int i = 0; i < model.parameters(); ++i) {
+    const std::string found = first_nonfinite(model.spec(i).name, model.value(ParameterId{i}));
+    if (!found.empty()) return "parameter " + found;
+  }
+  augment(batch_of(step_in_epoch));
+  program.forward(rows());
+  for (const Program::NamedTensor& activation : program.activations()) {
+    const std::string found = first_nonfinite(activation.name, *activation.tensor);
+    if (!found.empty()) return "activation " + found;
+  }
+  // Gradients are written back to front: the last one in the network's order is the first that went wrong.
+  return gradients.empty() ? "the loss" : gradients.back();
+}
+
+}  // namespace dpll

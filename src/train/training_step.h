@@ -1,0 +1,95 @@
+// One training step, from sample indices to updated weights, and the data it works on: the walk of a batch is
+// run() in training_step.cpp. Everything is allocated and recorded by the constructor and attach(); run()
+// allocates nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dpll/candidates.h"
+#include "dpll/data.h"
+#include "dpll/model/network.h"
+#include "dpll/views.h"
+
+namespace dpll {
+
+class TrainingStep {
+ public:
+  // Copies images, labels and candidates to the backend and starts the targets at S / |S|.
+  TrainingStep(Backend& backend, Network& network, const RunConfig& config, const ViewSetup& views,
+               const DataSet& data, const CandidateSets& candidates);
+
+  std::int64_t samples() const { return samples_; }
+  std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
+  // Bytes of the arena that attach() needs; the arena may be shared with programs that run between steps.
+  std::size_t arena_bytes() const { return arena_bytes_; }
+  void attach(void* arena);
+
+  // The order of the samples for the steps that follow, one entry a sample.
+  void set_order(const std::vector<std::int32_t>& order);
+  // Runs step `step_in_epoch` of an epoch (0-based). The update is skipped when a gradient is not finite; see
+  // health().
+  void run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda);
+
+  ObjectiveMetrics last_metrics() const;   // of the last step
+  ObjectiveMetrics total_metrics() const;  // since reset_total_metrics()
+  void set_total_metrics(const ObjectiveMetrics& metrics);
+  UpdateHealth health() const;
+
+  // The target table [samples, classes], float32.
+  std::vector<float> targets() const;
+  void set_targets(const std::vector<float>& targets);
+
+  // The phases of a full batch's step in order (augment, forward, objective, backward, update), for
+  // benchmarks: run() is their sequence.
+  std::vector<std::pair<std::string, std::function<void()>>> phases();
+
+  // Data-set rows of a step's batch.
+  std::vector<std::int64_t> batch_samples(std::int64_t step_in_epoch) const;
+  // After a step whose health or metrics were not finite: runs its forward pass again and names the first
+  // tensor that is not finite, and where.
+  std::string diagnose(std::int64_t step_in_epoch);
+
+ private:
+  // The step for one batch size: a full batch, or the partial one at the end of an epoch.
+  struct Batch {
+    std::unique_ptr<Program> program;
+    std::unique_ptr<Augment> augment;
+    std::unique_ptr<PllObjective> objective;
+    void* objective_workspace = nullptr;
+    std::function<void()> recorded;
+  };
+  void make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views);
+  void augment(Batch& batch);
+  void objective(Batch& batch);
+  void update();
+  void run_operations(Batch& batch);
+  Batch& batch_of(std::int64_t step_in_epoch);
+  BatchRows rows() const;
+  std::string first_nonfinite(const std::string& name, const Tensor& tensor) const;
+
+  Backend& backend_;
+  Network& network_;
+  std::int64_t samples_ = 0, steps_per_epoch_ = 0;
+  int batch_size_ = 0, last_batch_size_ = 0, views_ = 0, classes_ = 0;
+  std::uint64_t seed_ = 0;
+  std::size_t arena_bytes_ = 0;
+  std::vector<std::int32_t> order_on_host_;
+
+  Buffer pixels_buffer_, labels_buffer_, candidates_buffer_, targets_buffer_, order_buffer_, scalars_buffer_;
+  Tensor pixels_, labels_, candidates_, targets_, order_;
+  // The scalars of a step, together in one buffer.
+  StepState* state_ = nullptr;
+  ObjectiveMetrics* last_ = nullptr;
+  ObjectiveMetrics* total_ = nullptr;
+  UpdateHealth* health_ = nullptr;
+
+  Batch full_, partial_;
+  std::unique_ptr<Sgd> sgd_;
+};
+
+}  // namespace dpll

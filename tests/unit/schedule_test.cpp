@@ -1,0 +1,84 @@
+#include "train/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "support/doctest.h"
+
+using namespace dpll;
+
+namespace {
+RunConfig with_variant(ObjectiveVariant variant) {
+  RunConfig config;
+  config.objective.variant = variant;
+  return config;
+}
+}  // namespace
+
+TEST_CASE("step schedule: the article decays after a listed epoch, the published code before it") {
+  const RunConfig article = with_variant(ObjectiveVariant::article);
+  CHECK(learning_rate(article, 100, 0, 10) == doctest::Approx(0.1));
+  CHECK(learning_rate(article, 101, 0, 10) == doctest::Approx(0.01));
+  CHECK(learning_rate(article, 151, 0, 10) == doctest::Approx(0.001));
+  const RunConfig published = with_variant(ObjectiveVariant::published);
+  CHECK(learning_rate(published, 99, 0, 10) == doctest::Approx(0.1));
+  CHECK(learning_rate(published, 100, 0, 10) == doctest::Approx(0.01));
+  CHECK(learning_rate(published, 150, 0, 10) == doctest::Approx(0.001));
+}
+
+TEST_CASE("lambda: the article's ramp starts above zero, the published one at zero") {
+  RunConfig::Objective o;
+  o.lambda_max = 2;
+  o.ramp_epochs = 100;
+  CHECK(consistency_weight(o, 0) == doctest::Approx(0.02));
+  CHECK(consistency_weight(o, 99) == doctest::Approx(2));
+  CHECK(consistency_weight(o, 150) == doctest::Approx(2));
+  o.variant = ObjectiveVariant::published;
+  CHECK(consistency_weight(o, 0) == 0);
+  CHECK(consistency_weight(o, 50) == doctest::Approx(1));
+  CHECK(consistency_weight(o, 100) == doctest::Approx(2));
+  o.ramp_epochs = 0;
+  CHECK(consistency_weight(o, 0) == 2);
+}
+
+TEST_CASE("warm-up is linear and ends at the full rate; cosine falls from lr to lr_min") {
+  RunConfig config;
+  config.run.epochs = 12;
+  config.optimiser.schedule = ScheduleKind::cosine;
+  config.optimiser.lr = 0.4;
+  config.optimiser.lr_min = 0.004;
+  config.optimiser.warmup_epochs = 2;
+  CHECK(learning_rate(config, 0, 0, 10) == doctest::Approx(0.4 / 20));
+  CHECK(learning_rate(config, 1, 19, 10) == doctest::Approx(0.4));
+  CHECK(learning_rate(config, 2, 20, 10) == doctest::Approx(0.4));
+  CHECK(learning_rate(config, 7, 70, 10) == doctest::Approx(0.202));
+  CHECK(learning_rate(config, 11, 119, 10) == doctest::Approx(0.004).epsilon(0.05));
+}
+
+TEST_CASE("the order of an epoch is a permutation that depends on seed and epoch only") {
+  const auto a = sample_order(1000, true, 5, 3);
+  CHECK(a == sample_order(1000, true, 5, 3));
+  CHECK(a != sample_order(1000, true, 5, 4));
+  CHECK(a != sample_order(1000, true, 6, 3));
+  std::vector<std::int32_t> sorted = a, identity(1000);
+  std::sort(sorted.begin(), sorted.end());
+  std::iota(identity.begin(), identity.end(), 0);
+  CHECK(sorted == identity);
+  CHECK(sample_order(1000, false, 5, 3) == identity);
+}
+
+TEST_CASE("shuffling puts every sample in every place equally often") {
+  constexpr int kCount = 8, kEpochs = 80000;
+  int seen[kCount][kCount] = {};
+  for (int epoch = 0; epoch < kEpochs; ++epoch) {
+    const auto order = sample_order(kCount, true, 1, epoch);
+    for (int place = 0; place < kCount; ++place) ++seen[order[static_cast<std::size_t>(place)]][place];
+  }
+  double chi_square = 0;
+  const double expected = double(kEpochs) / kCount;
+  for (const auto& row : seen) {
+    for (const int n : row) chi_square += (n - expected) * (n - expected) / expected;
+  }
+  // (8-1)^2 = 49 degrees of freedom: mean 49, standard deviation 9.9; the seed is fixed.
+  CHECK(chi_square < 49 + 4 * 9.9);
+}

@@ -1,0 +1,163 @@
+#include "golden/golden_case.h"
+
+#include <limits>
+
+#include "support/doctest.h"
+
+namespace dpll::test {
+namespace {
+
+Shape shape_of(const std::vector<std::int64_t>& dims) {
+  switch (dims.size()) {
+    case 1:
+      return {dims[0]};
+    case 2:
+      return {dims[0], dims[1]};
+    case 3:
+      return {dims[0], dims[1], dims[2]};
+    case 4:
+      return {dims[0], dims[1], dims[2], dims[3]};
+    default:
+      return {};
+  }
+}
+
+// [O,I,H,W] -> [O,H,W,I], or back with the shape of the result given as [O,I,H,W] and `back`.
+HostTensor permute_weight(const HostTensor& from, const Shape& oihw, bool back) {
+  HostTensor to(back ? oihw : Shape{oihw[0], oihw[2], oihw[3], oihw[1]});
+  const std::int64_t in = oihw[1], pixels = oihw[2] * oihw[3];
+  for (std::int64_t o = 0; o < oihw[0]; ++o) {
+    for (std::int64_t c = 0; c < in; ++c) {
+      for (std::int64_t p = 0; p < pixels; ++p) {
+        const std::int64_t i = (o * in + c) * pixels + p, h = (o * pixels + p) * in + c;
+        to[back ? i : h] = from[back ? h : i];
+      }
+    }
+  }
+  return to;
+}
+
+}  // namespace
+
+GoldenFile::GoldenFile(const std::string& name)
+    : file_(SafetensorsFile::read(std::string(DPLL_TEST_GOLDEN) + "/" + name + ".safetensors")),
+      cases_(nlohmann::json::parse(file_.metadata().at("cases"))) {}
+
+GoldenCase::GoldenCase(Backend& backend, const GoldenFile& golden, const nlohmann::json& values)
+    : backend_(backend), golden_(golden), values_(values), name_(value<std::string>("name")) {}
+
+bool GoldenCase::has(const std::string& key) const {
+  return golden_.file().contains(path(key));
+}
+
+HostTensor GoldenCase::stored(const std::string& key) const {
+  HostTensor tensor(shape_of(golden_.file().entry(path(key)).shape));
+  tensor.values = golden_.file().get_as_double(path(key));
+  return tensor;
+}
+
+Tensor GoldenCase::put(const HostTensor& values, DType dtype) {
+  const auto bytes = static_cast<std::size_t>(values.elements()) * size_of(dtype);
+  buffers_.push_back(backend_.allocate(bytes, "golden values"));
+  const Tensor tensor = buffers_.back().tensor(dtype, values.shape);
+  if (dtype == DType::f64) {
+    backend_.copy_in(tensor, values.values.data());
+  } else {
+    DPLL_CHECK(dtype == DType::f32, "golden values as {}", name_of(dtype));
+    const std::vector<float> singles(values.values.begin(), values.values.end());
+    backend_.copy_in(tensor, singles.data());
+  }
+  return tensor;
+}
+
+Tensor GoldenCase::put_int32(const std::vector<std::int32_t>& values) {
+  buffers_.push_back(backend_.allocate(values.size() * sizeof(std::int32_t), "golden values"));
+  const Tensor tensor = buffers_.back().tensor(DType::i32, {static_cast<std::int64_t>(values.size())});
+  backend_.copy_in(tensor, values.data());
+  return tensor;
+}
+
+HostTensor GoldenCase::take(const Tensor& tensor) const {
+  const auto count = static_cast<std::size_t>(tensor.elements());
+  backend_.synchronize();
+  if (tensor.dtype == DType::f64) {
+    std::vector<double> values(count);
+    backend_.copy_out(values.data(), tensor);
+    return host_tensor(values.data(), tensor.shape);
+  }
+  DPLL_CHECK(tensor.dtype == DType::f32, "golden values as {}", name_of(tensor.dtype));
+  std::vector<float> values(count);
+  backend_.copy_out(values.data(), tensor);
+  return host_tensor(values.data(), tensor.shape);
+}
+
+void* GoldenCase::memory(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  buffers_.push_back(backend_.allocate(bytes, "golden case"));
+  return buffers_.back().data();
+}
+
+StepState* GoldenCase::put_step(const StepState& step) {
+  void* data = memory(sizeof step);
+  backend_.copy_in({data, DType::u8, {static_cast<std::int64_t>(sizeof step)}}, &step);
+  return static_cast<StepState*>(data);
+}
+
+Tensor GoldenCase::output(const std::string& like, DType dtype) {
+  return put(HostTensor(stored(like).shape, std::numeric_limits<double>::quiet_NaN()), dtype);
+}
+
+Tensor GoldenCase::conv_weight_input(const std::string& key) {
+  const HostTensor weight = stored(key);
+  const Shape shape = weight.shape;
+  const bool permute = backend_.conv_weight_layout() == ConvWeightLayout::ohwi;
+  Tensor tensor = put(permute ? permute_weight(weight, shape, false) : weight, backend_.master_dtype());
+  tensor.shape = shape;
+  return tensor;
+}
+
+Tensor GoldenCase::conv_weight_output(const std::string& like) {
+  return output(like, backend_.master_dtype());
+}
+
+BatchNorm GoldenCase::batch_norm() {
+  BatchNorm bn;
+  bn.gamma = master_input("gamma");
+  bn.beta = master_input("beta");
+  bn.running_mean = master_input("running_mean");
+  bn.running_var = master_input("running_var");
+  if (mode() == Mode::train) {
+    bn.d_gamma = master_output("d_gamma");
+    bn.d_beta = master_output("d_beta");
+  }
+  return bn;
+}
+
+void GoldenCase::check(const std::string& key, const HostTensor& got) const {
+  Tolerance tolerance{.relative = 1e-12};
+  if (backend_.compute_dtype() == DType::f32) {
+    const double pytorch = values_.at("float32_deviation").at(key).get<double>();
+    tolerance = {.relative = 4 * 0x1p-24, .absolute = 4 * pytorch};
+  }
+  CHECK(difference(backend_.name() + " " + path(key), 0, got, stored(key), tolerance) == "");
+}
+
+void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) const {
+  const HostTensor values = take(got);
+  const bool permuted = backend_.conv_weight_layout() == ConvWeightLayout::ohwi;
+  check(key, permuted ? permute_weight(values, stored(key).shape, true) : values);
+}
+
+void GoldenCase::check_batch_norm(const BatchNorm& bn) const {
+  if (mode() == Mode::train) {
+    check("d_gamma", bn.d_gamma);
+    check("d_beta", bn.d_beta);
+    check("running_mean_after", bn.running_mean);
+    check("running_var_after", bn.running_var);
+  } else {
+    CHECK(difference("running_mean", 0, take(bn.running_mean), stored("running_mean"), {}) == "");
+    CHECK(difference("running_var", 0, take(bn.running_var), stored("running_var"), {}) == "");
+  }
+}
+
+}  // namespace dpll::test

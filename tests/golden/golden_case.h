@@ -1,0 +1,80 @@
+// Golden values: a safetensors file per operation with the inputs and outputs of several cases, computed by
+// PyTorch in float64 (tools/golden), and what a test needs to run a case on any backend.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "dpll/backend.h"
+#include "dpll/safetensors.h"
+#include "support/compare.h"
+
+namespace dpll::test {
+
+class GoldenFile {
+ public:
+  explicit GoldenFile(const std::string& name);  // "linear": tests/golden/linear.safetensors
+
+  const SafetensorsFile& file() const { return file_; }
+  const nlohmann::json& cases() const { return cases_; }
+
+ private:
+  SafetensorsFile file_;
+  nlohmann::json cases_;
+};
+
+// One case on one backend: puts inputs into backend memory, takes outputs out and compares them.
+class GoldenCase {
+ public:
+  GoldenCase(Backend& backend, const GoldenFile& golden, const nlohmann::json& values);
+
+  const std::string& name() const { return name_; }
+  // A value of the case's specification.
+  template <typename T>
+  T value(const std::string& key) const {
+    return values_.at(key).get<T>();
+  }
+  Mode mode() const { return value<std::string>("mode") == "train" ? Mode::train : Mode::eval; }
+
+  bool has(const std::string& key) const;
+  HostTensor stored(const std::string& key) const;  // of the file; rank 0 for absent tensors is an error
+
+  // Backend tensors with the values of the file. Convolution weights go through Backend::conv_weight_layout().
+  Tensor compute_input(const std::string& key) { return input(key, backend_.compute_dtype()); }
+  Tensor master_input(const std::string& key) { return input(key, backend_.master_dtype()); }
+  Tensor conv_weight_input(const std::string& key);
+  // A tensor of the shape of `like` in the file, full of NaN: whatever is not overwritten shows.
+  Tensor compute_output(const std::string& like) { return output(like, backend_.compute_dtype()); }
+  Tensor master_output(const std::string& like) { return output(like, backend_.master_dtype()); }
+  Tensor conv_weight_output(const std::string& like);
+  // gamma, beta and running statistics of the file; d_gamma and d_beta in training.
+  BatchNorm batch_norm();
+
+  Tensor put(const HostTensor& values, DType dtype);
+  Tensor put_int32(const std::vector<std::int32_t>& values);
+  HostTensor take(const Tensor& tensor) const;
+  void* memory(std::size_t bytes);  // workspace and the like; null for no bytes
+  StepState* put_step(const StepState& step);
+
+  // CHECKs that `got` is what the file has under `key`: in float64 but for rounding; in float32 as close as
+  // PyTorch in float32 came to it, and a small multiple.
+  void check(const std::string& key, const Tensor& got) const { check(key, take(got)); }
+  void check(const std::string& key, const HostTensor& got) const;
+  void check_conv_weight(const std::string& key, const Tensor& got) const;
+  // gradients and running statistics; in evaluation that the latter are untouched.
+  void check_batch_norm(const BatchNorm& bn) const;
+
+ private:
+  Tensor input(const std::string& key, DType dtype) { return put(stored(key), dtype); }
+  Tensor output(const std::string& like, DType dtype);
+  std::string path(const std::string& key) const { return name_ + "/" + key; }
+
+  Backend& backend_;
+  const GoldenFile& golden_;
+  nlohmann::json values_;
+  std::string name_;
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace dpll::test

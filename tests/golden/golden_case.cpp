@@ -60,14 +60,20 @@ Tensor GoldenCase::put(const HostTensor& values, DType dtype) {
   const auto bytes = static_cast<std::size_t>(values.elements()) * size_of(dtype);
   buffers_.push_back(backend_.allocate(bytes, "golden values"));
   const Tensor tensor = buffers_.back().tensor(dtype, values.shape);
-  if (dtype == DType::f64) {
+  fill(tensor, values);
+  return tensor;
+}
+
+void GoldenCase::fill(const Tensor& tensor, const HostTensor& values) {
+  DPLL_CHECK(tensor.elements() == values.elements(), "{} values for {}", values.elements(),
+             tensor.shape.to_string());
+  if (tensor.dtype == DType::f64) {
     backend_.copy_in(tensor, values.values.data());
   } else {
-    DPLL_CHECK(dtype == DType::f32, "golden values as {}", name_of(dtype));
+    DPLL_CHECK(tensor.dtype == DType::f32, "golden values as {}", name_of(tensor.dtype));
     const std::vector<float> singles(values.values.begin(), values.values.end());
     backend_.copy_in(tensor, singles.data());
   }
-  return tensor;
 }
 
 Tensor GoldenCase::put_int32(const std::vector<std::int32_t>& values) {
@@ -133,12 +139,14 @@ BatchNorm GoldenCase::batch_norm() {
   return bn;
 }
 
+double GoldenCase::float32_allowance(const std::string& key) const {
+  if (backend_.compute_dtype() == DType::f64) return 0;
+  return 4 * values_.at("float32_deviation").at(key).get<double>();
+}
+
 void GoldenCase::check(const std::string& key, const HostTensor& got) const {
-  Tolerance tolerance{.relative = 1e-12};
-  if (backend_.compute_dtype() == DType::f32) {
-    const double pytorch = values_.at("float32_deviation").at(key).get<double>();
-    tolerance = {.relative = 4 * 0x1p-24, .absolute = 4 * pytorch};
-  }
+  const bool exact = backend_.compute_dtype() == DType::f64;
+  const Tolerance tolerance{.relative = exact ? 1e-12 : 4 * 0x1p-24, .absolute = float32_allowance(key)};
   CHECK(difference(backend_.name() + " " + path(key), 0, got, stored(key), tolerance) == "");
 }
 
@@ -157,6 +165,17 @@ void GoldenCase::check_batch_norm(const BatchNorm& bn) const {
   } else {
     CHECK(difference("running_mean", 0, take(bn.running_mean), stored("running_mean"), {}) == "");
     CHECK(difference("running_var", 0, take(bn.running_var), stored("running_var"), {}) == "");
+  }
+}
+
+void check_golden_cases(Backend& backend, const std::string& operation,
+                        void (*check)(Backend&, GoldenCase&)) {
+  const GoldenFile golden(operation);
+  REQUIRE(!golden.cases().empty());
+  for (const auto& values : golden.cases()) {
+    GoldenCase c(backend, golden, values);
+    CAPTURE(c.name());
+    check(backend, c);
   }
 }
 

@@ -30,6 +30,7 @@ class GoldenCase {
   GoldenCase(Backend& backend, const GoldenFile& golden, const nlohmann::json& values);
 
   const std::string& name() const { return name_; }
+  const SafetensorsFile& file() const { return golden_.file(); }
   // A value of the case's specification.
   template <typename T>
   T value(const std::string& key) const {
@@ -40,7 +41,8 @@ class GoldenCase {
   bool has(const std::string& key) const;
   HostTensor stored(const std::string& key) const;  // of the file; rank 0 for absent tensors is an error
 
-  // Backend tensors with the values of the file. Convolution weights go through Backend::conv_weight_layout().
+  // Backend tensors with the values of the file. Convolution weights go through
+  // Backend::conv_weight_layout().
   Tensor compute_input(const std::string& key) { return input(key, backend_.compute_dtype()); }
   Tensor master_input(const std::string& key) { return input(key, backend_.master_dtype()); }
   Tensor conv_weight_input(const std::string& key);
@@ -52,6 +54,7 @@ class GoldenCase {
   BatchNorm batch_norm();
 
   Tensor put(const HostTensor& values, DType dtype);
+  void fill(const Tensor& tensor, const HostTensor& values);
   Tensor put_int32(const std::vector<std::int32_t>& values);
   HostTensor take(const Tensor& tensor) const;
   void* memory(std::size_t bytes);  // workspace and the like; null for no bytes
@@ -61,6 +64,8 @@ class GoldenCase {
   // PyTorch in float32 came to it, and a small multiple.
   void check(const std::string& key, const Tensor& got) const { check(key, take(got)); }
   void check(const std::string& key, const HostTensor& got) const;
+  // What float32 may be off by, by the measure above; 0 for backends that compute in float64.
+  double float32_allowance(const std::string& key) const;
   void check_conv_weight(const std::string& key, const Tensor& got) const;
   // gradients and running statistics; in evaluation that the latter are untouched.
   void check_batch_norm(const BatchNorm& bn) const;
@@ -76,5 +81,8 @@ class GoldenCase {
   std::string name_;
   std::vector<Buffer> buffers_;
 };
+
+// Runs `check` on every case of tests/golden/<operation>.safetensors.
+void check_golden_cases(Backend& backend, const std::string& operation, void (*check)(Backend&, GoldenCase&));
 
 }  // namespace dpll::test

@@ -150,23 +150,11 @@ void check_linear(Backend& backend, GoldenCase& c) {
   c.check("d_bias", b.d_bias);
 }
 
-using CheckCase = void (*)(Backend&, GoldenCase&);
-
-void check_all(Backend& backend, const char* operation, CheckCase check) {
-  const GoldenFile golden(operation);
-  REQUIRE(!golden.cases().empty());
-  for (const auto& values : golden.cases()) {
-    GoldenCase c(backend, golden, values);
-    CAPTURE(c.name());
-    check(backend, c);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("golden layers on the reference backend") {
   const auto backend = make_reference_backend();
-  check_all(*backend, "preact_conv", check_preact_conv);
-  check_all(*backend, "bn_relu_pool", check_bn_relu_pool);
-  check_all(*backend, "linear", check_linear);
+  check_golden_cases(*backend, "preact_conv", check_preact_conv);
+  check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
+  check_golden_cases(*backend, "linear", check_linear);
 }

@@ -1,0 +1,108 @@
+// The objective and the update against PyTorch in float64.
+#include "golden/golden_case.h"
+#include "support/doctest.h"
+
+using namespace dpll;
+using namespace dpll::test;
+
+namespace {
+
+// u8 [N, classes] to u64 [N, words]; see CandidateSets.
+std::vector<std::uint64_t> packed(const std::vector<std::uint8_t>& mask, int classes) {
+  const std::size_t words = (static_cast<std::size_t>(classes) + 63) / 64;
+  const std::size_t samples = mask.size() / static_cast<std::size_t>(classes);
+  std::vector<std::uint64_t> sets(samples * words);
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    const std::size_t sample = i / static_cast<std::size_t>(classes),
+                      j = i % static_cast<std::size_t>(classes);
+    sets[sample * words + j / 64] |= std::uint64_t{mask[i]} << (j % 64);
+  }
+  return sets;
+}
+
+void check_objective(Backend& backend, GoldenCase& c) {
+  const int classes = c.value<int>("classes");
+  const std::int64_t samples = c.value<int>("samples");
+  const PllObjectiveSpec spec{.views = c.value<int>("views"),
+                              .batch = c.value<int>("batch"),
+                              .classes = classes,
+                              .variant = c.value<std::string>("variant") == "article"
+                                             ? ObjectiveVariant::article
+                                             : ObjectiveVariant::published};
+  const auto op = backend.make_pll_objective(spec);
+  const std::vector<std::uint64_t> sets = packed(c.file().get<std::uint8_t>(c.name() + "/mask"), classes);
+  const Tensor candidates{
+      c.memory(sets.size() * 8), DType::u64, {samples, std::int64_t{(classes + 63) / 64}}};
+  backend.copy_in(candidates, sets.data());
+  auto* last = static_cast<ObjectiveMetrics*>(c.memory(sizeof(ObjectiveMetrics)));
+  auto* total = static_cast<ObjectiveMetrics*>(c.memory(sizeof(ObjectiveMetrics)));
+
+  const PllObjectiveCall call{.d_logits = c.compute_output("d_logits"),
+                              .targets = c.master_input("targets"),
+                              .last = last,
+                              .total = total,
+                              .logits = c.compute_input("logits"),
+                              .candidates = candidates,
+                              .labels = c.put_int32(c.file().get<std::int32_t>(c.name() + "/labels")),
+                              .rows = {.step = c.put_step({.first = c.value<std::uint32_t>("first"),
+                                                           .lambda = c.value<float>("lambda"),
+                                                           .loss_scale = c.value<float>("loss_scale")}),
+                                       .order = c.put_int32(c.file().get<std::int32_t>(c.name() + "/order"))},
+                              .workspace = c.memory(op->workspace_bytes())};
+  op->run(call);
+  c.check("d_logits", call.d_logits);
+  c.check("targets_after", call.targets);
+  const Tensor metrics{last, DType::f64, {kObjectiveMetricsFields}};
+  c.check("metrics", metrics);
+
+  // A second step, from the new targets, adds to the totals.
+  const HostTensor first = c.take(metrics);
+  op->run(call);
+  HostTensor sum = c.take(metrics);
+  for (std::int64_t i = 0; i < sum.elements(); ++i) sum[i] += first[i];
+  CHECK(difference("total", 0, c.take({total, DType::f64, {kObjectiveMetricsFields}}), sum, {}) == "");
+}
+
+void check_sgd(Backend& backend, GoldenCase& c) {
+  const HostTensor gradients = c.stored("gradients"), rates = c.stored("learning_rates");
+  const HostTensor values = c.stored("values");
+  const std::int64_t steps = gradients.shape[0], elements = gradients.shape[1];
+  const SgdSpec spec{.elements = elements,
+                     .momentum = c.value<double>("momentum"),
+                     .weight_decay = c.value<double>("weight_decay"),
+                     .nesterov = c.value<bool>("nesterov"),
+                     .ema = c.value<double>("ema")};
+  const auto op = backend.make_sgd(spec);
+  SgdCall call{.value = c.master_input("value"),
+               .velocity = c.put(HostTensor({elements}), backend.master_dtype()),
+               .health = static_cast<UpdateHealth*>(c.memory(sizeof(UpdateHealth)))};
+  if (spec.ema > 0) call.average = c.master_input("value");
+  HostTensor got_values(values.shape), got_averages(values.shape);
+  for (std::int64_t step = 0; step < steps; ++step) {
+    HostTensor gradient({elements});
+    for (std::int64_t i = 0; i < elements; ++i) gradient[i] = gradients[step * elements + i];
+    call.d_value = c.put(gradient, backend.master_dtype());
+    call.step = c.put_step(
+        {.learning_rate = static_cast<float>(rates[step]), .loss_scale = c.value<float>("loss_scale")});
+    op->run(call);
+    const HostTensor value = c.take(call.value);
+    for (std::int64_t i = 0; i < elements; ++i) got_values[step * elements + i] = value[i];
+    if (spec.ema > 0) {
+      const HostTensor average = c.take(call.average);
+      for (std::int64_t i = 0; i < elements; ++i) got_averages[step * elements + i] = average[i];
+    }
+  }
+  c.check("values", got_values);
+  if (spec.momentum > 0) c.check("velocity", call.velocity);
+  if (spec.ema > 0) c.check("averages", got_averages);
+}
+
+}  // namespace
+
+TEST_CASE("golden objective on the reference backend") {
+  check_golden_cases(*make_reference_backend(), "pll_objective", check_objective);
+}
+
+TEST_CASE("golden update on the reference backend") {
+  check_golden_cases(*make_reference_backend(), "sgd", check_sgd);
+}

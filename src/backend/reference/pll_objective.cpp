@@ -1,5 +1,6 @@
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "backend/reference/reference_ops.h"
@@ -7,6 +8,8 @@
 
 namespace dpll::reference {
 namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 using Row = std::vector<double>;  // one value a class
 
@@ -39,12 +42,10 @@ class ReferencePllObjective final : public PllObjective {
     double* stored = call.targets.as<double>() + sample * classes;
     const Row target(stored, stored + classes);
 
-    bool finite = true;
-    std::vector<Row> log_p;  // a row per view
+    std::vector<Row> log_p;  // a row per view; one with a broken logit is all NaN, and so is what follows
     for (int v = 0; v < spec_.views; ++v) {
       const double* logits = logits_of(call, v, r);
-      finite = finite && all_finite(logits, classes);
-      log_p.push_back(log_softmax(logits, classes));
+      log_p.push_back(all_finite(logits, classes) ? log_softmax(logits, classes) : Row(at(classes), kNan));
     }
 
     double consistency = 0;
@@ -54,25 +55,26 @@ class ReferencePllObjective final : public PllObjective {
     const double lambda = call.rows.step->lambda;
     const double total = lambda * consistency + supervised;
 
+    const double mass = std::accumulate(target.begin(), target.end(), 0.0);  // 1 but for rounding
     for (int v = 0; v < spec_.views; ++v) {
       double* d_logits = call.d_logits.as<double>() + (std::int64_t{v} * spec_.batch + r) * classes;
       for (int j = 0; j < classes; ++j) {
-        double gradient = lambda * (std::exp(log_p[at(v)][at(j)]) - target[at(j)]);
+        double gradient = lambda * (mass * std::exp(log_p[at(v)][at(j)]) - target[at(j)]);
         if (v == 0) gradient += d_supervised[at(j)];
         d_logits[j] = gradient / spec_.batch * call.rows.step->loss_scale;
       }
     }
 
     const Row updated = updated_target(log_p, is_candidate);
-    std::copy(updated.begin(), updated.end(), stored);
-
-    finite = finite && std::isfinite(total) && std::isfinite(supervised) && std::isfinite(consistency) &&
-             all_finite(updated.data(), classes);
     metrics.samples += 1;
+    if (!std::isfinite(total) || !all_finite(updated.data(), classes)) {
+      metrics.nonfinite += 1;
+      return;
+    }
+    std::copy(updated.begin(), updated.end(), stored);
     metrics.total += total;
     metrics.supervised += supervised;
     metrics.consistency += consistency;
-    metrics.nonfinite += finite ? 0 : 1;
     const int weak_argmax = first_argmax(logits_of(call, 0, r), classes);
     const int target_argmax = first_argmax(updated.data(), classes);
     const std::int32_t label = call.labels.defined() ? call.labels.as<std::int32_t>()[sample] : -1;

@@ -1,0 +1,51 @@
+// Shapes and recipes of augment: one table for comparisons of backends and benchmarks.
+#pragma once
+
+#include <vector>
+
+#include "dpll/ops/augment.h"
+
+namespace dpll::test {
+
+struct AugmentCase {
+  const char* name;
+  AugmentSpec spec;
+  bool ordered = true;     // BatchRows::order is given
+  bool benchmark = false;  // a real size: timed, not run by the tests
+};
+
+inline AugmentSpec augment_spec(int views, int batch, int height, int width, int channels, ViewRecipe weak,
+                                ViewRecipe strong) {
+  return {.views = views,
+          .batch = batch,
+          .height = height,
+          .width = width,
+          .channels = channels,
+          .weak = weak,
+          .strong = strong,
+          .mean = {0.485F, 0.456F, 0.406F, 0.5F},
+          .std = {0.229F, 0.224F, 0.225F, 0.5F}};
+}
+
+inline std::vector<AugmentCase> small_augment_cases() {
+  const ViewRecipe weak = {true, 4, 0}, strong = {true, 4, 16};
+  return {
+      {"cifar", augment_spec(3, 8, 32, 32, 3, weak, strong)},
+      {"fashion", augment_spec(3, 8, 28, 28, 1, weak, strong)},
+      {"svhn", augment_spec(3, 8, 32, 32, 3, {}, {false, 0, 20})},
+      {"evaluation", augment_spec(1, 5, 32, 32, 3, {}, {}), false},
+      {"single_pixel", augment_spec(2, 3, 1, 1, 1, {true, 0, 0}, {true, 0, 1})},
+      {"odd_everything", augment_spec(4, 7, 5, 7, 2, {true, 3, 1}, {true, 4, 3})},
+      {"largest_padding", augment_spec(2, 5, 9, 6, 4, {true, 5, 0}, {false, 5, 64})},
+  };
+}
+
+inline std::vector<AugmentCase> benchmark_augment_cases() {
+  const ViewRecipe weak = {true, 4, 0}, strong = {true, 4, 16};
+  return {
+      {"64x3 CIFAR", augment_spec(3, 64, 32, 32, 3, weak, strong), true, true},
+      {"64x3 Fashion-MNIST", augment_spec(3, 64, 28, 28, 1, weak, strong), true, true},
+  };
+}
+
+}  // namespace dpll::test

@@ -1,0 +1,77 @@
+// Shapes of pll_objective: one table for gradient checks, comparisons of backends and benchmarks.
+#pragma once
+
+#include <vector>
+
+#include "dpll/ops/pll_objective.h"
+
+namespace dpll::test {
+
+enum class Candidates { one, some, all };
+// moderate: standard deviation 2. large: 30, most probabilities underflow in float32. extreme: each +-1e4.
+enum class Logits { moderate, large, extreme };
+
+struct PllObjectiveCase {
+  const char* name;
+  PllObjectiveSpec spec;
+  Candidates candidates = Candidates::some;
+  Logits logits = Logits::moderate;
+  float lambda = 1;
+  float loss_scale = 1;
+  bool ordered = true;     // BatchRows::order is given
+  bool labels = true;      // some known, some -1; else undefined
+  bool benchmark = false;  // a real size: timed, not run by the tests
+};
+
+inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
+  constexpr auto kArticle = ObjectiveVariant::article;
+  constexpr auto kPublished = ObjectiveVariant::published;
+  return {
+      {"c2_v1_b1", {1, 1, 2, kArticle}},
+      {"c2_one_candidate", {2, 5, 2, kArticle}, Candidates::one},
+      {"c2_all_candidates", {3, 4, 2, kPublished}, Candidates::all},
+      {"c3_published", {2, 7, 3, kPublished}, Candidates::some, Logits::moderate, 0.25F, 8},
+      {"c10_article", {3, 9, 10, kArticle}, Candidates::some, Logits::moderate, 0.7F},
+      {"c10_published", {3, 9, 10, kPublished}, Candidates::some, Logits::moderate, 1, 1024},
+      {"c10_lambda_0", {3, 4, 10, kArticle}, Candidates::some, Logits::moderate, 0},
+      {"c10_one_candidate", {3, 6, 10, kArticle}, Candidates::one},
+      {"c10_all_candidates", {4, 6, 10, kArticle}, Candidates::all},
+      {"c10_no_order_no_labels",
+       {3, 5, 10, kArticle},
+       Candidates::some,
+       Logits::moderate,
+       1,
+       1,
+       false,
+       false},
+      {"c10_large_logits", {3, 16, 10, kPublished}, Candidates::some, Logits::large},
+      {"c10_extreme_article", {3, 16, 10, kArticle}, Candidates::some, Logits::extreme},
+      {"c10_extreme_published", {3, 16, 10, kPublished}, Candidates::some, Logits::extreme},
+      {"c10_extreme_one_candidate", {3, 8, 10, kPublished}, Candidates::one, Logits::extreme},
+      {"c10_extreme_all_candidates", {2, 8, 10, kPublished}, Candidates::all, Logits::extreme},
+      {"c64", {2, 3, 64, kArticle}},
+      {"c65", {2, 3, 65, kPublished}},
+      {"c65_one_candidate", {3, 4, 65, kArticle}, Candidates::one},
+      {"c65_large_logits", {1, 7, 65, kPublished}, Candidates::some, Logits::large},
+      {"c1000", {2, 2, 1000, kArticle}},
+      {"c1000_all_candidates", {1, 3, 1000, kPublished}, Candidates::all},
+      {"c1000_extreme", {3, 2, 1000, kPublished}, Candidates::some, Logits::extreme},
+      {"c10_many_rows", {3, 133, 10, kArticle}},
+  };
+}
+
+// Real batches: the paper's 64 samples x 3 views at the class counts of its data sets, and many classes.
+inline std::vector<PllObjectiveCase> benchmark_pll_objective_cases() {
+  std::vector<PllObjectiveCase> cases;
+  for (const int classes : {10, 100, 1000}) {
+    PllObjectiveCase c{classes == 10    ? "64x3 c10"
+                       : classes == 100 ? "64x3 c100"
+                                        : "64x3 c1000",
+                       {3, 64, classes, ObjectiveVariant::article}};
+    c.benchmark = true;
+    cases.push_back(c);
+  }
+  return cases;
+}
+
+}  // namespace dpll::test

@@ -1,0 +1,42 @@
+// Sizes and rules of sgd: one table for comparisons of backends and benchmarks.
+#pragma once
+
+#include <vector>
+
+#include "dpll/ops/sgd.h"
+
+namespace dpll::test {
+
+struct SgdCase {
+  const char* name;
+  SgdSpec spec;
+  float loss_scale = 1;
+  bool benchmark = false;  // a real size: timed, not run by the tests
+};
+
+inline std::vector<SgdCase> small_sgd_cases() {
+  return {
+      {"one", {.elements = 1}},
+      {"plain", {.elements = 7, .momentum = 0, .weight_decay = 0}},
+      {"momentum", {.elements = 16, .momentum = 0.9, .weight_decay = 0}},
+      {"paper", {.elements = 1001}},
+      {"nesterov", {.elements = 33, .nesterov = true}},
+      {"ema", {.elements = 129, .ema = 0.99}},
+      {"everything_scaled",
+       {.elements = 4099, .momentum = 0.8, .weight_decay = 5e-2, .nesterov = true, .ema = 0.9},
+       1024},
+      {"more_than_a_block", {.elements = 100003, .ema = 0.5}, 2},
+  };
+}
+
+// Parameters of the networks at 10 classes.
+inline std::vector<SgdCase> benchmark_sgd_cases() {
+  return {
+      {"WRN-16-2", {.elements = 691674}, 1, true},
+      {"WRN-28-2", {.elements = 1467610}, 1, true},
+      {"WRN-34-10", {.elements = 46160474}, 1, true},
+      {"LeNet", {.elements = 1257220}, 1, true},
+  };
+}
+
+}  // namespace dpll::test

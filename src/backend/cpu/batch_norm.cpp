@@ -162,9 +162,7 @@ class Cut {
 
   std::int64_t tiles() const { return geometry_.views * row_tiles_ * strips_; }
   std::int64_t row_tiles() const { return row_tiles_; }
-  std::int64_t rows_of(std::int64_t row_tile) const {
-    return std::min(tile_rows_, geometry_.rows - row_tile * tile_rows_);
-  }
+  std::int64_t tile_rows() const { return tile_rows_; }
   int repeat() const { return repeat_; }
 
   Tile tile(std::int64_t i) const {
@@ -172,7 +170,7 @@ class Cut {
     tile.view = static_cast<int>(i / strips_ / row_tiles_);
     tile.row_tile = i / strips_ % row_tiles_;
     tile.first_row = tile.row_tile * tile_rows_;
-    tile.rows = rows_of(tile.row_tile);
+    tile.rows = std::min(tile_rows_, geometry_.rows - tile.first_row);
     tile.first_channel = static_cast<int>(i % strips_) * kMaxLanes;
     tile.channels = std::min(kMaxLanes, geometry_.channels - tile.first_channel);
     return tile;
@@ -218,17 +216,15 @@ class Cut {
   std::int64_t row_tiles_ = 1;
 };
 
-// Two doubles for each channel of a tile, in workspace [V, row tiles, 2, C]: view_stats has the mean and the
-// centred sum of squares, bn_relu_backward_sums the two sums.
+// Where a tile's two doubles for each of its channels are: in [V, parts, 2, C].
 struct Partial {
   double* first;
   double* second;
 };
 
-Partial partial_of(void* workspace, const BnGeometry& geometry, const Cut& cut, int view,
-                   std::int64_t row_tile, int channel) {
-  double* first =
-      static_cast<double*>(workspace) + (view * cut.row_tiles() + row_tile) * 2 * geometry.channels + channel;
+Partial partial_of(void* workspace, const BnGeometry& geometry, const Cut& cut, const Tile& tile) {
+  double* first = static_cast<double*>(workspace) +
+                  (tile.view * cut.row_tiles() + tile.row_tile) * 2 * geometry.channels + tile.first_channel;
   return {first, first + geometry.channels};
 }
 
@@ -283,6 +279,18 @@ void stats_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, flo
   });
 }
 
+void apply_to_tile(const Cut& cut, const Tile& tile, float* a, const float* x, const float* scale,
+                   const float* shift) {
+  Lanes scales;
+  Lanes shifts;
+  scales.set(scale, tile.channels, cut.repeat());
+  shifts.set(shift, tile.channels, cut.repeat());
+  cut.run(tile, 0, tile.rows,
+          [&](std::int64_t at, std::int64_t rows, std::int64_t width, std::int64_t stride) {
+            apply_kernel(a + at, x + at, scales.value, shifts.value, rows, width, stride);
+          });
+}
+
 // Adds up d_z and d_z * (x - mean).
 void sums_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, const float* d_a, const float* x,
                   const float* mean, const float* scale, const float* shift) {
@@ -312,7 +320,87 @@ void sums_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, cons
   });
 }
 
+// Calls body(cut, tile) for the strips of a part that one thread handles as a whole.
+template <typename Body>
+void each_strip(std::int64_t rows, int channels, const Body& body) {
+  const Cut cut({1, rows, channels});
+  for (int first = 0; first < channels; first += kMaxLanes) {
+    body(cut, Tile{0, 0, 0, rows, first, std::min(kMaxLanes, channels - first)});
+  }
+}
+
 }  // namespace
+
+void stats_of_part(double* part, float* y, const float* residual, std::int64_t rows, int channels) {
+  each_strip(rows, channels, [&](const Cut& cut, const Tile& tile) {
+    const int c = tile.first_channel;
+    stats_of_tile({part + c, part + channels + c}, cut, tile, y + c,
+                  residual == nullptr ? nullptr : residual + c);
+  });
+}
+
+void combine_stats(float* stats, const double* parts, std::int64_t part_rows, const BnGeometry& geometry) {
+  const std::int64_t channels = geometry.channels;
+  const std::int64_t count = (geometry.rows + part_rows - 1) / part_rows;
+  parallel_chunks(geometry.views * channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t view = i / channels;
+      const std::int64_t c = i % channels;
+      const double* part = parts + view * count * 2 * channels + c;
+      Moments all{0, 0, 0};
+      for (std::int64_t p = 0; p < count; ++p, part += 2 * channels) {
+        const std::int64_t rows = std::min(part_rows, geometry.rows - p * part_rows);
+        all = combine(all, Moments{static_cast<double>(rows), part[0], part[channels]});
+      }
+      stats[(view * 2 + 0) * channels + c] = static_cast<float>(all.mean);
+      stats[(view * 2 + 1) * channels + c] = static_cast<float>(all.square / all.n);
+    }
+  });
+}
+
+void bn_relu_apply_to_part(float* a, const float* x, const float* scale, const float* shift,
+                           std::int64_t rows, int channels) {
+  each_strip(rows, channels, [&](const Cut& cut, const Tile& tile) {
+    const int c = tile.first_channel;
+    apply_to_tile(cut, tile, a + c, x + c, scale + c, shift + c);
+  });
+}
+
+void backward_sums_of_part(double* part, const float* d_a, const float* x, const float* mean,
+                           const float* scale, const float* shift, std::int64_t rows, int channels) {
+  each_strip(rows, channels, [&](const Cut& cut, const Tile& tile) {
+    const int c = tile.first_channel;
+    sums_of_tile({part + c, part + channels + c}, cut, tile, d_a + c, x + c, mean + c, scale + c, shift + c);
+  });
+}
+
+void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, const double* parts,
+                           std::int64_t part_rows, const float* stats, const BnGeometry& geometry) {
+  const std::int64_t channels = geometry.channels;
+  const std::int64_t count = (geometry.rows + part_rows - 1) / part_rows;
+  parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = begin; c < end; ++c) {
+      const double* part = parts + c;
+      double total = 0;
+      double total_product = 0;
+      for (int view = 0; view < geometry.views; ++view) {
+        double sum = 0;
+        double product = 0;
+        for (std::int64_t p = 0; p < count; ++p, part += 2 * channels) {
+          sum += part[0];
+          product += part[channels];
+        }
+        product *= inverse_sigma(stats[(view * 2 + 1) * channels + c]);
+        sums[(view * 2 + 0) * channels + c] = static_cast<float>(sum);
+        sums[(view * 2 + 1) * channels + c] = static_cast<float>(product);
+        total += sum;
+        total_product += product;
+      }
+      d_beta[c] = static_cast<float>(total);
+      d_gamma[c] = static_cast<float>(total_product);
+    }
+  });
+}
 
 std::size_t bn_workspace_bytes(const BnGeometry& geometry) {
   const std::int64_t tiles = geometry.views * Cut(geometry).row_tiles();
@@ -321,26 +409,13 @@ std::size_t bn_workspace_bytes(const BnGeometry& geometry) {
 
 void view_stats(float* stats, float* y, const float* residual, const BnGeometry& geometry, void* workspace) {
   const Cut cut(geometry);
-  const std::int64_t channels = geometry.channels;
   parallel_chunks(cut.tiles(), 1, [&](std::int64_t i, std::int64_t) {
     const Tile tile = cut.tile(i);
     const std::int64_t at = cut.element(tile);
-    stats_of_tile(partial_of(workspace, geometry, cut, tile.view, tile.row_tile, tile.first_channel), cut,
-                  tile, y + at, residual == nullptr ? nullptr : residual + at);
+    stats_of_tile(partial_of(workspace, geometry, cut, tile), cut, tile, y + at,
+                  residual == nullptr ? nullptr : residual + at);
   });
-  parallel_chunks(geometry.views * channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto view = static_cast<int>(i / channels);
-      const auto c = static_cast<int>(i % channels);
-      Moments all{0, 0, 0};
-      for (std::int64_t t = 0; t < cut.row_tiles(); ++t) {
-        const Partial partial = partial_of(workspace, geometry, cut, view, t, c);
-        all = combine(all, Moments{static_cast<double>(cut.rows_of(t)), *partial.first, *partial.second});
-      }
-      stats[(view * 2 + 0) * channels + c] = static_cast<float>(all.mean);
-      stats[(view * 2 + 1) * channels + c] = static_cast<float>(all.square / all.n);
-    }
-  });
+  combine_stats(stats, static_cast<double*>(workspace), cut.tile_rows(), geometry);
 }
 
 void batch_norm_prepare(float* scale, float* shift, const BatchNorm& bn, const float* stats,
@@ -372,16 +447,9 @@ void bn_relu_apply(float* a, const float* x, const float* scale, const float* sh
   const Cut cut(geometry);
   parallel_chunks(cut.tiles(), 1, [&](std::int64_t i, std::int64_t) {
     const Tile tile = cut.tile(i);
-    const std::int64_t first = cut.element(tile);
+    const std::int64_t at = cut.element(tile);
     const std::int64_t channel = cut.channel(tile);
-    Lanes scales;
-    Lanes shifts;
-    scales.set(scale + channel, tile.channels, cut.repeat());
-    shifts.set(shift + channel, tile.channels, cut.repeat());
-    cut.run(tile, 0, tile.rows,
-            [&](std::int64_t at, std::int64_t rows, std::int64_t width, std::int64_t stride) {
-              apply_kernel(a + first + at, x + first + at, scales.value, shifts.value, rows, width, stride);
-            });
+    apply_to_tile(cut, tile, a + at, x + at, scale + channel, shift + channel);
   });
 }
 
@@ -389,37 +457,16 @@ void bn_relu_backward_sums(float* sums, float* d_gamma, float* d_beta, const flo
                            const float* stats, const float* scale, const float* shift,
                            const BnGeometry& geometry, void* workspace) {
   const Cut cut(geometry);
-  const std::int64_t channels = geometry.channels;
   parallel_chunks(cut.tiles(), 1, [&](std::int64_t i, std::int64_t) {
     const Tile tile = cut.tile(i);
     const std::int64_t at = cut.element(tile);
     const std::int64_t channel = cut.channel(tile);
-    const float* mean = stats + channel + tile.view * channels;  // of [V, 2, C]
-    sums_of_tile(partial_of(workspace, geometry, cut, tile.view, tile.row_tile, tile.first_channel), cut,
-                 tile, d_a + at, x + at, mean, scale + channel, shift + channel);
+    const float* mean = stats + channel + tile.view * geometry.channels;  // of [V, 2, C]
+    sums_of_tile(partial_of(workspace, geometry, cut, tile), cut, tile, d_a + at, x + at, mean,
+                 scale + channel, shift + channel);
   });
-  parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t c = begin; c < end; ++c) {
-      double total = 0;
-      double total_product = 0;
-      for (int view = 0; view < geometry.views; ++view) {
-        double sum = 0;
-        double product = 0;
-        for (std::int64_t t = 0; t < cut.row_tiles(); ++t) {
-          const Partial partial = partial_of(workspace, geometry, cut, view, t, static_cast<int>(c));
-          sum += *partial.first;
-          product += *partial.second;
-        }
-        product *= inverse_sigma(stats[(view * 2 + 1) * channels + c]);
-        sums[(view * 2 + 0) * channels + c] = static_cast<float>(sum);
-        sums[(view * 2 + 1) * channels + c] = static_cast<float>(product);
-        total += sum;
-        total_product += product;
-      }
-      d_beta[c] = static_cast<float>(total);
-      d_gamma[c] = static_cast<float>(total_product);
-    }
-  });
+  combine_backward_sums(sums, d_gamma, d_beta, static_cast<double*>(workspace), cut.tile_rows(), stats,
+                        geometry);
 }
 
 void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a, const float* x,

@@ -1,8 +1,10 @@
 // The CPU backend: float32, oneDNN for convolutions and products, OpenMP for everything else.
 #include <omp.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 

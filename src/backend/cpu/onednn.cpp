@@ -1,0 +1,419 @@
+#include "backend/cpu/onednn.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <dnnl.hpp>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+#include "dpll/core/check.h"
+
+namespace dpll::cpu {
+namespace {
+
+using Descriptor = dnnl::memory::desc;
+using Format = dnnl::memory::format_tag;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+Descriptor describe(const dnnl::memory::dims& dims, Format format) {
+  return {dims, dnnl::memory::data_type::f32, format};
+}
+
+// Scratch memory comes from the caller.
+dnnl::primitive_attr attributes() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+// A primitive cuts its work for as many threads as OpenMP would use when its descriptor is made. The
+// primitive itself must be made with the same number, by which oneDNN's cache of primitives tells equal ones
+// apart.
+template <typename Make>
+auto for_one_thread(const Make& make) {
+  struct Restore {
+    int threads = omp_get_max_threads();
+    ~Restore() { omp_set_num_threads(threads); }
+  } const restore;
+  omp_set_num_threads(1);
+  return make();
+}
+
+// Memory that the machine lacks is the user's affair; anything else that oneDNN refuses is ours.
+[[noreturn]] void fail_with(int status, const std::string& what, const std::string& why) {
+  fail(status == dnnl_out_of_memory ? ExitCode::device : ExitCode::internal, "oneDNN: {}: {} (status {})",
+       what, why, status);
+}
+
+template <typename Make>
+auto guarded(const std::string& what, const Make& make) {
+  try {
+    return make();
+  } catch (const dnnl::error& e) {
+    fail_with(e.status, what, e.what());
+  }
+}
+
+}  // namespace
+
+namespace detail {
+
+// What an operand is to oneDNN (DNNL_ARG_...) and how it lies in memory.
+struct Operand {
+  int argument;
+  Descriptor layout;
+};
+
+class Kernel {
+ public:
+  // primitive_descriptor: a dnnl::...::primitive_desc.
+  template <typename PrimitiveDescriptor>
+  Kernel(std::string what, const dnnl::primitive& primitive, const PrimitiveDescriptor& primitive_descriptor,
+         const std::vector<Operand>& operands, int lanes)
+      : what_(std::move(what)), primitive_(primitive), lanes_(static_cast<std::size_t>(lanes)) {
+    const Descriptor scratch = primitive_descriptor.scratchpad_desc();
+    scratch_bytes_ = scratch.get_size();
+    implementation_ = primitive_descriptor.impl_info_str();
+    DPLL_CHECK(operands.size() <= kMaxOperands, "{} has {} operands", what_, operands.size());
+    for (Lane& lane : lanes_) {
+      lane.stream = dnnl::stream(engine());
+      for (const Operand& operand : operands) lane.add(operand.argument, operand.layout);
+      if (scratch_bytes_ > 0) lane.add(DNNL_ARG_SCRATCHPAD, scratch);
+    }
+  }
+
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  const std::string& implementation() const { return implementation_; }
+
+  // Operands in the order of the constructor.
+  void run(int lane_index, std::initializer_list<const void*> operands, void* scratch) noexcept {
+    Lane& lane = lanes_[static_cast<std::size_t>(lane_index)];
+    std::size_t i = 0;
+    for (const void* operand : operands) note(lane.bind(i++, operand));
+    if (scratch_bytes_ > 0) note(lane.bind(i++, scratch));
+    note(dnnl_primitive_execute(primitive_.get(), lane.stream.get(), static_cast<int>(i),
+                                lane.arguments.data()));
+  }
+
+  void check() const {
+    const int status = status_.load(std::memory_order_relaxed);
+    if (status != dnnl_success) fail_with(status, what_, "could not be run");
+  }
+
+ private:
+  static constexpr std::size_t kMaxOperands = 4;
+
+  struct Lane {
+    void add(int argument, const Descriptor& layout) {
+      memories.emplace_back(layout, engine(), nullptr);
+      arguments[memories.size() - 1] = {argument, memories.back().get()};
+      bound[memories.size() - 1] = nullptr;
+    }
+    // oneDNN 2.x writes the padding of a padded layout whenever its address is set, so it is set only when it
+    // has changed; the padding that others read is written by the reorder that fills the tensor.
+    dnnl_status_t bind(std::size_t i, const void* data) {
+      if (bound[i] == data) return dnnl_success;
+      bound[i] = data;
+      return dnnl_memory_set_data_handle(memories[i].get(), const_cast<void*>(data));
+    }
+
+    dnnl::stream stream;
+    std::vector<dnnl::memory> memories;
+    std::array<dnnl_exec_arg_t, kMaxOperands + 1> arguments{};
+    std::array<const void*, kMaxOperands + 1> bound{};
+  };
+
+  void note(dnnl_status_t status) noexcept {
+    if (status != dnnl_success) status_.store(status, std::memory_order_relaxed);
+  }
+
+  std::string what_;
+  dnnl::primitive primitive_;
+  std::vector<Lane> lanes_;
+  std::size_t scratch_bytes_ = 0;
+  std::string implementation_;
+  std::atomic<int> status_{dnnl_success};
+};
+
+}  // namespace detail
+
+namespace {
+
+using detail::Kernel;
+
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+struct ConvLayouts {
+  explicit ConvLayouts(const ConvGeometry& g)
+      : in(describe({g.images, g.in_channels, g.height, g.width}, Format::nhwc)),
+        weight(describe({g.out_channels, g.in_channels, g.kernel, g.kernel}, Format::any)),
+        plain_weight(describe({g.out_channels, g.in_channels, g.kernel, g.kernel}, Format::oihw)),
+        bias(describe({g.out_channels}, Format::x)),
+        out(describe({g.images, g.out_channels, g.out_height(), g.out_width()}, Format::nhwc)),
+        strides{g.stride, g.stride},
+        pad{g.pad, g.pad} {}
+
+  Descriptor in, weight, plain_weight, bias, out;
+  dnnl::memory::dims strides, pad;
+};
+
+#if DNNL_VERSION_MAJOR >= 3
+
+dnnl::convolution_forward::primitive_desc forward_descriptor(const ConvLayouts& c, bool bias) {
+  return {engine(),    dnnl::prop_kind::forward_training,
+          kDirect,     c.in,
+          c.weight,    bias ? c.bias : Descriptor(),
+          c.out,       c.strides,
+          c.pad,       c.pad,
+          attributes()};
+}
+
+dnnl::convolution_backward_data::primitive_desc backward_data_descriptor(const ConvLayouts& c) {
+  return {engine(),    kDirect, c.in, c.weight, c.out, c.strides, c.pad, c.pad, forward_descriptor(c, false),
+          attributes()};
+}
+
+dnnl::convolution_backward_weights::primitive_desc backward_weight_descriptor(const ConvLayouts& c) {
+  return {engine(),    kDirect, c.in, c.weight, c.out, c.strides, c.pad, c.pad, forward_descriptor(c, false),
+          attributes()};
+}
+
+dnnl::matmul::primitive_desc matmul_descriptor(const Descriptor& a, const Descriptor& b,
+                                               const Descriptor& bias, const Descriptor& c) {
+  return {engine(), a, b, bias, c, attributes()};
+}
+
+#else
+
+dnnl::convolution_forward::primitive_desc forward_descriptor(const ConvLayouts& c, bool bias) {
+  const dnnl::convolution_forward::desc operation(dnnl::prop_kind::forward_training, kDirect, c.in, c.weight,
+                                                  bias ? c.bias : Descriptor(), c.out, c.strides, c.pad,
+                                                  c.pad);
+  return {operation, attributes(), engine()};
+}
+
+dnnl::convolution_backward_data::primitive_desc backward_data_descriptor(const ConvLayouts& c) {
+  const dnnl::convolution_backward_data::desc operation(kDirect, c.in, c.weight, c.out, c.strides, c.pad,
+                                                        c.pad);
+  return {operation, attributes(), engine(), forward_descriptor(c, false)};
+}
+
+dnnl::convolution_backward_weights::primitive_desc backward_weight_descriptor(const ConvLayouts& c) {
+  const dnnl::convolution_backward_weights::desc operation(kDirect, c.in, c.weight, c.out, c.strides, c.pad,
+                                                           c.pad);
+  return {operation, attributes(), engine(), forward_descriptor(c, false)};
+}
+
+dnnl::matmul::primitive_desc matmul_descriptor(const Descriptor& a, const Descriptor& b,
+                                               const Descriptor& bias, const Descriptor& c) {
+  return {dnnl::matmul::desc(a, b, bias, c), attributes(), engine()};
+}
+
+#endif
+
+std::string describe(const char* pass, const ConvGeometry& g) {
+  return fmt::format("{} of a {}x{} convolution, stride {}, padding {}, [{},{},{},{}] -> [{},{},{},{}]", pass,
+                     g.kernel, g.kernel, g.stride, g.pad, g.images, g.height, g.width, g.in_channels,
+                     g.images, g.out_height(), g.out_width(), g.out_channels);
+}
+
+template <typename Primitive, typename PrimitiveDescriptor>
+std::unique_ptr<Kernel> make_kernel(const std::string& what, const PrimitiveDescriptor& descriptor,
+                                    const std::vector<detail::Operand>& operands, int lanes) {
+  return std::make_unique<Kernel>(what, Primitive(descriptor), descriptor, operands, lanes);
+}
+
+// Null where the layouts coincide.
+std::unique_ptr<Kernel> make_reorder(const std::string& what, const Descriptor& from, const Descriptor& to) {
+  if (from == to) return nullptr;
+  const dnnl::reorder::primitive_desc descriptor(engine(), from, engine(), to, attributes());
+  return make_kernel<dnnl::reorder>(what + ": layout of the weight", descriptor,
+                                    {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, 1);
+}
+
+// packed: the layout that the pass wants its weight in, or leaves d_weight in.
+detail::ConvParts make_parts(std::unique_ptr<Kernel> kernel, std::unique_ptr<Kernel> reorder,
+                             const Descriptor& packed) {
+  const std::size_t bytes = reorder == nullptr ? 0 : packed.get_size();
+  return {std::move(kernel), std::move(reorder), bytes};
+}
+
+detail::ConvParts make_forward(const ConvGeometry& geometry, bool bias, int lanes) {
+  const std::string what = describe("forward pass", geometry);
+  return guarded(what, [&] {
+    const ConvLayouts layouts(geometry);
+    Descriptor packed;
+    auto kernel = for_one_thread([&] {
+      const auto descriptor = forward_descriptor(layouts, bias);
+      packed = descriptor.weights_desc();
+      std::vector<detail::Operand> operands{
+          {DNNL_ARG_DST, layouts.out}, {DNNL_ARG_SRC, layouts.in}, {DNNL_ARG_WEIGHTS, packed}};
+      if (bias) operands.push_back({DNNL_ARG_BIAS, layouts.bias});
+      return make_kernel<dnnl::convolution_forward>(what, descriptor, operands, lanes);
+    });
+    return make_parts(std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed);
+  });
+}
+
+detail::ConvParts make_backward_data(const ConvGeometry& geometry, int lanes) {
+  const std::string what = describe("backward pass to the input", geometry);
+  return guarded(what, [&] {
+    const ConvLayouts layouts(geometry);
+    Descriptor packed;
+    auto kernel = for_one_thread([&] {
+      const auto descriptor = backward_data_descriptor(layouts);
+      packed = descriptor.weights_desc();
+      return make_kernel<dnnl::convolution_backward_data>(
+          what, descriptor,
+          {{DNNL_ARG_DIFF_SRC, layouts.in}, {DNNL_ARG_DIFF_DST, layouts.out}, {DNNL_ARG_WEIGHTS, packed}},
+          lanes);
+    });
+    return make_parts(std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed);
+  });
+}
+
+detail::ConvParts make_backward_weight(const ConvGeometry& geometry) {
+  const std::string what = describe("backward pass to the weight", geometry);
+  return guarded(what, [&] {
+    const ConvLayouts layouts(geometry);
+    const auto descriptor = backward_weight_descriptor(layouts);
+    const Descriptor packed = descriptor.diff_weights_desc();
+    return make_parts(
+        make_kernel<dnnl::convolution_backward_weights>(
+            what, descriptor,
+            {{DNNL_ARG_DIFF_WEIGHTS, packed}, {DNNL_ARG_SRC, layouts.in}, {DNNL_ARG_DIFF_DST, layouts.out}},
+            1),
+        make_reorder(what, packed, layouts.plain_weight), packed);
+  });
+}
+
+const float* pack_weight(const detail::ConvParts& parts, float* packed, const float* weight, void* scratch) {
+  if (parts.reorder == nullptr) return weight;
+  parts.reorder->run(0, {weight, packed}, scratch);
+  return packed;
+}
+
+}  // namespace
+
+Convolution::Convolution(detail::ConvParts parts) : parts_(std::move(parts)) {}
+Convolution::~Convolution() = default;
+Convolution::Convolution(Convolution&&) noexcept = default;
+
+std::size_t Convolution::scratch_bytes() const {
+  return std::max(parts_.kernel->scratch_bytes(),
+                  parts_.reorder == nullptr ? 0 : parts_.reorder->scratch_bytes());
+}
+
+const std::string& Convolution::implementation() const {
+  return parts_.kernel->implementation();
+}
+
+void Convolution::check() const {
+  parts_.kernel->check();
+  if (parts_.reorder != nullptr) parts_.reorder->check();
+}
+
+ConvForward::ConvForward(const ConvGeometry& geometry, bool bias, int lanes)
+    : Convolution(make_forward(geometry, bias, lanes)), bias_(bias) {}
+
+const float* ConvForward::pack(float* packed, const float* weight, void* scratch) const {
+  return pack_weight(parts_, packed, weight, scratch);
+}
+
+void ConvForward::run(int lane, float* y, const float* a, const float* packed, const float* bias,
+                      void* scratch) const noexcept {
+  if (bias_) {
+    parts_.kernel->run(lane, {y, a, packed, bias}, scratch);
+  } else {
+    parts_.kernel->run(lane, {y, a, packed}, scratch);
+  }
+}
+
+ConvBackwardData::ConvBackwardData(const ConvGeometry& geometry, int lanes)
+    : Convolution(make_backward_data(geometry, lanes)) {}
+
+const float* ConvBackwardData::pack(float* packed, const float* weight, void* scratch) const {
+  return pack_weight(parts_, packed, weight, scratch);
+}
+
+void ConvBackwardData::run(int lane, float* d_a, const float* d_y, const float* packed,
+                           void* scratch) const noexcept {
+  parts_.kernel->run(lane, {d_a, d_y, packed}, scratch);
+}
+
+ConvBackwardWeight::ConvBackwardWeight(const ConvGeometry& geometry)
+    : Convolution(make_backward_weight(geometry)) {}
+
+void ConvBackwardWeight::run(float* d_weight, const float* a, const float* d_y, float* packed,
+                             void* scratch) const {
+  float* result = parts_.reorder == nullptr ? d_weight : packed;
+  parts_.kernel->run(0, {result, a, d_y}, scratch);
+  if (parts_.reorder != nullptr) parts_.reorder->run(0, {packed, d_weight}, scratch);
+  check();
+}
+
+MatrixProduct::MatrixProduct(std::int64_t m, std::int64_t k, std::int64_t n, Transpose a, Transpose b,
+                             bool bias)
+    : bias_(bias) {
+  const std::string what = fmt::format("matrix product [{},{}] x [{},{}]", m, k, k, n);
+  kernel_ = guarded(what, [&] {
+    const Descriptor a_layout = describe({m, k}, a == Transpose::yes ? Format::ba : Format::ab);
+    const Descriptor b_layout = describe({k, n}, b == Transpose::yes ? Format::ba : Format::ab);
+    const Descriptor bias_layout = bias ? describe({1, n}, Format::ab) : Descriptor();
+    const Descriptor c_layout = describe({m, n}, Format::ab);
+    std::vector<detail::Operand> operands{
+        {DNNL_ARG_DST, c_layout}, {DNNL_ARG_SRC, a_layout}, {DNNL_ARG_WEIGHTS, b_layout}};
+    if (bias) operands.push_back({DNNL_ARG_BIAS, bias_layout});
+    return make_kernel<dnnl::matmul>(what, matmul_descriptor(a_layout, b_layout, bias_layout, c_layout),
+                                     operands, 1);
+  });
+}
+
+MatrixProduct::~MatrixProduct() = default;
+MatrixProduct::MatrixProduct(MatrixProduct&&) noexcept = default;
+
+std::size_t MatrixProduct::scratch_bytes() const {
+  return kernel_->scratch_bytes();
+}
+
+const std::string& MatrixProduct::implementation() const {
+  return kernel_->implementation();
+}
+
+void MatrixProduct::run(float* c, const float* a, const float* b, const float* bias, void* scratch) const {
+  if (bias_) {
+    kernel_->run(0, {c, a, b, bias}, scratch);
+  } else {
+    kernel_->run(0, {c, a, b}, scratch);
+  }
+  kernel_->check();
+}
+
+std::string onednn_description() {
+  // The value of an instruction set has the bits of those that it includes.
+  const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
+  const auto has = [isa](dnnl_cpu_isa_t set) { return (isa & static_cast<unsigned>(set)) == set; };
+  const char* name = "no vector instructions";
+  if (has(dnnl_cpu_isa_avx512_core)) {
+    name = "AVX-512";
+  } else if (has(dnnl_cpu_isa_avx2)) {
+    name = "AVX2";
+  } else if (has(dnnl_cpu_isa_avx)) {
+    name = "AVX";
+  } else if (has(dnnl_cpu_isa_sse41)) {
+    name = "SSE4.1";
+  }
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{} ({})", version->major, version->minor, version->patch, name);
+}
+
+}  // namespace dpll::cpu

@@ -1,0 +1,396 @@
+// preact_conv on the CPU. A pass over an activation that comes from memory costs up to a third of the
+// convolution, one that comes from the cache next to nothing. So the unit of work is a chunk of a few images
+// that stays in a core's second-level cache, and one thread takes it through everything: batch norm and ReLU,
+// convolutions, residual and statistics, or their gradients. It runs oneDNN's primitives alone; they are as
+// fast that way as on the whole batch with all threads. Only d_weight, a sum over all images, is computed for
+// the whole batch at once.
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "backend/cpu/batch_norm.h"
+#include "backend/cpu/batch_rows.h"
+#include "backend/cpu/column_sums.h"
+#include "backend/cpu/cpu_ops.h"
+#include "backend/cpu/dropout.h"
+#include "backend/cpu/memory_plan.h"
+#include "backend/cpu/onednn.h"
+#include "backend/cpu/parallel.h"
+
+namespace dpll::cpu {
+namespace {
+
+// Input and output of a chunk together, unless a single image has more.
+constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;
+
+DPLL_VECTOR_CLONES void add(float* __restrict to, const float* __restrict from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+}
+
+// The batch in chunks of images, and what it means for x and y, each [V*B, H, W, C].
+struct Cut {
+  explicit Cut(const PreactConvSpec& spec)
+      : x{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
+        y{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(), spec.out_channels} {
+    // As many images as fit, and a divisor of a view's: all chunks are alike and none straddles two views.
+    const std::int64_t view_bytes = (x.rows * x.channels + y.rows * y.channels) * std::int64_t{sizeof(float)};
+    const std::int64_t fitting = kChunkBytes * spec.batch / view_bytes;
+    images = static_cast<int>(std::clamp<std::int64_t>(fitting, 1, spec.batch));
+    while (spec.batch % images != 0) --images;
+    per_view = spec.batch / images;
+    chunks = spec.views * per_view;
+    in_rows = x.rows / per_view;
+    out_rows = y.rows / per_view;
+    in_elements = in_rows * x.channels;
+    out_elements = out_rows * y.channels;
+  }
+
+  // Runs body(chunk, lane) for all chunks. Which lane takes which makes no difference to the results.
+  template <typename Body>
+  void for_each_chunk(const Body& body) const {
+#pragma omp parallel for schedule(dynamic) num_threads(lanes)
+    for (int chunk = 0; chunk < chunks; ++chunk) body(chunk, omp_get_thread_num());
+  }
+
+  BnGeometry x, y;
+  int lanes = omp_get_max_threads();
+  int images = 1;                                  // of a chunk
+  int chunks = 1, per_view = 1;                    // of the batch, of a view
+  std::int64_t in_rows = 1, out_rows = 1;          // of a chunk
+  std::int64_t in_elements = 1, out_elements = 1;  // of a chunk
+};
+
+ConvGeometry main_geometry(const PreactConvSpec& spec, int images) {
+  return {.images = images,
+          .height = spec.height,
+          .width = spec.width,
+          .in_channels = spec.in_channels,
+          .out_channels = spec.out_channels,
+          .kernel = spec.kernel,
+          .stride = spec.stride,
+          .pad = spec.pad};
+}
+
+ConvGeometry projection_geometry(const PreactConvSpec& spec, int images) {
+  ConvGeometry geometry = main_geometry(spec, images);
+  geometry.kernel = 1;
+  geometry.pad = 0;
+  return geometry;
+}
+
+// A batch norm as z = x * scale + shift.
+struct Affine {
+  void plan(MemoryPlan& memory, const BnGeometry& geometry) {
+    scale = memory.add<float>(std::int64_t{geometry.views} * geometry.channels);
+    shift = memory.add<float>(std::int64_t{geometry.views} * geometry.channels);
+  }
+  Piece<float> scale, shift;  // [V, in]
+};
+
+// What backward needs of a forward pass in training. a is positive exactly where ReLU and dropout let x
+// through.
+struct Saved {
+  MemoryPlan plan;
+  Piece<float> a;  // [V*B, H, W, in]
+  Affine bn;
+};
+
+class ForwardPass {
+ public:
+  // Plans `saved` in training.
+  ForwardPass(const PreactConvSpec& spec, const Cut& cut, Saved& saved)
+      : spec_(spec), cut_(cut), conv_(main_geometry(spec, cut.images), spec.bias, cut.lanes) {
+    if (spec.projection) projection_.emplace(projection_geometry(spec, cut.images), false, cut.lanes);
+    const bool train = spec.mode == Mode::train;
+    if (spec.preact) {
+      a_ = train ? saved.plan.add<float>(cut.chunks * cut.in_elements)
+                 : plan_.add<float>(cut.in_elements, cut.lanes);
+      bn_.plan(train ? saved.plan : plan_, cut.x);
+      saved.a = a_;
+      saved.bn = bn_;
+    }
+    if (spec.residual) sum_ = plan_.add<float>(cut.out_elements, cut.lanes);
+    if (spec.stats) parts_ = plan_.add<double>(std::int64_t{cut.chunks} * 2 * spec.out_channels);
+    packed_ = plan_.add_bytes<float>(conv_.packed_bytes());
+    std::size_t scratch = conv_.scratch_bytes();
+    if (projection_) {
+      packed_projection_ = plan_.add_bytes<float>(projection_->packed_bytes());
+      scratch = std::max(scratch, projection_->scratch_bytes());
+    }
+    scratch_ = plan_.add_bytes(scratch, cut.lanes);
+  }
+
+  std::size_t workspace_bytes() const { return plan_.bytes(); }
+
+  void run(const PreactConvForward& call) const {
+    void* workspace = call.workspace;
+    auto* y = call.y.as<float>();
+    auto* projected = call.projected.as<float>();
+    const auto* residual = call.residual.as<float>();
+    const auto* bias = call.bias.as<float>();
+    auto* parts = parts_.in(workspace);
+    const Activation activation = prepare(call);
+    void* scratch = scratch_.in(workspace);
+    const float* weight = conv_.pack(packed_.in(workspace), call.weight.as<float>(), scratch);
+    const float* projection_weight = nullptr;
+    if (projection_) {
+      projection_weight =
+          projection_->pack(packed_projection_.in(workspace), call.projection_weight.as<float>(), scratch);
+    }
+    cut_.for_each_chunk([&](int chunk, int lane) {
+      const float* a = activate(activation, chunk, lane);
+      float* out = y + chunk * cut_.out_elements;
+      const float* added = spec_.residual ? residual + chunk * cut_.out_elements : nullptr;
+      void* lane_scratch = scratch_.in(workspace, lane);
+      if (residual == y) {
+        float* conv = sum_.in(workspace, lane);
+        conv_.run(lane, conv, a, weight, bias, lane_scratch);
+        added = conv;
+      } else {
+        conv_.run(lane, out, a, weight, bias, lane_scratch);
+      }
+      if (projection_) {
+        projection_->run(lane, projected + chunk * cut_.out_elements, a, projection_weight, nullptr,
+                         lane_scratch);
+      }
+      if (spec_.stats) {
+        stats_of_part(parts + std::int64_t{chunk} * 2 * spec_.out_channels, out, added, cut_.out_rows,
+                      spec_.out_channels);
+      } else if (added != nullptr) {
+        add(out, added, cut_.out_elements);
+      }
+    });
+    conv_.check();
+    if (projection_) projection_->check();
+    if (spec_.stats) combine_stats(call.y_stats.as<float>(), parts, cut_.out_rows, cut_.y);
+  }
+
+ private:
+  // How a chunk's a comes about.
+  struct Activation {
+    const float* x;
+    float *a, *scale, *shift;
+    BatchRows rows;
+    void* workspace;
+  };
+
+  // Batch norm's scale and shift.
+  Activation prepare(const PreactConvForward& call) const {
+    Activation of{call.x.as<float>(), nullptr, nullptr, nullptr, call.rows, call.workspace};
+    if (!spec_.preact) return of;
+    void* block = train_ ? call.saved : call.workspace;
+    of.a = a_.in(block);
+    of.scale = bn_.scale.in(block);
+    of.shift = bn_.shift.in(block);
+    batch_norm_prepare(of.scale, of.shift, call.bn, train_ ? call.x_stats.as<float>() : nullptr, cut_.x);
+    if (drops_) check_rows(call.rows, spec_.batch, std::numeric_limits<std::int64_t>::max());
+    return of;
+  }
+
+  const float* activate(const Activation& of, int chunk, int lane) const {
+    const float* x = of.x + chunk * cut_.in_elements;
+    if (!spec_.preact) return x;
+    const int view = chunk / cut_.per_view;
+    float* a = train_ ? of.a + chunk * cut_.in_elements : a_.in(of.workspace, lane);
+    bn_relu_apply_to_part(a, x, of.scale + view * spec_.in_channels, of.shift + view * spec_.in_channels,
+                          cut_.in_rows, spec_.in_channels);
+    if (!drops_) return a;
+    const std::int64_t image = cut_.in_elements / cut_.images;
+    for (int i = 0; i < cut_.images; ++i) {
+      const int row = chunk % cut_.per_view * cut_.images + i;
+      dropout_apply(a + i * image, image, {spec_.dropout, spec_.dropout_site}, *of.rows.step,
+                    static_cast<std::uint32_t>(sample_of(of.rows, row)), static_cast<std::uint32_t>(view));
+    }
+    return a;
+  }
+
+  PreactConvSpec spec_;
+  Cut cut_;
+  bool train_ = spec_.mode == Mode::train;
+  bool drops_ = train_ && spec_.dropout > 0;
+  ConvForward conv_;
+  std::optional<ConvForward> projection_;
+  MemoryPlan plan_;      // of the workspace
+  Piece<float> a_;       // in training the batch's, saved; in evaluation a chunk's, of each lane
+  Affine bn_;            // where a_ is
+  Piece<float> sum_;     // a chunk's convolution, of each lane, where y holds the residual
+  Piece<double> parts_;  // [chunks, 2, out]
+  Piece<float> packed_, packed_projection_;
+  Piece<std::byte> scratch_;
+};
+
+class BackwardPass {
+ public:
+  BackwardPass(const PreactConvSpec& spec, const Cut& cut, const Saved& saved)
+      : spec_(spec), cut_(cut), saved_(saved), to_weight_(main_geometry(spec, spec.rows())) {
+    std::size_t batch_scratch = to_weight_.scratch_bytes();
+    std::size_t packed = to_weight_.packed_bytes();
+    if (spec.projection) {
+      to_projection_weight_.emplace(projection_geometry(spec, spec.rows()));
+      batch_scratch = std::max(batch_scratch, to_projection_weight_->scratch_bytes());
+      packed = std::max(packed, to_projection_weight_->packed_bytes());
+    }
+    if (spec.bias) {
+      const std::int64_t rows = cut.y.views * cut.y.rows;
+      column_sums_ = plan_.add_bytes(column_sums_workspace_bytes(rows, spec.out_channels));
+    }
+    // Batch norm's own gradients need d_a even where nobody asks for d_x.
+    if (spec.input_gradient || spec.preact) {
+      to_input_.emplace(main_geometry(spec, cut.images), cut.lanes);
+      std::size_t scratch = to_input_->scratch_bytes();
+      packed_weight_ = plan_.add_bytes<float>(to_input_->packed_bytes());
+      if (spec.projection) {
+        projection_to_input_.emplace(projection_geometry(spec, cut.images), cut.lanes);
+        scratch = std::max(scratch, projection_to_input_->scratch_bytes());
+        packed_projection_weight_ = plan_.add_bytes<float>(projection_to_input_->packed_bytes());
+      }
+      term_ = plan_.add<float>(cut.in_elements, cut.lanes);
+      chunk_scratch_ = plan_.add_bytes(scratch, cut.lanes);
+    }
+    if (spec.preact) {
+      d_a_ = plan_.add<float>(cut.chunks * cut.in_elements);
+      parts_ = plan_.add<double>(std::int64_t{cut.chunks} * 2 * spec.in_channels);
+      sums_ = plan_.add<float>(std::int64_t{spec.views} * 2 * spec.in_channels);
+    }
+    packed_gradient_ = plan_.add_bytes<float>(packed);
+    batch_scratch_ = plan_.add_bytes(batch_scratch);
+  }
+
+  std::size_t workspace_bytes() const { return plan_.bytes(); }
+
+  void run(const PreactConvBackward& call) const {
+    const auto* d_y = call.d_y.as<float>();
+    weight_gradients(call);
+    if (spec_.bias) {
+      column_sums(call.d_bias.as<float>(), d_y, cut_.y.views * cut_.y.rows, spec_.out_channels,
+                  column_sums_.in(call.workspace));
+    }
+    if (!to_input_) return;
+    auto* d_x = spec_.input_gradient ? call.d_x.as<float>() : nullptr;
+    const bool accumulate = d_x != nullptr && call.accumulate == Accumulate::yes;
+    if (!spec_.preact) {
+      chunk_gradients(call, d_x, accumulate, nullptr);
+      return;
+    }
+    // d_a becomes d_x in place where nothing is to be kept there.
+    float* d_a = d_x == nullptr || accumulate ? d_a_.in(call.workspace) : d_x;
+    auto* parts = parts_.in(call.workspace);
+    auto* sums = sums_.in(call.workspace);
+    const auto* x = call.x.as<float>();
+    const auto* stats = call.x_stats.as<float>();
+    chunk_gradients(call, d_a, false, parts);
+    combine_backward_sums(sums, call.bn.d_gamma.as<float>(), call.bn.d_beta.as<float>(), parts, cut_.in_rows,
+                          stats, cut_.x);
+    if (d_x == nullptr) return;
+    bn_relu_backward_apply(d_x, call.accumulate, d_a, x, stats, saved_.bn.scale.in(call.saved),
+                           saved_.bn.shift.in(call.saved), sums, cut_.x);
+  }
+
+ private:
+  void weight_gradients(const PreactConvBackward& call) const {
+    const float* a = spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>();
+    float* packed = packed_gradient_.in(call.workspace);
+    void* scratch = batch_scratch_.in(call.workspace);
+    to_weight_.run(call.d_weight.as<float>(), a, call.d_y.as<float>(), packed, scratch);
+    if (to_projection_weight_) {
+      to_projection_weight_->run(call.d_projection_weight.as<float>(), a, call.d_projected.as<float>(),
+                                 packed, scratch);
+    }
+  }
+
+  // d_a (+)= conv^T(d_y) + conv1x1^T(d_projected) and, with preact, its part sums for batch norm.
+  void chunk_gradients(const PreactConvBackward& call, float* d_a, bool accumulate, double* parts) const {
+    void* workspace = call.workspace;
+    const auto* d_y = call.d_y.as<float>();
+    const auto* d_projected = call.d_projected.as<float>();
+    const auto* x = call.x.as<float>();
+    const auto* stats = call.x_stats.as<float>();
+    const float* weight =
+        to_input_->pack(packed_weight_.in(workspace), call.weight.as<float>(), chunk_scratch_.in(workspace));
+    const float* projection_weight = nullptr;
+    if (projection_to_input_) {
+      projection_weight =
+          projection_to_input_->pack(packed_projection_weight_.in(workspace),
+                                     call.projection_weight.as<float>(), chunk_scratch_.in(workspace));
+    }
+    const std::int64_t channels = spec_.in_channels;
+    cut_.for_each_chunk([&](int chunk, int lane) {
+      void* scratch = chunk_scratch_.in(workspace, lane);
+      float* term = term_.in(workspace, lane);
+      float* sum = d_a + chunk * cut_.in_elements;
+      to_input_->run(lane, accumulate ? term : sum, d_y + chunk * cut_.out_elements, weight, scratch);
+      if (accumulate) add(sum, term, cut_.in_elements);
+      if (projection_to_input_) {
+        projection_to_input_->run(lane, term, d_projected + chunk * cut_.out_elements, projection_weight,
+                                  scratch);
+        add(sum, term, cut_.in_elements);
+      }
+      if (spec_.dropout > 0) {
+        dropout_backward(sum, saved_.a.in(call.saved) + chunk * cut_.in_elements, cut_.in_elements,
+                         {spec_.dropout, spec_.dropout_site});
+      }
+      if (parts != nullptr) {
+        const std::int64_t view = chunk / cut_.per_view;
+        backward_sums_of_part(parts + chunk * 2 * channels, sum, x + chunk * cut_.in_elements,
+                              stats + view * 2 * channels, saved_.bn.scale.in(call.saved) + view * channels,
+                              saved_.bn.shift.in(call.saved) + view * channels, cut_.in_rows,
+                              spec_.in_channels);
+      }
+    });
+    to_input_->check();
+    if (projection_to_input_) projection_to_input_->check();
+  }
+
+  PreactConvSpec spec_;
+  Cut cut_;
+  Saved saved_;
+  ConvBackwardWeight to_weight_;
+  std::optional<ConvBackwardWeight> to_projection_weight_;
+  std::optional<ConvBackwardData> to_input_, projection_to_input_;
+  MemoryPlan plan_;      // of the workspace
+  Piece<float> d_a_;     // [V*B, H, W, in]
+  Piece<float> term_;    // a chunk's term of d_a, of each lane
+  Piece<double> parts_;  // [chunks, 2, in]
+  Piece<float> sums_;    // [V, 2, in]
+  Piece<float> packed_weight_, packed_projection_weight_, packed_gradient_;
+  Piece<std::byte> column_sums_, chunk_scratch_, batch_scratch_;
+};
+
+class CpuPreactConv final : public PreactConv {
+ public:
+  explicit CpuPreactConv(const PreactConvSpec& spec) : forward_(spec, Cut(spec), saved_) {
+    if (spec.mode == Mode::train) backward_.emplace(spec, Cut(spec), saved_);
+  }
+
+  std::size_t saved_bytes() const override { return saved_.plan.bytes(); }
+  std::size_t workspace_bytes() const override {
+    return std::max(forward_.workspace_bytes(), backward_ ? backward_->workspace_bytes() : 0);
+  }
+  void forward(const PreactConvForward& call) override { forward_.run(call); }
+  void backward(const PreactConvBackward& call) override {
+    DPLL_CHECK(backward_, "preact_conv has no backward in evaluation");
+    backward_->run(call);
+  }
+
+ private:
+  Saved saved_;
+  ForwardPass forward_;
+  std::optional<BackwardPass> backward_;
+};
+
+void check_spec(const PreactConvSpec& spec) {
+  DPLL_CHECK(spec.out_height() > 0 && spec.out_width() > 0, "kernel {} on {}x{} images", spec.kernel,
+             spec.height, spec.width);
+  DPLL_CHECK(spec.dropout == 0 || spec.preact, "dropout {} without preact", spec.dropout);
+  DPLL_CHECK(spec.dropout_site < 4096, "dropout site {} is above 4095", spec.dropout_site);
+  DPLL_CHECK(spec.mode == Mode::train || !spec.stats, "statistics in evaluation");
+}
+
+}  // namespace
+
+std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) {
+  check_spec(spec);
+  return std::make_unique<CpuPreactConv>(spec);
+}
+
+}  // namespace dpll::cpu

@@ -335,6 +335,19 @@ TEST_CASE("cpu bn_relu_pool: of equal maxima the first in row order takes the gr
   }
 }
 
+TEST_CASE("cpu bn_relu_pool: maxima that only rounding makes equal are equal") {
+  Problem p(spec_of(Pool::max2, 1, 1, 2, 2, 1), 0);
+  p.x = {-2, 1, std::nextafter(1.0F, 2.0F), 0};
+  p.stats = {0, 1};
+  p.gamma = {1};
+  p.beta = {1000};  // float32 numbers are 6e-5 apart there
+  p.d_y = {8};
+  p.forward();
+  p.backward();
+  CHECK(p.d_x[1] == doctest::Approx(8 - 2 - 2).epsilon(1e-4));
+  CHECK(p.d_x[2] == doctest::Approx(0 - 2 - 2).epsilon(1e-4));
+}
+
 TEST_CASE("cpu bn_relu_pool: pixels that pooling drops still get the gradient of the statistics") {
   Problem p(spec_of(Pool::max2, 1, 2, 27, 27, 3), 0);
   Problem other(p.spec, 0);

@@ -15,14 +15,15 @@ constexpr int kMaxLanes = 1024;
 constexpr int kMinLanes = 128;  // fewer would leave the accumulators' add latency uncovered
 constexpr int kVector = 16;     // floats of the widest vector
 
-// Floats of a block, which is read twice and should stay in the first- or second-level cache, and of a tile,
-// which one thread handles. Sums within a block are float32, between blocks double.
+// A view's rows are cut into blocks, within which sums are float32, and blocks are put together in double, a
+// tile of them by one thread. A block has about kBlock floats but not fewer rows than kMinBlockRows, over
+// which the work for each channel at its end is spread.
 constexpr std::int64_t kBlock = 1 << 13;
-constexpr std::int64_t kMinBlockRows = 32;
-constexpr std::int64_t kTile = 1 << 16;
+constexpr std::int64_t kMinBlockRows = 64;
+constexpr std::int64_t kTileBlocks = 8;
 
-// Channels whose partial sums one thread combines at a time.
-constexpr std::int64_t kReduceGrain = 64;
+// Channels whose tiles one thread puts together at a time.
+constexpr std::int64_t kReduceGrain = 256;
 
 // One value for each lane: lane k * channels + c belongs to channel c. See Cut for `repeat`.
 struct Lanes {
@@ -36,11 +37,6 @@ struct Lanes {
   void set(const float* values, int channels, int repeat) {
     std::copy_n(values, channels, value);
     spread(channels, repeat);
-  }
-  double sum_of(int channel, int channels, int repeat) const {
-    double sum = 0;
-    for (int k = 0; k < repeat; ++k) sum += value[k * channels + channel];
-    return sum;
   }
 };
 
@@ -71,6 +67,54 @@ DPLL_VECTOR_CLONES void centred_kernel(float* __restrict sum, float* __restrict 
       sum[j] += d;
       square[j] += d * d;
     }
+  }
+}
+
+DPLL_VECTOR_CLONES void add_and_centred_kernel(float* __restrict sum, float* __restrict square,
+                                               float* __restrict y, const float* __restrict residual,
+                                               const float* __restrict centre, std::int64_t rows,
+                                               std::int64_t width, std::int64_t stride) {
+  for (std::int64_t r = 0; r < rows; ++r, y += stride, residual += stride) {
+    for (std::int64_t j = 0; j < width; ++j) {
+      y[j] += residual[j];
+      const float d = y[j] - centre[j];
+      sum[j] += d;
+      square[j] += d * d;
+    }
+  }
+}
+
+// Adds each channel's lanes to total [channels].
+DPLL_VECTOR_CLONES void fold_kernel(double* __restrict total, const float* __restrict lanes,
+                                    std::int64_t channels, std::int64_t repeat) {
+  for (std::int64_t k = 0; k < repeat; ++k, lanes += channels) {
+    for (std::int64_t c = 0; c < channels; ++c) total[c] += lanes[c];
+  }
+}
+
+// Turns n values' sums of x - centre and its square into their mean and centred sum of squares.
+DPLL_VECTOR_CLONES void moments_kernel(double* __restrict sum, double* __restrict square,
+                                       const float* __restrict centre, double n, std::int64_t channels) {
+  const double inverse = 1 / n;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double distance = sum[c] * inverse;
+    const double about_mean = square[c] - sum[c] * distance;
+    sum[c] = centre[c] + distance;
+    square[c] = 0.0 > about_mean ? 0.0 : about_mean;
+  }
+}
+
+// Puts the mean and centred sum of squares of n more values to those of `before` values. Chan, Golub &
+// LeVeque 1983, equation 2.1.
+DPLL_VECTOR_CLONES void combine_kernel(double* __restrict mean, double* __restrict square, double before,
+                                       const double* __restrict more_mean,
+                                       const double* __restrict more_square, double n,
+                                       std::int64_t channels) {
+  const double share = n / (before + n);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double delta = more_mean[c] - mean[c];
+    mean[c] += delta * share;
+    square[c] += more_square[c] + delta * delta * (before * share);
   }
 }
 
@@ -156,7 +200,7 @@ class Cut {
     strips_ = (c + kMaxLanes - 1) / kMaxLanes;
     const std::int64_t strip = std::min(c, kMaxLanes);
     block_rows_ = round_up(std::max(kMinBlockRows, kBlock / strip), repeat_);
-    tile_rows_ = round_up(kTile / strip, block_rows_);
+    tile_rows_ = kTileBlocks * block_rows_;
     row_tiles_ = (geometry.rows + tile_rows_ - 1) / tile_rows_;
   }
 
@@ -226,60 +270,61 @@ struct Partial {
 };
 
 Partial partial_of(void* workspace, const BnGeometry& geometry, const Cut& cut, int view,
-                   std::int64_t row_tile, int channel) {
+                   std::int64_t row_tile, std::int64_t channel) {
   double* first =
       static_cast<double*>(workspace) + (view * cut.row_tiles() + row_tile) * 2 * geometry.channels + channel;
   return {first, first + geometry.channels};
 }
 
-// Mean and centred sum of squares of n values.
-struct Moments {
-  double n, mean, square;
-};
-
-// Chan, Golub & LeVeque 1983, equation 2.1.
-Moments combine(const Moments& a, const Moments& b) {
-  const double n = a.n + b.n;
-  const double delta = b.mean - a.mean;
-  return {n, a.mean + delta * (b.n / n), a.square + b.square + delta * delta * (a.n * (b.n / n))};
-}
-
+// Every block is centred about a value near its mean, the first one about its own, found in a pass before,
+// the others about the mean of the blocks before them. That is accurate enough: a block of n values whose
+// mean is delta away loses about 2^-24 n delta^2 of its squares, and adds at least n delta^2 / 2 to the
+// tile's.
 void stats_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, float* y,
                    const float* residual) {
   Lanes sum;
   Lanes square;
   Lanes centre;
+  alignas(64) double block_sum[kMaxLanes];
+  alignas(64) double block_square[kMaxLanes];
   const int channels = tile.channels;
   const int repeat = cut.repeat();
+  std::fill_n(partial.first, channels, 0.0);
+  std::fill_n(partial.second, channels, 0.0);
   cut.each_block(tile, [&](std::int64_t first, std::int64_t rows) {
     const auto n = static_cast<double>(rows);
-    sum.clear(channels * repeat);
-    cut.run(tile, first, rows, [&](std::int64_t at, std::int64_t r, std::int64_t width, std::int64_t stride) {
-      if (residual != nullptr) {
-        add_and_sum_kernel(sum.value, y + at, residual + at, r, width, stride);
-      } else {
-        sum_kernel(sum.value, y + at, r, width, stride);
-      }
-    });
-    for (int c = 0; c < channels; ++c) {
-      centre.value[c] = static_cast<float>(sum.sum_of(c, channels, repeat) / n);
+    const float* to_add = residual;
+    if (first == 0) {
+      sum.clear(channels * repeat);
+      cut.run(tile, 0, rows, [&](std::int64_t at, std::int64_t r, std::int64_t width, std::int64_t stride) {
+        if (residual != nullptr) {
+          add_and_sum_kernel(sum.value, y + at, residual + at, r, width, stride);
+        } else {
+          sum_kernel(sum.value, y + at, r, width, stride);
+        }
+      });
+      fold_kernel(partial.first, sum.value, channels, repeat);
+      for (int c = 0; c < channels; ++c) partial.first[c] /= n;
+      to_add = nullptr;
     }
+    for (int c = 0; c < channels; ++c) centre.value[c] = static_cast<float>(partial.first[c]);
     centre.spread(channels, repeat);
     sum.clear(channels * repeat);
     square.clear(channels * repeat);
     cut.run(tile, first, rows, [&](std::int64_t at, std::int64_t r, std::int64_t width, std::int64_t stride) {
-      centred_kernel(sum.value, square.value, y + at, centre.value, r, width, stride);
+      if (to_add != nullptr) {
+        add_and_centred_kernel(sum.value, square.value, y + at, to_add + at, centre.value, r, width, stride);
+      } else {
+        centred_kernel(sum.value, square.value, y + at, centre.value, r, width, stride);
+      }
     });
-    for (int c = 0; c < channels; ++c) {
-      // The centre is not quite the mean: its float32 sum is rounded. What it lacks is the centred sum.
-      const double rest = sum.sum_of(c, channels, repeat);
-      const double about_mean = square.sum_of(c, channels, repeat) - rest * rest / n;
-      const Moments here{n, centre.value[c] + rest / n, about_mean < 0 ? 0 : about_mean};
-      const Moments before{static_cast<double>(first), partial.first[c], partial.second[c]};
-      const Moments both = first == 0 ? here : combine(before, here);
-      partial.first[c] = both.mean;
-      partial.second[c] = both.square;
-    }
+    std::fill_n(block_sum, channels, 0.0);
+    std::fill_n(block_square, channels, 0.0);
+    fold_kernel(block_sum, sum.value, channels, repeat);
+    fold_kernel(block_square, square.value, channels, repeat);
+    moments_kernel(block_sum, block_square, centre.value, n, channels);
+    combine_kernel(partial.first, partial.second, static_cast<double>(first), block_sum, block_square, n,
+                   channels);
   });
 }
 
@@ -305,10 +350,8 @@ void sums_of_tile(const Partial& partial, const Cut& cut, const Tile& tile, cons
       backward_sums_kernel(sum.value, product.value, d_a + at, x + at, means.value, scales.value,
                            shifts.value, r, width, stride);
     });
-    for (int c = 0; c < channels; ++c) {
-      partial.first[c] += sum.sum_of(c, channels, repeat);
-      partial.second[c] += product.sum_of(c, channels, repeat);
-    }
+    fold_kernel(partial.first, sum.value, channels, repeat);
+    fold_kernel(partial.second, product.value, channels, repeat);
   });
 }
 
@@ -328,19 +371,22 @@ void view_stats(float* stats, float* y, const float* residual, const BnGeometry&
     stats_of_tile(partial_of(workspace, geometry, cut, tile.view, tile.row_tile, tile.first_channel), cut,
                   tile, y + at, residual == nullptr ? nullptr : residual + at);
   });
-  parallel_chunks(geometry.views * channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto view = static_cast<int>(i / channels);
-      const auto c = static_cast<int>(i % channels);
-      Moments all{0, 0, 0};
-      for (std::int64_t t = 0; t < cut.row_tiles(); ++t) {
-        const Partial partial = partial_of(workspace, geometry, cut, view, t, c);
-        all = combine(all, Moments{static_cast<double>(cut.rows_of(t)), *partial.first, *partial.second});
+  for (int view = 0; view < geometry.views; ++view) {
+    parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+      const Partial all = partial_of(workspace, geometry, cut, view, 0, begin);
+      auto n = static_cast<double>(cut.rows_of(0));
+      for (std::int64_t t = 1; t < cut.row_tiles(); ++t) {
+        const Partial more = partial_of(workspace, geometry, cut, view, t, begin);
+        const auto rows = static_cast<double>(cut.rows_of(t));
+        combine_kernel(all.first, all.second, n, more.first, more.second, rows, end - begin);
+        n += rows;
       }
-      stats[(view * 2 + 0) * channels + c] = static_cast<float>(all.mean);
-      stats[(view * 2 + 1) * channels + c] = static_cast<float>(all.square / all.n);
-    }
-  });
+      for (std::int64_t c = begin; c < end; ++c) {
+        stats[(view * 2 + 0) * channels + c] = static_cast<float>(all.first[c - begin]);
+        stats[(view * 2 + 1) * channels + c] = static_cast<float>(all.second[c - begin] / n);
+      }
+    });
+  }
 }
 
 void batch_norm_prepare(float* scale, float* shift, const BatchNorm& bn, const float* stats,
@@ -399,21 +445,25 @@ void bn_relu_backward_sums(float* sums, float* d_gamma, float* d_beta, const flo
                  tile, d_a + at, x + at, mean, scale + channel, shift + channel);
   });
   parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (int view = 0; view < geometry.views; ++view) {
+      const Partial all = partial_of(workspace, geometry, cut, view, 0, begin);
+      for (std::int64_t t = 1; t < cut.row_tiles(); ++t) {
+        const Partial more = partial_of(workspace, geometry, cut, view, t, begin);
+        for (std::int64_t c = 0; c < end - begin; ++c) {
+          all.first[c] += more.first[c];
+          all.second[c] += more.second[c];
+        }
+      }
+    }
     for (std::int64_t c = begin; c < end; ++c) {
       double total = 0;
       double total_product = 0;
       for (int view = 0; view < geometry.views; ++view) {
-        double sum = 0;
-        double product = 0;
-        for (std::int64_t t = 0; t < cut.row_tiles(); ++t) {
-          const Partial partial = partial_of(workspace, geometry, cut, view, t, static_cast<int>(c));
-          sum += *partial.first;
-          product += *partial.second;
-        }
-        product *= inverse_sigma(stats[(view * 2 + 1) * channels + c]);
-        sums[(view * 2 + 0) * channels + c] = static_cast<float>(sum);
+        const Partial all = partial_of(workspace, geometry, cut, view, 0, c);
+        const double product = *all.second * inverse_sigma(stats[(view * 2 + 1) * channels + c]);
+        sums[(view * 2 + 0) * channels + c] = static_cast<float>(*all.first);
         sums[(view * 2 + 1) * channels + c] = static_cast<float>(product);
-        total += sum;
+        total += *all.first;
         total_product += product;
       }
       d_beta[c] = static_cast<float>(total);

@@ -51,7 +51,8 @@ struct Problem {
     }
     const std::size_t per_view = x.size() / size(s.views);
     for (std::size_t i = 0; i < x.size(); ++i) {
-      x[i] = normal(random) * static_cast<float>(1 + i / per_view) + static_cast<float>(i % channels % 5);
+      const std::size_t view = i / per_view;
+      x[i] = normal(random) * static_cast<float>(1 + view) + static_cast<float>(i % channels % 5);
       if (step > 0) x[i] = std::round(x[i] / step) * step;
     }
     for (float& d : d_y) d = normal(random) + 0.25F;

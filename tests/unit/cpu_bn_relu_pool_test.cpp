@@ -51,7 +51,8 @@ struct Problem {
     }
     const std::size_t per_view = x.size() / size(s.views);
     for (std::size_t i = 0; i < x.size(); ++i) {
-      x[i] = normal(random) * static_cast<float>(1 + i / per_view) + static_cast<float>(i % channels % 5);
+      const std::size_t view = i / per_view;
+      x[i] = normal(random) * static_cast<float>(1 + view) + static_cast<float>(i % channels % 5);
       if (step > 0) x[i] = std::round(x[i] / step) * step;
     }
     for (float& d : d_y) d = normal(random) + 0.25F;
@@ -333,6 +334,19 @@ TEST_CASE("cpu bn_relu_pool: of equal maxima the first in row order takes the gr
     CHECK(p.d_x[i] ==
           doctest::Approx(inverse * (d_z - sum / 20 - p.x[i] * inverse * product / 20)).epsilon(1e-5));
   }
+}
+
+TEST_CASE("cpu bn_relu_pool: maxima that only rounding makes equal are equal") {
+  Problem p(spec_of(Pool::max2, 1, 1, 2, 2, 1), 0);
+  p.x = {-2, 1, std::nextafter(1.0F, 2.0F), 0};
+  p.stats = {0, 1};
+  p.gamma = {1};
+  p.beta = {1000};  // float32 numbers are 6e-5 apart there
+  p.d_y = {8};
+  p.forward();
+  p.backward();
+  CHECK(p.d_x[1] == doctest::Approx(8 - 2 - 2).epsilon(1e-4));
+  CHECK(p.d_x[2] == doctest::Approx(0 - 2 - 2).epsilon(1e-4));
 }
 
 TEST_CASE("cpu bn_relu_pool: pixels that pooling drops still get the gradient of the statistics") {

@@ -139,14 +139,17 @@ DPLL_VECTOR_CLONES void relu_sum_kernel(float* __restrict y, const float* __rest
   }
 }
 
-// Adds to count and centred [C] the number of pixels with z > 0 and the sum of their x - mean.
-DPLL_VECTOR_CLONES void count_kernel(float* __restrict count, float* __restrict centred,
-                                     const float* __restrict x, const Channels& of, std::int64_t pixels,
-                                     std::int64_t channels) {
+// The same; also adds to count and centred [C] the number of pixels with z > 0 and the sum of their x - mean.
+DPLL_VECTOR_CLONES void relu_sum_and_save_kernel(float* __restrict y, float* __restrict count,
+                                                 float* __restrict centred, const float* __restrict x,
+                                                 const Channels& of, std::int64_t pixels,
+                                                 std::int64_t channels) {
   for (std::int64_t p = 0; p < pixels; ++p, x += channels) {
 #pragma omp simd
     for (std::int64_t c = 0; c < channels; ++c) {
-      const float positive = x[c] * of.scale[c] + of.shift[c] > 0.0F ? 1.0F : 0.0F;
+      const float z = x[c] * of.scale[c] + of.shift[c];
+      const float positive = z > 0.0F ? 1.0F : 0.0F;
+      y[c] += relu(z);
       count[c] += positive;
       centred[c] += positive * (x[c] - of.mean[c]);
     }
@@ -317,13 +320,15 @@ class CpuBnReluPool final : public BnReluPool {
   // count, followed by the centred sums of all images, is null in evaluation.
   void average_forward(float* y, float* count, const float* x, const Channels& of) const {
     std::fill_n(y, channels_, 0.0F);
-    relu_sum_kernel(y, x, of, pixels_, channels_);
+    if (count == nullptr) {
+      relu_sum_kernel(y, x, of, pixels_, channels_);
+    } else {
+      float* centred = count + outputs_;
+      std::fill_n(count, channels_, 0.0F);
+      std::fill_n(centred, channels_, 0.0F);
+      relu_sum_and_save_kernel(y, count, centred, x, of, pixels_, channels_);
+    }
     for (std::int64_t c = 0; c < channels_; ++c) y[c] /= static_cast<float>(pixels_);
-    if (count == nullptr) return;
-    float* centred = count + outputs_;
-    std::fill_n(count, channels_, 0.0F);
-    std::fill_n(centred, channels_, 0.0F);
-    count_kernel(count, centred, x, of, pixels_, channels_);
   }
 
   // What bn_relu_backward_sums() computes, from the counts and centred sums of the images.

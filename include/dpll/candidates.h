@@ -34,23 +34,26 @@ struct CandidateSets {
 
 // Uniform flipping, bit-identical to the published NumPy code (spec section 6): numpy.random.seed(seed), then
 // per sample `classes` draws of binomial(1, rate), the truth added, and with min_distractors = 1 labels drawn
-// by randint(0, classes) until there is one besides the truth. rate in [0, 1).
+// by randint(0, classes) until there is one besides the truth. rate in [0, 1). Error(config) for other rates
+// and numbers of distractors, Error(data) for samples without a true label and fewer than two classes.
 CandidateSets uniform_candidates(const std::vector<std::int32_t>& labels, int classes, double rate,
                                  int min_distractors, std::uint32_t seed);
 
-// From a dense 0/1 table [count, classes], or Error(data) naming the first empty row.
+// From a dense 0/1 table [count, classes], or Error(data) naming `source` and the first empty row.
 CandidateSets candidates_from_table(const std::vector<std::uint8_t>& table, std::int64_t count, int classes,
                                     const std::string& source);
 
-// CSV: header "sample,candidates", then one row per sample in order, labels separated by spaces. The first
-// line is
-// "# dpll candidates, classes = C, count = N, sha256 = …".
+// CSV. The first line is "# dpll candidates, classes = C, count = N, sha256 = H" with candidates_sha256() as
+// H, the second "sample,candidates"; then one row per sample in order, for example "0,3 17", labels separated
+// by spaces. Sets must not be empty. Error(run) when the file cannot be written; the old file survives.
 void write_candidates(const std::string& path, const CandidateSets& sets);
-// Error(data) naming file, line and what is wrong: wrong count or class count, label out of range, empty row,
-// hash that does not match.
+// For files made elsewhere ", sha256 = H" may be left out, and lines may end in CRLF. Sets may miss the
+// truth. Error(data) naming file, line and what is wrong: wrong sample or class count, rows out of order,
+// labels out of range or given twice, empty sets, anything else in the text, a hash that does not match.
 CandidateSets read_candidates(const std::string& path, std::int64_t expected_count, int expected_classes);
 
-// Hex SHA-256 over count, classes and the sets as bytes (one 0/1 byte per label, row-major).
+// Hex SHA-256 over count and classes, each as a 64-bit little-endian number, and the sets, one 0/1 byte per
+// label, row-major.
 std::string candidates_sha256(const CandidateSets& sets);
 // Samples whose set misses the true label; labels of -1 are not counted.
 std::int64_t count_missing_truth(const CandidateSets& sets, const std::vector<std::int32_t>& labels);

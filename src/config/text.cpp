@@ -43,22 +43,35 @@ bool is_control(char c) {
   return (byte < 0x20 && c != '\t') || byte == 0x7F;
 }
 
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned char second = byte(1);
+  if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) return 0;
+  if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return 0;
+  return length;
+}
+
 std::string printable(std::string_view text) {
   constexpr std::size_t kMost = 80;
-  std::size_t length = text.size();
-  if (length > kMost) {
-    length = kMost;
-    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
-  }
   std::string result;
-  for (const char c : text.substr(0, length)) {
-    if (is_control(c)) {
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  std::size_t length = 0;
+  for (std::size_t i = 0; i < text.size(); i += length) {
+    length = utf8_length(text.substr(i));
+    if (i + length > kMost || i == kMost) return result + "...";
+    if (length == 0 || is_control(text[i])) {
+      length = 1;
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
     } else {
-      result += c;
+      result += text.substr(i, length);
     }
   }
-  if (length < text.size()) result += "...";
   return result;
 }
 

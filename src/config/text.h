@@ -1,6 +1,7 @@
 // Small text helpers of the configuration: what error messages and value parsers share.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +11,12 @@ namespace dpll {
 // Without spaces and tabs at both ends.
 std::string_view trim(std::string_view text);
 
-// Fit for one line of an error message: control characters as \xNN, cut after 80 bytes at a UTF-8 boundary.
+// Length in bytes of the UTF-8 character at the start of `text`, which is not empty; 0 when there is none
+// (overlong forms and surrogates are none).
+std::size_t utf8_length(std::string_view text);
+
+// Fit for one line of an error message: control characters and what is not UTF-8 as \xNN, cut after at most
+// 80 bytes.
 std::string printable(std::string_view text);
 
 bool is_control(char c);  // a control character other than tab

@@ -134,6 +134,7 @@ TEST_CASE("nearest finds the names with the smallest edit distance") {
 
 TEST_CASE("printable keeps messages on one short line") {
   CHECK(printable("a\nb\x01") == "a\\x0ab\\x01");
+  CHECK(printable("é\xFF字\xC3") == "é\\xff字\\xc3");
   CHECK(printable(std::string(80, 'a')) == std::string(80, 'a'));
   CHECK(printable(std::string(81, 'a')) == std::string(80, 'a') + "...");
   CHECK(printable(std::string(79, 'a') + "é") == std::string(79, 'a') + "...");

@@ -142,8 +142,8 @@ RunConfig load_config(const std::string& path, const std::vector<Override>& over
 // The same from text; `path` is used in messages and for the default run name.
 RunConfig parse_config(const std::string& text, const std::string& path,
                        const std::vector<Override>& overrides);
-// INI text that parse_config() turns back into exactly `config` (every key written, doubles round-trip), as long
-// as `config` is one that parse_config() could have given.
+// INI text that parse_config() turns back into exactly `config` (every key written, doubles round-trip), as
+// long as `config` is one that parse_config() could have given.
 std::string to_ini(const RunConfig& config);
 // "section.key" of every key there is, in the order of reference.ini.
 std::vector<std::string> config_keys();

@@ -37,9 +37,9 @@ inline std::vector<float> initial_value(const std::string& name, const std::vect
   for (const std::int64_t d : dims) count *= d;
   double centre = 0, scale = 0.25;
   if (dims.size() > 1) {
-    const auto fan_in = static_cast<double>(count / dims[0]);
+    const std::int64_t fan_in = count / dims[0];
     scale = 1;
-    while (scale * scale * fan_in > 6) scale /= 2;
+    while (scale * scale * static_cast<double>(fan_in) > 6) scale /= 2;
   } else if (name.ends_with("weight")) {  // of batch norm
     centre = 1;
   } else if (name.ends_with("running_var")) {

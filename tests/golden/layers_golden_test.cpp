@@ -158,3 +158,10 @@ TEST_CASE("golden layers on the reference backend") {
   check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
   check_golden_cases(*backend, "linear", check_linear);
 }
+
+TEST_CASE("golden layers on the CPU backend") {
+  const auto backend = make_cpu_backend({.threads = 2});
+  check_golden_cases(*backend, "preact_conv", check_preact_conv);
+  check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
+  check_golden_cases(*backend, "linear", check_linear);
+}

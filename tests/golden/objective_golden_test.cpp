@@ -106,3 +106,11 @@ TEST_CASE("golden objective on the reference backend") {
 TEST_CASE("golden update on the reference backend") {
   check_golden_cases(*make_reference_backend(), "sgd", check_sgd);
 }
+
+TEST_CASE("golden objective on the CPU backend") {
+  check_golden_cases(*make_cpu_backend({.threads = 2}), "pll_objective", check_objective);
+}
+
+TEST_CASE("golden update on the CPU backend") {
+  check_golden_cases(*make_cpu_backend({.threads = 2}), "sgd", check_sgd);
+}

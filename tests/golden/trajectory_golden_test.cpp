@@ -247,3 +247,7 @@ void check_trajectory(Backend& backend, GoldenCase& c) {
 TEST_CASE("golden trajectories on the reference backend") {
   check_golden_cases(*make_reference_backend(), "trajectory", check_trajectory);
 }
+
+TEST_CASE("golden trajectories on the CPU backend") {
+  check_golden_cases(*make_cpu_backend({.threads = 2}), "trajectory", check_trajectory);
+}

@@ -64,7 +64,8 @@ class GoldenCase {
   // PyTorch in float32 came to it, and a small multiple.
   void check(const std::string& key, const Tensor& got) const { check(key, take(got)); }
   void check(const std::string& key, const HostTensor& got) const;
-  // What float32 may be off by, by the measure above; 0 for backends that compute in float64.
+  // What float32 may be off by, 0 for backends that compute in float64: 8 times what PyTorch's float32 is off
+  // by. On LeNet's trajectory, the most sensitive case, the CPU backend comes to 3 times.
   double float32_allowance(const std::string& key) const;
   void check_conv_weight(const std::string& key, const Tensor& got) const;
   // gradients and running statistics; in evaluation that the latter are untouched.

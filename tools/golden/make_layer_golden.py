@@ -290,20 +290,30 @@ def linear(case, inputs, dtype):
 
 # ---- pll_objective ----------------------------------------------------------------------------------------------
 
+# The article's constant 1 + 1e-6 is rounded to the compute type: in float32 it is 1 + 2^-20, so the same objective
+# has other values there. `compute` says which backends a case is for.
 PLL_OBJECTIVE = {
-    "article": {"classes": 5},
-    "published": {"classes": 5, "variant": "published"},
-    "sure": {"classes": 5, "scale": 30.0},  # probabilities round to 1: the supervised term reaches its cap
-    "extreme": {"classes": 4, "scale": 16384.0, "variant": "published"},
+    "article": {"classes": 5, "variant": "article", "compute": "f64"},
+    "article_float32": {"classes": 5, "variant": "article", "compute": "f32"},
+    # Probabilities round to 1: the supervised term reaches its cap.
+    "sure_article": {"classes": 5, "scale": 30.0, "variant": "article", "compute": "f64"},
+    "sure_article_float32": {"classes": 5, "scale": 30.0, "variant": "article", "compute": "f32"},
+    "published": {"classes": 5},
+    "sure": {"classes": 5, "scale": 30.0},
+    "extreme": {"classes": 4, "scale": 16384.0},
     "one_view": {"classes": 3, "views": 1, "lambda": 0.0},
     "two_words": {"classes": 70, "views": 2, "batch": 3, "samples": 5, "lambda": 1.5},
     "two_classes": {"classes": 2, "loss_scale": 8.0},
 }
 PLL_OBJECTIVE_DEFAULTS = {
-    "views": 3, "batch": 4, "samples": 7, "first": 2, "variant": "article", "lambda": 0.375, "loss_scale": 1.0,
-    "scale": 4.0,
+    "views": 3, "batch": 4, "samples": 7, "first": 2, "variant": "published", "compute": "any", "lambda": 0.375,
+    "loss_scale": 1.0, "scale": 4.0,
 }  # fmt: skip
-MARGIN = {"article": 1e-6, "published": 2.0**-23}
+MARGIN = {
+    ("published", "any"): 2.0**-23,
+    ("article", "f64"): 1e-6,
+    ("article", "f32"): float(np.float32(1 + 1e-6)) - 1,
+}
 
 
 def pll_objective_inputs(name, case):
@@ -339,7 +349,8 @@ def pll_objective(case, inputs, dtype):
     logits = torch.from_numpy(inputs["logits"]).to(dtype).requires_grad_()
     log_p = F.log_softmax(logits, dim=1).view(views, batch, classes)
     others = F.softmax(logits[:batch], dim=1) @ (1 - torch.eye(classes, dtype=dtype))  # 1 - p without cancellation
-    supervised = -torch.log(MARGIN[case["variant"]] + others).masked_fill(mask, 0).sum(1)
+    margin = MARGIN[case["variant"], case["compute"]]
+    supervised = -torch.log(margin + others).masked_fill(mask, 0).sum(1)
     consistency = (torch.xlogy(old, old) - torch.where(old > 0, old * log_p, 0)).sum((0, 2))
     total = case["lambda"] * consistency + supervised
     (total.mean() * case["loss_scale"]).backward()

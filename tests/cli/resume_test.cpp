@@ -1,6 +1,7 @@
 // A run that is killed and resumed ends with the bytes of one that was never disturbed.
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 #include "cli/engine_runs.h"
@@ -18,12 +19,15 @@ std::size_t rows_in(const std::string& csv_path) {
   return rows > 0 ? rows - 1 : 0;
 }
 
-// Starts `command` and sends `signal` as soon as run's steps.csv has `rows` rows.
+// Starts `command` and sends `signal` as soon as run's steps.csv has `rows` rows and a checkpoint lies beside
+// it (a step's row is written before its checkpoint).
 ProcessResult stop_after(const std::vector<std::string>& command, const std::string& steps_csv,
                          std::size_t rows, int signal) {
   Child child(command, {});
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (child.running() && rows_in(steps_csv) < rows && std::chrono::steady_clock::now() < deadline) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  const auto checkpoint = std::filesystem::path(steps_csv).parent_path() / "checkpoint.safetensors";
+  const auto ready = [&] { return rows_in(steps_csv) >= rows && std::filesystem::exists(checkpoint); };
+  while (child.running() && !ready() && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   child.signal(signal);

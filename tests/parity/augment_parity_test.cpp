@@ -1,0 +1,18 @@
+// augment on the CPU against the reference backend, whose views are made by whole-image steps.
+#include "support/doctest.h"
+#include "support/parity.h"
+
+using namespace dpll;
+using namespace dpll::test;
+
+TEST_CASE("augment: the CPU backend agrees with the reference") {
+  for (const AugmentCase& c : small_augment_cases()) {
+    for (const std::uint64_t seed : {1101, 1102}) {
+      const Tensors inputs = augment_inputs(c, seed);
+      const auto run = [&](Backend& backend) { return run_augment(backend, c, inputs); };
+      // (pixel / 255 - mean) / std: three roundings of values of at most 1, divided by the smallest std.
+      const Tolerances t = {{"images", {kEpsilon, 2 * kEpsilon / 0.224}}};
+      check_cpu_parity(fmt::format("augment {}", c.name), seed, Threads::one_result, run, t);
+    }
+  }
+}

@@ -61,21 +61,4 @@ void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a,
                             const float* stats, const float* scale, const float* shift, const float* sums,
                             const BnGeometry& geometry);
 
-// The same in parts, for a caller that cuts the work itself because it has more to do with a part while it is
-// in the cache. A part is `rows` consecutive rows of one view, [rows, C], handled by the calling thread
-// alone. What a part adds to the sums goes to [V, parts of a view, 2, C]; every part of a view but its last
-// has part_rows rows. Combining uses all threads.
-
-void stats_of_part(double* part, float* y, const float* residual, std::int64_t rows, int channels);
-void combine_stats(float* stats, const double* parts, std::int64_t part_rows, const BnGeometry& geometry);
-
-// scale, shift and mean: the view's, [C].
-void bn_relu_apply_to_part(float* a, const float* x, const float* scale, const float* shift,
-                           std::int64_t rows, int channels);
-
-void backward_sums_of_part(double* part, const float* d_a, const float* x, const float* mean,
-                           const float* scale, const float* shift, std::int64_t rows, int channels);
-void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, const double* parts,
-                           std::int64_t part_rows, const float* stats, const BnGeometry& geometry);
-
 }  // namespace dpll::cpu

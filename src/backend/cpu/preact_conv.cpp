@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "backend/cpu/batch_norm.h"
+#include "backend/cpu/batch_norm_parts.h"
 #include "backend/cpu/batch_rows.h"
 #include "backend/cpu/column_sums.h"
 #include "backend/cpu/cpu_ops.h"
@@ -331,10 +332,10 @@ class BackwardPass {
       }
       if (parts != nullptr) {
         const std::int64_t view = chunk / cut_.per_view;
-        backward_sums_of_part(parts + chunk * 2 * channels, sum, x + chunk * cut_.in_elements,
-                              stats + view * 2 * channels, saved_.bn.scale.in(call.saved) + view * channels,
-                              saved_.bn.shift.in(call.saved) + view * channels, cut_.in_rows,
-                              spec_.in_channels);
+        bn_relu_backward_sums_of_part(
+            parts + chunk * 2 * channels, sum, x + chunk * cut_.in_elements, stats + view * 2 * channels,
+            saved_.bn.scale.in(call.saved) + view * channels,
+            saved_.bn.shift.in(call.saved) + view * channels, cut_.in_rows, spec_.in_channels);
       }
     });
     to_input_->check();

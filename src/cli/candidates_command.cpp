@@ -9,12 +9,12 @@ int candidates_command(const CandidatesArguments& arguments) {
   const DataSet data = load_data(arguments.config);
   const CandidateSets sets = make_candidates(arguments.config, data);
   write_candidates(arguments.out, sets);
+  const std::int64_t missing = data.train.has_labels() ? count_missing_truth(sets, data.train.labels) : 0;
   std::printf(
       "%s",
       fmt::format(
           "{} sets over {} classes, mean size {:.4f}, {} without the true label\nSHA-256 {}\nwritten to {}\n",
-          sets.count, sets.classes, sets.mean_size(), count_missing_truth(sets, data.train.labels),
-          candidates_sha256(sets), arguments.out)
+          sets.count, sets.classes, sets.mean_size(), missing, candidates_sha256(sets), arguments.out)
           .c_str());
   return 0;
 }

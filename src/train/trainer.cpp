@@ -109,7 +109,9 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log)
                         data_.train.height, data_.train.width, data_.train.channels, data_.classes));
   log_.line(fmt::format("candidates: {} mean size {:.3f}, SHA-256 {}", to_string(config_.candidates.mode),
                         candidates_.mean_size(), candidates_sha256(candidates_).substr(0, 16)));
-  if (const std::int64_t missing = count_missing_truth(candidates_, data_.train.labels); missing > 0) {
+  const std::int64_t missing =
+      data_.train.has_labels() ? count_missing_truth(candidates_, data_.train.labels) : 0;
+  if (missing > 0) {
     log_.warning(fmt::format("{} of {} candidate sets miss the true label", missing, candidates_.count));
   }
   log_.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {:.1f} MiB of activations; {}",
@@ -409,7 +411,10 @@ int train(RunConfig config) {
     if (config.run.threads == 0) config.run.threads = static_cast<int>(std::thread::hardware_concurrency());
     if (config.run.device == DeviceChoice::automatic) config.run.device = DeviceChoice::cpu;
     Trainer trainer(config, folder, log);
-    write_file_atomically(folder.file(run_files::kConfig), to_ini(config));
+    // --resume says how this process starts; kept, it would stop config.ini from starting another run.
+    RunConfig kept = config;
+    if (kept.run.resume == ResumeMode::require) kept.run.resume = ResumeMode::never;
+    write_file_atomically(folder.file(run_files::kConfig), to_ini(kept));
     return trainer.run();
   } catch (const Error& error) {
     log.detail(std::string("error: ") + error.what());

@@ -36,8 +36,8 @@ class Convolution {
   virtual void weight_gradient(void* d_weight, const void* d_y, const void* x, void* workspace) = 0;
 };
 
-// C [m, n] = A B with row-major A and B, each possibly given as its transpose: A [m, k] or [k, m], B [k, n] or
-// [n, k]. Inputs of type `type`; C of type `out`.
+// C [m, n] = A B with row-major A and B, each possibly given as its transpose: A [m, k] or [k, m], B [k, n]
+// or [n, k]. Inputs of type `type`; C of type `out`.
 struct ProductShape {
   int m = 1, n = 1, k = 1;
   bool transposed_a = false, transposed_b = false;

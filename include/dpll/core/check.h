@@ -3,7 +3,9 @@
 // where.
 #pragma once
 
+#if !defined(__CUDACC__)
 #include <fmt/format.h>
+#endif
 
 #include <stdexcept>
 #include <string>
@@ -31,6 +33,14 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
+#if defined(__CUDACC__)
+// nvcc does not compile fmt: CUDA sources report without numbers.
+[[noreturn]] void check_failed(const char* file, int line, const char* condition);
+#define DPLL_CHECK(condition, ...)                                               \
+  do {                                                                           \
+    if (!(condition)) ::dpll::check_failed(__FILE__, __LINE__, #condition);      \
+  } while (false)
+#else
 // throw Error(code, fmt::format(format, args...))
 template <typename... Args>
 [[noreturn]] void fail(ExitCode code, fmt::format_string<Args...> format, Args&&... args) {
@@ -45,5 +55,6 @@ template <typename... Args>
                    ::fmt::format(__VA_ARGS__), #condition);                          \
     }                                                                                \
   } while (false)
+#endif
 
 }  // namespace dpll

@@ -1,0 +1,45 @@
+// Starting kernels. A failed launch throws Error(device) that names the kernel; faults inside a kernel appear
+// at the next synchronisation.
+#pragma once
+
+#include "device.cuh"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+struct LaunchShape {
+  dim3 blocks = {1, 1, 1};
+  int threads = 256;  // a multiple of kWarp
+  std::size_t shared_bytes = 0;  // dynamic
+};
+
+inline unsigned blocks_for(std::int64_t items, std::int64_t per_block) {
+  return static_cast<unsigned>((items + per_block - 1) / per_block);
+}
+
+#if !defined(DPLL_EMULATED)
+[[noreturn]] void throw_launch_error(const char* kernel, int error);
+
+// Kernels may use up to 48 KiB of dynamic shared memory without asking; beyond that launch() asks.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
+            const Arguments&... arguments) {
+  if (shape.shared_bytes > 48 * 1024) {
+    const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                   cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                   static_cast<int>(shape.shared_bytes));
+    if (error != cudaSuccess) throw_launch_error(name, error);
+  }
+  kernel<<<shape.blocks, static_cast<unsigned>(shape.threads), shape.shared_bytes, stream>>>(arguments...);
+  const cudaError_t error = cudaGetLastError();
+  if (error != cudaSuccess) throw_launch_error(name, error);
+}
+#else
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream,
+            const Arguments&... arguments) {
+  emulation::run({name, shape.blocks, static_cast<unsigned>(shape.threads), shape.shared_bytes},
+                 [&] { kernel(arguments...); });
+}
+#endif
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

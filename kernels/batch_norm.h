@@ -1,0 +1,68 @@
+// Batch norm with ReLU and dropout, per view, forward and backward; optionally with a pooling behind it.
+//   z = fma(x - mean, gamma / sqrt(var + eps), beta);  a = dropout(relu(z));  y = pool(a)
+// Forward and backward compute z by the same function, so the mask of ReLU is the same in both and need not be
+// stored. Source: the contracts dpll/ops/preact_conv.h and dpll/ops/bn_relu_pool.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dpll/core/tensor.h"
+#include "dpll/ops/bn_relu_pool.h"
+#include "dpll/ops/common.h"
+#include "view_rows.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+struct BatchNormParameters {
+  const float *gamma = nullptr, *beta = nullptr;          // [C]
+  float *running_mean = nullptr, *running_var = nullptr;  // [C]
+  const float* stats = nullptr;  // [V, 2, C]: mean, biased variance; null: the running ones (evaluation)
+};
+
+struct ImageShapeOf {
+  int height = 1, width = 1;  // of x
+};
+
+struct DropoutDraws {
+  double p = 0;  // 0: no dropout
+  std::uint32_t site = 0;
+  const StepState* step = nullptr;
+  const std::int32_t* order = nullptr;  // or null: sample = first + row
+};
+
+struct BatchNormForwardCall {
+  DType type = DType::f32;
+  ViewRows shape;  // of x
+  ImageShapeOf image;
+  Pool pool = Pool::none;
+  void* y = nullptr;
+  const void* x = nullptr;
+  BatchNormParameters bn;
+  DropoutDraws dropout;  // only with Pool::none
+};
+
+// In training also updates the running statistics, once a view, in view order.
+void batch_norm_forward(const BatchNormForwardCall& call, Stream stream);
+
+struct BatchNormBackwardCall {
+  DType type = DType::f32;
+  ViewRows shape;  // of x
+  ImageShapeOf image;
+  Pool pool = Pool::none;
+  void* d_x = nullptr;  // null: only d_gamma and d_beta
+  bool accumulate = false;
+  float *d_gamma = nullptr, *d_beta = nullptr;  // [C]
+  const void* d_y = nullptr;                    // gradient of y
+  const void* d_y_second = nullptr;             // added to d_y, or null; only with Pool::none
+  const void* x = nullptr;
+  BatchNormParameters bn;
+  const void* dropped = nullptr;  // with dropout: a, as forward wrote it
+  double dropout = 0;
+  void* workspace = nullptr;
+};
+
+std::size_t batch_norm_backward_workspace(const ViewRows& shape);
+void batch_norm_backward(const BatchNormBackwardCall& call, Stream stream);
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,0 +1,117 @@
+#include "elementwise.h"
+
+#include "channel_rows.cuh"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+constexpr int kThreads = 256, kElements = 8;  // a thread's, so that 16-bit types fill 16 bytes
+constexpr int kRowsPerThread = 16, kMaxRowBlocks = 256;
+
+// Calls body(first element, count <= kElements) for this thread's part.
+template <typename Body>
+__device__ void for_own_elements(std::int64_t elements, const Body& body) {
+  const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kElements;
+  if (first >= elements) return;
+  body(first, elements - first < kElements ? static_cast<int>(elements - first) : kElements);
+}
+
+template <typename To, typename From>
+__global__ void convert_kernel(To* to, const From* from, std::int64_t elements) {
+  for_own_elements(elements, [&](std::int64_t first, int count) {
+    float values[kElements];
+    if (count == kElements) {
+      load(values, from + first);
+      store(to + first, values);
+      return;
+    }
+    for (int i = 0; i < count; ++i) to[first + i] = from_float<To>(to_float(from[first + i]));
+  });
+}
+
+template <typename T>
+__global__ void add_kernel(T* to, const T* first_term, const T* second_term, int accumulate,
+                           std::int64_t elements) {
+  for_own_elements(elements, [&](std::int64_t first, int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::int64_t at = first + i;
+      float sum = to_float(first_term[at]);
+      if (second_term != nullptr) sum += to_float(second_term[at]);
+      if (accumulate != 0) sum += to_float(to[at]);
+      to[at] = from_float<T>(sum);
+    }
+  });
+}
+
+template <typename T, int kVec>
+__global__ void column_partials(float* partial, const T* values, ViewRows shape, ChannelTiling tiling) {
+  const ChannelThread<kVec> thread(tiling, shape);
+  float sum[kVec] = {};
+  for (std::int64_t row = thread.first; row < shape.rows; row += thread.step) {
+    float value[kVec];
+    load(value, values + row * shape.channels + thread.channel);
+    for (int i = 0; i < kVec; ++i) sum[i] += value[i];
+  }
+  sum_over_row_lanes(sum, tiling, thread.row_lane);
+  if (!thread.has_channel || thread.row_lane != 0) return;
+  for (int i = 0; i < kVec; ++i) {
+    partial[std::int64_t{blockIdx.x} * shape.channels + thread.channel + i] = sum[i];
+  }
+}
+
+__global__ void column_merge(float* sums, const float* partial, int channels, int row_blocks) {
+  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (channel >= channels) return;
+  double sum = 0;
+  for (int block = 0; block < row_blocks; ++block) {
+    sum += static_cast<double>(partial[std::int64_t{block} * channels + channel]);
+  }
+  sums[channel] = static_cast<float>(sum);
+}
+
+LaunchShape over(std::int64_t elements) {
+  return {{blocks_for(elements, kThreads * kElements), 1, 1}, kThreads, 0};
+}
+
+}  // namespace
+
+void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements, Stream stream) {
+  if (elements == 0) return;
+  for_type(to_type, [&](auto to_element) {
+    using To = decltype(to_element);
+    for_type(from_type, [&](auto from_element) {
+      using From = decltype(from_element);
+      launch("convert", convert_kernel<To, From>, over(elements), stream, static_cast<To*>(to),
+             static_cast<const From*>(from), elements);
+    });
+  });
+}
+
+void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
+                   std::int64_t elements, Stream stream) {
+  for_type(type, [&](auto element) {
+    using T = decltype(element);
+    launch("add_gradients", add_kernel<T>, over(elements), stream, static_cast<T*>(to),
+           static_cast<const T*>(first), static_cast<const T*>(second), accumulate ? 1 : 0, elements);
+  });
+}
+
+std::size_t column_sums_workspace(std::int64_t, int channels) {
+  return static_cast<std::size_t>(kMaxRowBlocks) * static_cast<std::size_t>(channels) * sizeof(float);
+}
+
+void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels, void* workspace,
+                 Stream stream) {
+  auto* const partial = static_cast<float*>(workspace);
+  const ViewRows shape{1, rows, channels};
+  for_type_and_vector(type, channels, [&](auto element, auto vec) {
+    using T = decltype(element);
+    const ChannelTiling tiling = channel_tiling(shape, vec, kRowsPerThread, kMaxRowBlocks);
+    launch("column_sums", column_partials<T, vec>, tiling.launch(1), stream, partial,
+           static_cast<const T*>(values), shape, tiling);
+    launch("column_sums merge", column_merge, LaunchShape{{blocks_for(channels, kThreads), 1, 1}, kThreads, 0},
+           stream, sums, static_cast<const float*>(partial), channels, tiling.row_blocks);
+  });
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

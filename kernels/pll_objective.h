@@ -1,0 +1,44 @@
+// The objective of a batch, see dpll/ops/pll_objective.h, and the evaluation's cross entropy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dpll/ops/pll_objective.h"
+#include "namespace.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+struct PllObjectiveTask {
+  PllObjectiveSpec spec;
+  void* d_logits = nullptr;                   // [V*B, classes]
+  float* targets = nullptr;                   // [N, classes]
+  ObjectiveMetrics *last = nullptr, *total = nullptr;
+  const void* logits = nullptr;               // [V*B, classes]
+  const std::uint64_t* candidates = nullptr;  // [N, (classes + 63) / 64]
+  const std::int32_t* labels = nullptr;       // [N] or null
+  const StepState* step = nullptr;
+  const std::int32_t* order = nullptr;        // [N] or null
+  void* workspace = nullptr;
+};
+
+// One block a sample: a pass over its logits of all views. Then one block sums the samples' metrics in order.
+std::size_t pll_objective_workspace(const PllObjectiveSpec& spec);
+void pll_objective(const PllObjectiveTask& task, DType type, Stream stream);
+
+struct CrossEntropyTask {
+  EvaluationSums* sums = nullptr;
+  std::int32_t* predictions = nullptr;  // [N] or null
+  float* confidences = nullptr;         // [N] or null
+  const void* logits = nullptr;         // [rows, classes]
+  const std::int32_t* labels = nullptr; // [N] or null
+  const StepState* step = nullptr;
+  const std::int32_t* order = nullptr;
+  std::int64_t rows = 0;
+  int classes = 0;
+};
+
+// One block, a warp a row at a time: the sums have one order.
+void cross_entropy(const CrossEntropyTask& task, DType type, Stream stream);
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,7 +1,7 @@
 // Batch norm with ReLU and dropout, per view, forward and backward; optionally with a pooling behind it.
 //   z = fma(x - mean, gamma / sqrt(var + eps), beta);  a = dropout(relu(z));  y = pool(a)
-// Forward and backward compute z by the same function, so the mask of ReLU is the same in both and need not be
-// stored. Source: the contracts dpll/ops/preact_conv.h and dpll/ops/bn_relu_pool.h.
+// Forward and backward compute z by the same function, so the mask of ReLU is the same in both and need not
+// be stored. Source: the contracts dpll/ops/preact_conv.h and dpll/ops/bn_relu_pool.h.
 #pragma once
 
 #include <cstddef>

@@ -1,9 +1,10 @@
 // Two passes over x and the gradient, with a small merge between them: the sums that the mean and variance
-// contribute, then d_x. With d_z the gradient of batch norm's output, x_hat = (x - mean) / deviation and means
-// over the n values of a channel in a view:
+// contribute, then d_x. With d_z the gradient of batch norm's output, x_hat = (x - mean) / deviation and
+// means over the n values of a channel in a view:
 //   d_beta = sum over views of sum(d_z),  d_gamma = sum over views of sum(d_z x_hat)
 //   d_x = gamma / deviation * (d_z - mean(d_z) - x_hat mean(d_z x_hat))
-// Source: Ioffe & Szegedy 2015. Bytes a value: x and d_y read twice, d_x written once (and read to accumulate).
+// Source: Ioffe & Szegedy 2015. Bytes a value: x and d_y read twice, d_x written once (and read to
+// accumulate).
 #include "batch_norm.h"
 #include "normalise.cuh"
 
@@ -52,8 +53,9 @@ __host__ __device__ std::int64_t pooled_rows(const ViewRows& shape, const ImageS
 
 // d_z at row `row` of the view, whose x is given.
 template <Pool kPool, typename T, int kVec>
-__device__ void output_gradient(float (&d_z)[kVec], const float (&x)[kVec], std::int64_t row, const Task& task,
-                                const View<T, kVec>& view, const Normaliser<kVec>& normalise) {
+__device__ void output_gradient(float (&d_z)[kVec], const float (&x)[kVec], std::int64_t row,
+                                const Task& task, const View<T, kVec>& view,
+                                const Normaliser<kVec>& normalise) {
   const int channels = task.shape.channels;
   if constexpr (kPool == Pool::none) {
     load(d_z, view.d_y + row * channels);
@@ -127,8 +129,8 @@ __global__ void reduce(Task task) {
   }
 }
 
-// Sums over the row blocks of every view in turn, in double. Block: kMergeLanes channels x kMergeStrips threads
-// that share the blocks.
+// Sums over the row blocks of every view in turn, in double. Block: kMergeLanes channels x kMergeStrips
+// threads that share the blocks.
 __global__ void merge(Task task, float* d_gamma, float* d_beta) {
   DPLL_SHARED(double, shared, 2 * kMergeLanes * kMergeStrips);
   const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;
@@ -174,7 +176,8 @@ __global__ void apply(Task task) {
   const int channels = task.shape.channels;
   const Normaliser<kVec> normalise(task.bn, task.shape, thread.view, thread.channel);
   const View<T, kVec> view(task, thread, pooled_rows<kPool>(task.shape, task.image));
-  T* const d_x = static_cast<T*>(task.d_x) + std::int64_t{thread.view} * task.shape.rows * channels + thread.channel;
+  T* const d_x =
+      static_cast<T*>(task.d_x) + std::int64_t{thread.view} * task.shape.rows * channels + thread.channel;
   float mean[kVec], slope[kVec];
   for (int i = 0; i < kVec; ++i) {
     const float* const means = task.means + std::int64_t{thread.view} * 2 * channels + thread.channel + i;

@@ -81,7 +81,8 @@ __global__ void forward(Task task) {
   const Normaliser<kVec> normalise(task.bn, task.in, thread.view, thread.channel);
   const T* const x =
       static_cast<const T*>(task.x) + std::int64_t{thread.view} * task.in.rows * channels + thread.channel;
-  T* const y = static_cast<T*>(task.y) + std::int64_t{thread.view} * task.out.rows * channels + thread.channel;
+  T* const y =
+      static_cast<T*>(task.y) + std::int64_t{thread.view} * task.out.rows * channels + thread.channel;
   const auto activation = [&](float(&a)[kVec], std::int64_t row) {
     load(a, x + row * channels);
     for (int i = 0; i < kVec; ++i) a[i] = relu(normalise(i, a[i]));

@@ -37,16 +37,17 @@ inline ChannelTiling channel_tiling(const ViewRows& shape, int vec, int rows_per
   const int vectors = (shape.channels + vec - 1) / vec;
   tiling.lanes = std::min(vectors, kTileThreads);
   tiling.channel_blocks = (vectors + tiling.lanes - 1) / tiling.lanes;
-  tiling.rows_at_once =
-      static_cast<int>(std::min<std::int64_t>(kTileThreads / tiling.lanes, std::max<std::int64_t>(shape.rows, 1)));
+  tiling.rows_at_once = static_cast<int>(
+      std::min<std::int64_t>(kTileThreads / tiling.lanes, std::max<std::int64_t>(shape.rows, 1)));
   const std::int64_t per_block = std::int64_t{tiling.rows_at_once} * rows_per_thread;
-  tiling.row_blocks = static_cast<int>(
-      std::clamp<std::int64_t>((shape.rows + per_block - 1) / per_block, 1, max_row_blocks));
+  tiling.row_blocks =
+      static_cast<int>(std::clamp<std::int64_t>((shape.rows + per_block - 1) / per_block, 1, max_row_blocks));
   return tiling;
 }
 
 // Rows of a view that block `block` of `tiling` works on.
-__host__ __device__ inline std::int64_t rows_of_block(const ChannelTiling& tiling, std::int64_t rows, int block) {
+__host__ __device__ inline std::int64_t rows_of_block(const ChannelTiling& tiling, std::int64_t rows,
+                                                      int block) {
   const std::int64_t tiles = (rows + tiling.rows_at_once - 1) / tiling.rows_at_once;
   const std::int64_t own = block < tiles ? (tiles - 1 - block) / tiling.row_blocks + 1 : 0;
   const bool has_last = own > 0 && (tiles - 1) % tiling.row_blocks == block;
@@ -56,7 +57,7 @@ __host__ __device__ inline std::int64_t rows_of_block(const ChannelTiling& tilin
 // The running thread's place.
 template <int kVec>
 struct ChannelThread {
-  int view, channel;         // first of kVec
+  int view, channel;  // first of kVec
   int lane, row_lane;
   bool has_channel;          // else it only takes part in barriers
   std::int64_t first, step;  // rows first, first + step, ... of its view
@@ -120,7 +121,7 @@ void for_type_and_vector(DType type, int channels, const Body& body) {
 // thread of the block must call it.
 template <int kVec>
 __device__ inline void sum_over_row_lanes(float (&values)[kVec], const ChannelTiling& tiling, int row_lane) {
-  DPLL_SHARED(float, shared, kTileThreads * kVec);
+  DPLL_SHARED(float, shared, kTileThreads* kVec);
   float* const own = shared + threadIdx.x * kVec;
   __syncthreads();  // of a sum before
   for (int i = 0; i < kVec; ++i) own[i] = values[i];

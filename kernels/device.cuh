@@ -1,5 +1,5 @@
-// What kernels are written with: CUDA's own names (threadIdx, __syncthreads, __shfl_xor_sync, atomicAdd), plus
-// the few that need a spelling of their own so that the same source also runs in the emulator of
+// What kernels are written with: CUDA's own names (threadIdx, __syncthreads, __shfl_xor_sync, atomicAdd),
+// plus the few that need a spelling of their own so that the same source also runs in the emulator of
 // tests/emulation:
 //   DPLL_SHARED(Type, name, count)      a static shared array
 //   DPLL_DYNAMIC_SHARED(Type, name)     the launch's dynamic shared memory, 16-byte aligned

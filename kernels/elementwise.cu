@@ -75,7 +75,8 @@ LaunchShape over(std::int64_t elements) {
 
 }  // namespace
 
-void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements, Stream stream) {
+void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements,
+             Stream stream) {
   if (elements == 0) return;
   for_type(to_type, [&](auto to_element) {
     using To = decltype(to_element);
@@ -100,8 +101,8 @@ std::size_t column_sums_workspace(std::int64_t, int channels) {
   return static_cast<std::size_t>(kMaxRowBlocks) * static_cast<std::size_t>(channels) * sizeof(float);
 }
 
-void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels, void* workspace,
-                 Stream stream) {
+void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels,
+                 void* workspace, Stream stream) {
   auto* const partial = static_cast<float*>(workspace);
   const ViewRows shape{1, rows, channels};
   for_type_and_vector(type, channels, [&](auto element, auto vec) {
@@ -109,8 +110,9 @@ void column_sums(float* sums, const void* values, DType type, std::int64_t rows,
     const ChannelTiling tiling = channel_tiling(shape, vec, kRowsPerThread, kMaxRowBlocks);
     launch("column_sums", column_partials<T, vec>, tiling.launch(1), stream, partial,
            static_cast<const T*>(values), shape, tiling);
-    launch("column_sums merge", column_merge, LaunchShape{{blocks_for(channels, kThreads), 1, 1}, kThreads, 0},
-           stream, sums, static_cast<const float*>(partial), channels, tiling.row_blocks);
+    launch("column_sums merge", column_merge,
+           LaunchShape{{blocks_for(channels, kThreads), 1, 1}, kThreads, 0}, stream, sums,
+           static_cast<const float*>(partial), channels, tiling.row_blocks);
   });
 }
 

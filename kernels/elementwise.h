@@ -10,7 +10,8 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // to = from, between any two of f32, f16 and bf16. Bytes: both once.
-void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements, Stream stream);
+void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements,
+             Stream stream);
 
 // to = first + second (+ to, with accumulate); second may be null. All of one type.
 void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
@@ -18,7 +19,7 @@ void add_gradients(void* to, const void* first, const void* second, bool accumul
 
 // sums [C] = column sums of values [rows, C], in float32 and a fixed order.
 std::size_t column_sums_workspace(std::int64_t rows, int channels);
-void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels, void* workspace,
-                 Stream stream);
+void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels,
+                 void* workspace, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -8,7 +8,7 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 
 struct LaunchShape {
   dim3 blocks = {1, 1, 1};
-  int threads = 256;  // a multiple of kWarp
+  int threads = 256;             // a multiple of kWarp
   std::size_t shared_bytes = 0;  // dynamic
 };
 

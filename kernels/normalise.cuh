@@ -17,8 +17,8 @@ struct Normaliser {
       const int c = channel + i;
       const float var = bn.stats == nullptr ? bn.running_var[c]
                                             : bn.stats[(std::int64_t{view} * 2 + 1) * shape.channels + c];
-      mean[i] = bn.stats == nullptr ? bn.running_mean[c]
-                                    : bn.stats[std::int64_t{view} * 2 * shape.channels + c];
+      mean[i] =
+          bn.stats == nullptr ? bn.running_mean[c] : bn.stats[std::int64_t{view} * 2 * shape.channels + c];
       inverse_deviation[i] = 1.0F / sqrtf(var + static_cast<float>(kBatchNormEpsilon));
       scale[i] = bn.gamma[c] * inverse_deviation[i];
       beta[i] = bn.beta[c];

@@ -73,7 +73,8 @@ __device__ Softmax softmax(double* p, double* log_sum, const T* logits, int clas
 
 // L = -sum_{j not in S} log(c - p_j), and slope = dL/dlogits: with g_j = 1 / (c - p_j) outside of S and 0
 // inside, dL/dz_k = p_k (g_k - sum_j g_j p_j). At the top class when it is no candidate p -> 1 and g -> 1 /
-// (c - 1), so there c - p is (c - 1) + rest, and g_top - sum_j g_j p_j is g_top rest - the sum over the others.
+// (c - 1), so there c - p is (c - 1) + rest, and g_top - sum_j g_j p_j is g_top rest - the sum over the
+// others.
 __device__ double supervised_term(double* slope, const double* p, const Softmax& weak,
                                   const std::uint64_t* candidates, double c_minus_1, int classes) {
   double loss = 0, others = 0;
@@ -271,12 +272,14 @@ std::size_t pll_objective_workspace(const PllObjectiveSpec& spec) {
 void pll_objective(const PllObjectiveTask& task, DType type, Stream stream) {
   auto* const per_sample = static_cast<ObjectiveMetrics*>(task.workspace);
   auto* const scratch = reinterpret_cast<double*>(per_sample + task.spec.batch);
-  const float c = task.spec.variant == ObjectiveVariant::article ? static_cast<float>(1 + 1e-6) : 1 + 0x1p-23F;
+  const float c =
+      task.spec.variant == ObjectiveVariant::article ? static_cast<float>(1 + 1e-6) : 1 + 0x1p-23F;
   const double c_minus_1 = static_cast<double>(c) - 1;
   const int threads = (task.spec.classes + kWarp - 1) / kWarp * kWarp;
   const LaunchShape shape{{static_cast<unsigned>(task.spec.batch), 1, 1}, threads < 256 ? threads : 256, 0};
   for_type(type, [&](auto element) {
-    launch("pll_objective", objective<decltype(element)>, shape, stream, task, c_minus_1, scratch, per_sample);
+    launch("pll_objective", objective<decltype(element)>, shape, stream, task, c_minus_1, scratch,
+           per_sample);
   });
   launch("pll_objective metrics", sum_metrics, LaunchShape{{1, 1, 1}, kWarp, 0}, stream,
          reinterpret_cast<double*>(task.last), reinterpret_cast<double*>(task.total),

@@ -11,14 +11,14 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 
 struct PllObjectiveTask {
   PllObjectiveSpec spec;
-  void* d_logits = nullptr;                   // [V*B, classes]
-  float* targets = nullptr;                   // [N, classes]
+  void* d_logits = nullptr;  // [V*B, classes]
+  float* targets = nullptr;  // [N, classes]
   ObjectiveMetrics *last = nullptr, *total = nullptr;
   const void* logits = nullptr;               // [V*B, classes]
   const std::uint64_t* candidates = nullptr;  // [N, (classes + 63) / 64]
   const std::int32_t* labels = nullptr;       // [N] or null
   const StepState* step = nullptr;
-  const std::int32_t* order = nullptr;        // [N] or null
+  const std::int32_t* order = nullptr;  // [N] or null
   void* workspace = nullptr;
 };
 
@@ -28,10 +28,10 @@ void pll_objective(const PllObjectiveTask& task, DType type, Stream stream);
 
 struct CrossEntropyTask {
   EvaluationSums* sums = nullptr;
-  std::int32_t* predictions = nullptr;  // [N] or null
-  float* confidences = nullptr;         // [N] or null
-  const void* logits = nullptr;         // [rows, classes]
-  const std::int32_t* labels = nullptr; // [N] or null
+  std::int32_t* predictions = nullptr;   // [N] or null
+  float* confidences = nullptr;          // [N] or null
+  const void* logits = nullptr;          // [rows, classes]
+  const std::int32_t* labels = nullptr;  // [N] or null
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;
   std::int64_t rows = 0;

@@ -28,8 +28,8 @@ __global__ void count_nonfinite(UpdateHealth* health, const float* values, std::
 
 // Rounds as PyTorch and the CPU backend do: x + alpha * y is one fused multiply-add, momentum * velocity is
 // rounded before g is added.
-__device__ void update_one(float& value, float& velocity, float d_value, float loss_scale, float learning_rate,
-                           const Coefficients& k) {
+__device__ void update_one(float& value, float& velocity, float d_value, float loss_scale,
+                           float learning_rate, const Coefficients& k) {
   const float g = fmaf(k.weight_decay, value, d_value / loss_scale);
   velocity = rounded_sum(rounded_product(k.momentum, velocity), g);
   const float direction = k.nesterov != 0 ? fmaf(k.momentum, velocity, g) : velocity;
@@ -81,15 +81,16 @@ __global__ void update(SgdTask task, Coefficients k) {
 
 void sgd(const SgdTask& task, Stream stream) {
   const std::int64_t elements = task.spec.elements;
-  const unsigned check_blocks = std::min<unsigned>(blocks_for(elements, kThreads * kCheckedPerThread), kMaxCheckBlocks);
+  const unsigned check_blocks =
+      std::min<unsigned>(blocks_for(elements, kThreads * kCheckedPerThread), kMaxCheckBlocks);
   const Coefficients k{static_cast<float>(task.spec.weight_decay), static_cast<float>(task.spec.momentum),
                        static_cast<float>(task.spec.ema), static_cast<float>(1 - task.spec.ema),
                        task.spec.nesterov ? 1 : 0};
   launch("sgd begin", begin_count, LaunchShape{{1, 1, 1}, kWarp, 0}, stream, task.health);
   launch("sgd check", count_nonfinite, LaunchShape{{check_blocks, 1, 1}, kThreads, 0}, stream, task.health,
          task.d_value, elements);
-  launch("sgd update", update, LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1}, kThreads, 0}, stream,
-         task, k);
+  launch("sgd update", update, LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1}, kThreads, 0},
+         stream, task, k);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -119,7 +119,8 @@ __global__ void add_and_measure(Task task) {
   }
 }
 
-// Merges the row blocks of one view. Block: kMergeLanes channels x kMergeStrips threads that share the blocks.
+// Merges the row blocks of one view. Block: kMergeLanes channels x kMergeStrips threads that share the
+// blocks.
 __global__ void merge_row_blocks(Task task, float* stats) {
   DPLL_SHARED(double, shared, 3 * kMergeLanes * kMergeStrips);
   const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;
@@ -164,23 +165,20 @@ std::size_t view_statistics_workspace(const ViewRows& shape) {
 }
 
 void view_statistics(const ViewStatisticsCall& call, Stream stream) {
-  const ChannelTiling tiling = channel_tiling(call.shape, vector_of(call.type, call.shape.channels),
-                                              kRowsPerThread, kMaxRowBlocks);
-  const Task task{call.shape,
-                  tiling,
-                  call.y,
-                  call.bias,
-                  call.residual,
-                  call.stats == nullptr ? nullptr : static_cast<float*>(call.workspace)};
+  const ChannelTiling tiling =
+      channel_tiling(call.shape, vector_of(call.type, call.shape.channels), kRowsPerThread, kMaxRowBlocks);
+  const Task task{call.shape,    tiling,
+                  call.y,        call.bias,
+                  call.residual, call.stats == nullptr ? nullptr : static_cast<float*>(call.workspace)};
   for_type_and_vector(call.type, call.shape.channels, [&](auto element, auto vec) {
-    launch("view_statistics", add_and_measure<decltype(element), vec>, tiling.launch(call.shape.views), stream,
-           task);
+    launch("view_statistics", add_and_measure<decltype(element), vec>, tiling.launch(call.shape.views),
+           stream, task);
   });
   if (call.stats == nullptr) return;
-  const LaunchShape merge{{blocks_for(call.shape.channels, kMergeLanes),
-                           static_cast<unsigned>(call.shape.views), 1},
-                          kMergeLanes * kMergeStrips,
-                          0};
+  const LaunchShape merge{
+      {blocks_for(call.shape.channels, kMergeLanes), static_cast<unsigned>(call.shape.views), 1},
+      kMergeLanes * kMergeStrips,
+      0};
   launch("view_statistics merge", merge_row_blocks, merge, stream, task, call.stats);
 }
 

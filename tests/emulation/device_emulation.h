@@ -22,8 +22,8 @@
 #define blockDim (::dpll::emulation::place().block_size)
 #define gridDim (::dpll::emulation::place().blocks)
 
-#define DPLL_SHARED(Type, name, count)                  \
-  Type* const name = static_cast<Type*>(                \
+#define DPLL_SHARED(Type, name, count)   \
+  Type* const name = static_cast<Type*>( \
       ::dpll::emulation::shared_array(sizeof(Type) * (count), std::source_location::current()))
 #define DPLL_DYNAMIC_SHARED(Type, name) \
   Type* const name = static_cast<Type*>(::dpll::emulation::dynamic_shared())

@@ -28,7 +28,7 @@ namespace context = boost::context;
 constexpr unsigned kWarp = 32, kMaxThreads = 1024;
 constexpr std::size_t kStackBytes = std::size_t{1} << 18;
 constexpr std::size_t kStaticSharedLimit = 48 * 1024, kSharedLimit = 227 * 1024;  // of sm_90
-constexpr std::size_t kGap = 64;  // between shared arrays
+constexpr std::size_t kGap = 64;                                                  // between shared arrays
 constexpr unsigned char kGapByte = 0xA7;
 
 enum class State { ready, at_block_barrier, at_warp_operation, done };
@@ -161,7 +161,8 @@ class Emulator {
   // Gaps everywhere, but for the dynamic shared memory.
   void prepare_shared() {
     if (launch_->shared_bytes > kSharedLimit) {
-      throw EmulationFault(fmt::format("{}: {} bytes of shared memory", launch_->kernel, launch_->shared_bytes));
+      throw EmulationFault(
+          fmt::format("{}: {} bytes of shared memory", launch_->kernel, launch_->shared_bytes));
     }
     if (shared_.empty()) shared_.assign(kSharedLimit + 64 * kGap, kGapByte);
     const std::size_t written = used_;  // by the block before
@@ -199,19 +200,19 @@ class Emulator {
     thread.state = State::ready;
     ready_.push_back(i);
     unsigned char* stack = stacks_.get() + i * kStackBytes;
-    thread.fiber = context::fiber(
-        std::allocator_arg, context::preallocated(stack + kStackBytes, kStackBytes, {}), NoAllocator{},
-        [this, &thread](context::fiber&& back) {
-          arrived(nullptr);
-          thread.back = std::move(back);
-          try {
-            (*kernel_)();
-          } catch (const Abandon&) {
-          }
-          thread.state = State::done;
-          leaving(nullptr);
-          return std::move(thread.back);
-        });
+    thread.fiber =
+        context::fiber(std::allocator_arg, context::preallocated(stack + kStackBytes, kStackBytes, {}),
+                       NoAllocator{}, [this, &thread](context::fiber&& back) {
+                         arrived(nullptr);
+                         thread.back = std::move(back);
+                         try {
+                           (*kernel_)();
+                         } catch (const Abandon&) {
+                         }
+                         thread.state = State::done;
+                         leaving(nullptr);
+                         return std::move(thread.back);
+                       });
   }
 
   void resume(Thread& thread) {

@@ -1,11 +1,12 @@
 // Runs CUDA kernels on the CPU, for tests. A kernel is compiled as host C++; each CUDA thread of a block is a
-// fiber, and one fiber runs at a time until it reaches a barrier, a warp operation or its end. Which fiber runs
-// next is drawn from a seed, so that a result that depends on the schedule (a missing barrier) differs from
-// seed to seed. Blocks run one after the other, in an order drawn from the same seed.
+// fiber, and one fiber runs at a time until it reaches a barrier, a warp operation or its end. Which fiber
+// runs next is drawn from a seed, so that a result that depends on the schedule (a missing barrier) differs
+// from seed to seed. Blocks run one after the other, in an order drawn from the same seed.
 //
 // What it reports, as an EmulationFault that names kernel, block and source lines:
 //   - a barrier or warp operation that not all threads reach, or that they reach at different lines
-//   - writes between shared arrays (also by AddressSanitizer, where it is on), more shared memory than there is
+//   - writes between shared arrays (also by AddressSanitizer, where it is on), more shared memory than there
+//   is
 // Shared memory begins every block as 0xFF bytes: NaN, -1.
 // What it cannot show: races inside a warp between two lanes' plain accesses that no order of whole
 // barrier-to-barrier stretches exposes, memory-model subtleties, anything about speed.

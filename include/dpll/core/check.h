@@ -36,9 +36,9 @@ class Error : public std::runtime_error {
 #if defined(__CUDACC__)
 // nvcc does not compile fmt: CUDA sources report without numbers.
 [[noreturn]] void check_failed(const char* file, int line, const char* condition);
-#define DPLL_CHECK(condition, ...)                                               \
-  do {                                                                           \
-    if (!(condition)) ::dpll::check_failed(__FILE__, __LINE__, #condition);      \
+#define DPLL_CHECK(condition, ...)                                          \
+  do {                                                                      \
+    if (!(condition)) ::dpll::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)
 #else
 // throw Error(code, fmt::format(format, args...))

@@ -6,7 +6,7 @@
 #include "backend/cpu/batch_norm.h"
 #include "backend/cpu/column_sums.h"
 #include "backend/cpu/cpu_ops.h"
-#include "backend/cpu/memory_plan.h"
+#include "backend/memory_plan.h"
 #include "backend/cpu/onednn.h"
 
 namespace dpll::cpu {

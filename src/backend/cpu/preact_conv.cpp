@@ -14,7 +14,7 @@
 #include "backend/cpu/column_sums.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/dropout.h"
-#include "backend/cpu/memory_plan.h"
+#include "backend/memory_plan.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/parallel.h"
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace dpll::cpu {
+namespace dpll {
 
 // Elements of type T, 64-byte aligned, `offset` bytes from the beginning of a block; as many again for each
 // further lane (thread).
@@ -40,4 +40,4 @@ class MemoryPlan {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace dpll::cpu
+}  // namespace dpll

@@ -1,0 +1,99 @@
+// The CUDA backend: kernels of ours, a vendor's convolutions and products, one stream.
+#include "backend/cuda/cuda_backend.h"
+
+#include "backend/cuda/cuda_ops.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+double mebibytes(std::size_t bytes) {
+  return static_cast<double>(bytes) / 0x1p20;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute)
+      : runtime_(std::move(runtime)), math_(std::move(math)), context_{*runtime_, *math_, compute} {
+    DPLL_CHECK(compute == DType::f32 || compute == DType::f16 || compute == DType::bf16,
+               "a compute type of {}", name_of(compute));
+  }
+
+  std::string name() const override { return "cuda"; }
+  std::string description() const override {
+    return fmt::format("cuda, {}, {}, {}", runtime_->description(), name_of(context_.compute),
+                       math_->description());
+  }
+  DType compute_dtype() const override { return context_.compute; }
+  DType master_dtype() const override { return DType::f32; }
+  ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::ohwi; }
+  bool host_addressable() const override { return runtime_->host_addressable(); }
+
+  Buffer allocate(std::size_t bytes, const std::string& what) override {
+    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
+           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
+    }
+    runtime_->fill_zero(data, bytes);
+    return Buffer(this, data, bytes);
+  }
+  void copy_in(const Tensor& to, const void* from_host) override {
+    runtime_->copy_in(to.data, from_host, to.bytes());
+  }
+  void copy_out(void* to_host, const Tensor& from) override {
+    runtime_->copy_out(to_host, from.data, from.bytes());
+  }
+  void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
+  void synchronize() override { runtime_->synchronize(); }
+  std::function<void()> record(std::function<void()> sequence) override {
+    return runtime_->record(sequence);
+  }
+
+  std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_preact_conv(context_, spec);
+  }
+  std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_bn_relu_pool(context_, spec);
+  }
+  std::unique_ptr<Linear> make_linear(const LinearSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_linear(context_, spec);
+  }
+  std::unique_ptr<PllObjective> make_pll_objective(const PllObjectiveSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_pll_objective(context_, spec);
+  }
+  std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_sgd(context_, spec);
+  }
+  std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_augment(context_, spec);
+  }
+  void cross_entropy(const CrossEntropyCall& call) override {
+    DPLL_CUDA_NAMESPACE::cross_entropy(context_, call);
+  }
+
+ protected:
+  void release(void* data) noexcept override { runtime_->release(data); }
+
+ private:
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<MathLibrary> math_;
+  Context context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
+                                      DType compute) {
+  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute);
+}
+
+void check_type(const Context& context, const Tensor& tensor, const char* name) {
+  DPLL_CHECK(tensor.dtype == context.compute, "{} {} holds {}, not {}", name, tensor.shape.to_string(),
+             name_of(tensor.dtype), name_of(context.compute));
+}
+
+[[noreturn]] void throw_type_error(DType type) {
+  fail(ExitCode::internal, "no kernel computes in {}", name_of(type));
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

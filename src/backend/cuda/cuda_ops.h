@@ -1,0 +1,40 @@
+// The operations of the CUDA backend and what they share.
+#pragma once
+
+#include <memory>
+
+#include "backend/cuda/convolution.h"
+#include "backend/cuda/runtime.h"
+#include "dpll/backend.h"
+#include "namespace.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+// Where an operation is made: outlives it.
+struct Context {
+  Runtime& runtime;
+  MathLibrary& math;
+  DType compute;  // f32, f16 or bf16; parameters, their gradients and statistics are f32
+
+  Stream stream() const { return runtime.stream(); }
+  bool converts() const { return compute != DType::f32; }
+};
+
+std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const PreactConvSpec& spec);
+std::unique_ptr<BnReluPool> make_bn_relu_pool(const Context& context, const BnReluPoolSpec& spec);
+std::unique_ptr<Linear> make_linear(const Context& context, const LinearSpec& spec);
+std::unique_ptr<PllObjective> make_pll_objective(const Context& context, const PllObjectiveSpec& spec);
+std::unique_ptr<Sgd> make_sgd(const Context& context, const SgdSpec& spec);
+std::unique_ptr<Augment> make_augment(const Context& context, const AugmentSpec& spec);
+void cross_entropy(const Context& context, const CrossEntropyCall& call);
+
+// f32 [elements], or null where the tensor is undefined.
+inline float* floats(const Tensor& tensor) {
+  return tensor.defined() ? tensor.as<float>() : nullptr;
+}
+inline const std::int32_t* order_of(const BatchRows& rows) {
+  return rows.order.defined() ? rows.order.as<std::int32_t>() : nullptr;
+}
+void check_type(const Context& context, const Tensor& tensor, const char* name);
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,0 +1,94 @@
+// linear on the GPU: products by the vendor's library, bias and statistics by ours.
+#include "backend/cuda/cuda_ops.h"
+#include "backend/memory_plan.h"
+#include "elementwise.h"
+#include "view_statistics.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+class CudaLinear final : public Linear {
+ public:
+  CudaLinear(const Context& context, const LinearSpec& spec)
+      : context_(context),
+        spec_(spec),
+        rows_{spec.views, spec.batch, spec.out_features},
+        forward_(context.math.make_product({.m = spec.rows(),
+                                            .n = spec.out_features,
+                                            .k = spec.in_features,
+                                            .transposed_b = true,
+                                            .type = context.compute,
+                                            .out = context.compute})) {
+    const std::int64_t weights = std::int64_t{spec.in_features} * spec.out_features;
+    if (context.converts()) weight_ = plan_.add_bytes(static_cast<std::size_t>(weights) * size_of(context.compute));
+    std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
+    if (spec.mode == Mode::train) {
+      d_weight_ = context.math.make_product({.m = spec.out_features,
+                                             .n = spec.in_features,
+                                             .k = spec.rows(),
+                                             .transposed_a = true,
+                                             .type = context.compute});
+      scratch = std::max({scratch, d_weight_->workspace_bytes(),
+                          column_sums_workspace(spec.rows(), spec.out_features)});
+      if (spec.input_gradient) {
+        d_x_ = context.math.make_product({.m = spec.rows(),
+                                          .n = spec.in_features,
+                                          .k = spec.out_features,
+                                          .type = context.compute,
+                                          .out = context.compute});
+        scratch = std::max(scratch, d_x_->workspace_bytes());
+      }
+    }
+    scratch_ = plan_.add_bytes(scratch);
+  }
+
+  std::size_t workspace_bytes() const override { return plan_.bytes(); }
+
+  void forward(const LinearForward& call) override {
+    check_type(context_, call.x, "x");
+    check_type(context_, call.y, "y");
+    void* const scratch = scratch_.in(call.workspace);
+    forward_->run(call.y.data, call.x.data, weight(call.weight, call.workspace), scratch);
+    view_statistics({.type = context_.compute,
+                     .shape = rows_,
+                     .y = call.y.data,
+                     .bias = floats(call.bias),
+                     .stats = spec_.stats ? floats(call.y_stats) : nullptr,
+                     .workspace = scratch},
+                    context_.stream());
+  }
+
+  void backward(const LinearBackward& call) override {
+    DPLL_CHECK(spec_.mode == Mode::train, "linear has no backward in evaluation");
+    void* const scratch = scratch_.in(call.workspace);
+    d_weight_->run(floats(call.d_weight), call.d_y.data, call.x.data, scratch);
+    column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
+                scratch, context_.stream());
+    if (!d_x_) return;
+    d_x_->run(call.d_x.data, call.d_y.data, weight(call.weight, call.workspace), scratch);
+  }
+
+ private:
+  // In the compute type.
+  const void* weight(const Tensor& master, void* workspace) const {
+    if (!context_.converts()) return master.data;
+    void* const staged = weight_.in(workspace);
+    convert(staged, context_.compute, master.data, DType::f32, master.elements(), context_.stream());
+    return staged;
+  }
+
+  Context context_;
+  LinearSpec spec_;
+  ViewRows rows_;  // of y
+  std::unique_ptr<Product> forward_, d_weight_, d_x_;
+  MemoryPlan plan_;
+  Piece<std::byte> weight_, scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Linear> make_linear(const Context& context, const LinearSpec& spec) {
+  return std::make_unique<CudaLinear>(context, spec);
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,0 +1,35 @@
+// What the CUDA backend needs of the machine: memory, copies, a stream, graphs. The real one calls the CUDA
+// runtime; the emulator's uses the host's memory and runs everything at once.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "namespace.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+  virtual std::string description() const = 0;  // "NVIDIA H100 80GB HBM3, sm_90, CUDA 13.0"
+  virtual bool host_addressable() const = 0;
+  virtual Stream stream() const = 0;  // all work of the backend goes through it
+
+  // 256-byte aligned, or null where there is not enough.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* data) noexcept = 0;
+  virtual std::size_t free_bytes() const = 0;
+
+  // In the order of the stream. Copies return when the host's side is done with.
+  virtual void copy_in(void* to, const void* from_host, std::size_t bytes) = 0;
+  virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
+  virtual void fill_zero(void* data, std::size_t bytes) = 0;
+  virtual void synchronize() = 0;
+
+  // Captures what `sequence` enqueues and returns its replay.
+  virtual std::function<void()> record(const std::function<void()>& sequence) = 0;
+};
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,0 +1,212 @@
+// The arithmetic of draws and pixels is that of augment/view_draw.h and augment/pixel_ops.h, which the CPU
+// compiles too: the uint8 image is the same to the bit.
+#include "augment.h"
+
+#include "augment/pixel_ops.h"
+#include "augment/policy_draw.h"
+#include "augment/view_draw.h"
+#include "launch.cuh"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+constexpr int kThreads = 256;  // also the values of a pixel: one thread a histogram bin
+constexpr int kMaxPolicyChannels = 3;
+
+// What thread 0 draws for the block.
+struct Drawn {
+  ViewDraw view;
+  PolicyDraw policy;
+};
+
+// Shared memory of a block, after the two images.
+struct Scratch {
+  int histogram[kMaxPolicyChannels][kThreads];  // then, for equalize, pixels of a lower value
+  int scan[kThreads];
+  int low[kMaxPolicyChannels], high[kMaxPolicyChannels], brightest[kMaxPolicyChannels];
+  unsigned luma_sum;
+  std::uint8_t table[kMaxPolicyChannels][kThreads];
+};
+
+struct Block {
+  ImageShape shape;
+  int thread;
+
+  __device__ int pixels() const { return shape.height * shape.width; }
+};
+
+__device__ void place(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& draw, const Block& block) {
+  const int channels = block.shape.channels, width = block.shape.width;
+  for (int i = block.thread; i < block.pixels(); i += kThreads) {
+    const int y = i / width, x = i % width;
+    const std::uint8_t* const pixel =
+        from + (source_y(draw, y, block.shape.height) * width + source_x(draw, x, width)) * channels;
+    for (int c = 0; c < channels; ++c) to[i * channels + c] = pixel[c];
+  }
+}
+
+__device__ void blacken_box(std::uint8_t* image, const ViewDraw& draw, const Block& block) {
+  const int width = block.shape.width, channels = block.shape.channels;
+  for (int i = block.thread; i < block.pixels(); i += kThreads) {
+    if (!in_box(draw, i / width, i % width)) continue;
+    for (int c = 0; c < channels; ++c) image[i * channels + c] = 0;
+  }
+}
+
+// Histograms of all channels with their lowest and highest value, for autocontrast and equalize. Ends with a
+// barrier.
+__device__ void count_values(Scratch& scratch, const std::uint8_t* image, const Block& block) {
+  const int channels = block.shape.channels;
+  for (int c = 0; c < channels; ++c) scratch.histogram[c][block.thread] = 0;
+  if (block.thread < channels) {
+    scratch.low[block.thread] = 255;
+    scratch.high[block.thread] = 0;
+  }
+  __syncthreads();
+  for (int i = block.thread; i < block.pixels() * channels; i += kThreads) {
+    atomicAdd(&scratch.histogram[i % channels][image[i]], 1);
+  }
+  __syncthreads();
+  for (int c = 0; c < channels; ++c) {
+    if (scratch.histogram[c][block.thread] == 0) continue;
+    atomicMin(&scratch.low[c], block.thread);
+    atomicMax(&scratch.high[c], block.thread);
+  }
+  __syncthreads();
+  if (block.thread < channels) {
+    scratch.brightest[block.thread] = scratch.histogram[block.thread][scratch.high[block.thread]];
+  }
+  __syncthreads();
+}
+
+// histogram[c][value] becomes the number of pixels with a lower value. Ends with a barrier.
+__device__ void sum_below(Scratch& scratch, const Block& block) {
+  for (int c = 0; c < block.shape.channels; ++c) {
+    int sum = scratch.histogram[c][block.thread];
+    const int own = sum;
+    for (int distance = 1; distance < kThreads; distance *= 2) {
+      scratch.scan[block.thread] = sum;
+      __syncthreads();
+      if (block.thread >= distance) sum += scratch.scan[block.thread - distance];
+      __syncthreads();
+    }
+    scratch.histogram[c][block.thread] = sum - own;
+  }
+  __syncthreads();
+}
+
+__device__ void sum_luma(Scratch& scratch, const std::uint8_t* image, const Block& block) {
+  if (block.thread == 0) scratch.luma_sum = 0;
+  __syncthreads();
+  unsigned sum = 0;
+  for (int i = block.thread; i < block.pixels(); i += kThreads) {
+    sum += static_cast<unsigned>(luma(image + i * block.shape.channels, block.shape.channels));
+  }
+  atomicAdd(&scratch.luma_sum, sum);
+  __syncthreads();
+}
+
+__device__ void apply_table(std::uint8_t* to, const std::uint8_t* from, const OpSetting& setting,
+                            Scratch& scratch, const Block& block) {
+  const int channels = block.shape.channels;
+  ChannelStatistics statistics;
+  if (op_needs_histogram(setting.op)) count_values(scratch, from, block);
+  if (setting.op == ImageOp::equalize) sum_below(scratch, block);
+  if (op_needs_luma(setting.op)) {
+    sum_luma(scratch, from, block);
+    statistics.grey = contrast_grey(scratch.luma_sum, block.pixels());
+  }
+  for (int c = 0; c < channels; ++c) {
+    int below = 0;
+    if (op_needs_histogram(setting.op)) {
+      statistics.low = scratch.low[c];
+      statistics.high = scratch.high[c];
+      statistics.step = equalize_step(block.pixels(), scratch.brightest[c]);
+      below = scratch.histogram[c][block.thread];
+    }
+    scratch.table[c][block.thread] = table_value(setting, statistics, block.thread, below);
+  }
+  __syncthreads();
+  for (int i = block.thread; i < block.pixels() * channels; i += kThreads) {
+    to[i] = scratch.table[i % channels][from[i]];
+  }
+}
+
+__device__ void apply_op(std::uint8_t* to, const std::uint8_t* from, const OpSetting& setting,
+                         Scratch& scratch, const Block& block) {
+  if (op_is_table(setting.op)) {
+    apply_table(to, from, setting, scratch, block);
+    return;
+  }
+  const int width = block.shape.width;
+  for (int i = block.thread; i < block.pixels(); i += kThreads) {
+    transform_pixel(to + i * block.shape.channels, setting, from, block.shape, i / width, i % width);
+  }
+}
+
+std::size_t image_bytes(const AugmentSpec& spec) {
+  const std::size_t bytes = static_cast<std::size_t>(spec.height) * static_cast<std::size_t>(spec.width) *
+                            static_cast<std::size_t>(spec.channels);
+  return (bytes + 15) / 16 * 16;
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kThreads) augment_views(AugmentTask task, int stride) {
+  DPLL_DYNAMIC_SHARED(std::uint8_t, shared);
+  DPLL_SHARED(Drawn, drawn, 1);
+  const AugmentSpec& spec = task.spec;
+  const Block block{{spec.height, spec.width, spec.channels}, static_cast<int>(threadIdx.x)};
+  std::uint8_t *image = shared, *spare = shared + stride;
+  Scratch& scratch = *reinterpret_cast<Scratch*>(shared + 2 * stride);
+
+  const int row = static_cast<int>(blockIdx.x), view = static_cast<int>(blockIdx.y);
+  const std::int64_t position = std::int64_t{task.step->first} + row;
+  const std::int64_t sample = task.order != nullptr ? task.order[position] : position;
+  const ViewRecipe& recipe = view == 0 ? spec.weak : spec.strong;
+  const PreparedPolicy& policy = view == 0 ? *task.weak : *task.strong;
+  if (block.thread == 0) {
+    PhiloxStream stream = view_stream(task.step->seed, task.step->epoch, static_cast<std::uint32_t>(sample),
+                                      static_cast<std::uint32_t>(view));
+    drawn->view = draw_view(stream, recipe, spec.height, spec.width);
+    drawn->policy = draw_policy(stream, policy);
+  }
+  __syncthreads();
+  const int values = block.pixels() * spec.channels;
+  place(image, task.pixels + sample * values, drawn->view, block);
+  __syncthreads();
+  if (!recipe.cutout_after) blacken_box(image, drawn->view, block);
+  __syncthreads();
+  for (int i = 0; i < drawn->policy.count; ++i) {
+    apply_op(spare, image, setting_of(policy, drawn->policy.ops[i]), scratch, block);
+    __syncthreads();
+    std::uint8_t* const before = image;
+    image = spare;
+    spare = before;
+  }
+  if (recipe.cutout_after) blacken_box(image, drawn->view, block);
+  __syncthreads();
+  T* const out =
+      static_cast<T*>(task.images) + (std::int64_t{view} * spec.batch + row) * static_cast<std::int64_t>(values);
+  for (int i = block.thread; i < values; i += kThreads) {
+    const int c = i % spec.channels;
+    out[i] = from_float<T>(normalise_pixel(image[i], spec.mean.data()[c], spec.std.data()[c]));
+  }
+}
+
+}  // namespace
+
+std::size_t augment_shared_bytes(const AugmentSpec& spec) {
+  return 2 * image_bytes(spec) + sizeof(Scratch);
+}
+
+void augment(const AugmentTask& task, DType type, Stream stream) {
+  const LaunchShape shape{{static_cast<unsigned>(task.spec.batch), static_cast<unsigned>(task.spec.views), 1},
+                          kThreads,
+                          augment_shared_bytes(task.spec)};
+  const int stride = static_cast<int>(image_bytes(task.spec));
+  for_type(type, [&](auto element) {
+    launch("augment", augment_views<decltype(element)>, shape, stream, task, stride);
+  });
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

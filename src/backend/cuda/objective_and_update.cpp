@@ -1,0 +1,81 @@
+// pll_objective, cross_entropy and sgd on the GPU.
+#include "backend/cuda/cuda_ops.h"
+#include "pll_objective.h"
+#include "sgd.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+class CudaPllObjective final : public PllObjective {
+ public:
+  CudaPllObjective(const Context& context, const PllObjectiveSpec& spec) : context_(context), spec_(spec) {}
+
+  std::size_t workspace_bytes() const override { return pll_objective_workspace(spec_); }
+
+  void run(const PllObjectiveCall& call) override {
+    check_type(context_, call.logits, "logits");
+    check_type(context_, call.d_logits, "d_logits");
+    pll_objective({.spec = spec_,
+                   .d_logits = call.d_logits.data,
+                   .targets = floats(call.targets),
+                   .last = call.last,
+                   .total = call.total,
+                   .logits = call.logits.data,
+                   .candidates = call.candidates.as<std::uint64_t>(),
+                   .labels = call.labels.defined() ? call.labels.as<std::int32_t>() : nullptr,
+                   .step = call.rows.step,
+                   .order = order_of(call.rows),
+                   .workspace = call.workspace},
+                  context_.compute, context_.stream());
+  }
+
+ private:
+  Context context_;
+  PllObjectiveSpec spec_;
+};
+
+class CudaSgd final : public Sgd {
+ public:
+  CudaSgd(const Context& context, const SgdSpec& spec) : context_(context), spec_(spec) {}
+
+  void run(const SgdCall& call) override {
+    sgd({.spec = spec_,
+         .value = floats(call.value),
+         .velocity = floats(call.velocity),
+         .average = floats(call.average),
+         .d_value = floats(call.d_value),
+         .health = call.health,
+         .step = call.step},
+        context_.stream());
+  }
+
+ private:
+  Context context_;
+  SgdSpec spec_;
+};
+
+}  // namespace
+
+std::unique_ptr<PllObjective> make_pll_objective(const Context& context, const PllObjectiveSpec& spec) {
+  return std::make_unique<CudaPllObjective>(context, spec);
+}
+
+std::unique_ptr<Sgd> make_sgd(const Context& context, const SgdSpec& spec) {
+  return std::make_unique<CudaSgd>(context, spec);
+}
+
+void cross_entropy(const Context& context, const CrossEntropyCall& call) {
+  check_type(context, call.logits, "logits");
+  cross_entropy({.sums = call.sums,
+                 .predictions = call.predictions.defined() ? call.predictions.as<std::int32_t>() : nullptr,
+                 .confidences = floats(call.confidences),
+                 .logits = call.logits.data,
+                 .labels = call.labels.defined() ? call.labels.as<std::int32_t>() : nullptr,
+                 .step = call.rows.step,
+                 .order = order_of(call.rows),
+                 .rows = call.logits.shape[0],
+                 .classes = static_cast<int>(call.logits.shape[1])},
+                context.compute, context.stream());
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

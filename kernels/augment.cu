@@ -185,8 +185,8 @@ __global__ void __launch_bounds__(kThreads) augment_views(AugmentTask task, int 
   }
   if (recipe.cutout_after) blacken_box(image, drawn->view, block);
   __syncthreads();
-  T* const out =
-      static_cast<T*>(task.images) + (std::int64_t{view} * spec.batch + row) * static_cast<std::int64_t>(values);
+  T* const out = static_cast<T*>(task.images) +
+                 (std::int64_t{view} * spec.batch + row) * static_cast<std::int64_t>(values);
   for (int i = block.thread; i < values; i += kThreads) {
     const int c = i % spec.channels;
     out[i] = from_float<T>(normalise_pixel(image[i], spec.mean.data()[c], spec.std.data()[c]));

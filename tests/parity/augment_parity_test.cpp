@@ -5,7 +5,7 @@
 using namespace dpll;
 using namespace dpll::test;
 
-TEST_CASE("augment: the CPU backend agrees with the reference") {
+TEST_CASE("augment: the backends agree with the reference") {
   for (const AugmentCase& c : small_augment_cases()) {
     for (const std::uint64_t seed : {1101, 1102}) {
       const Tensors inputs = augment_inputs(c, seed);
@@ -13,6 +13,7 @@ TEST_CASE("augment: the CPU backend agrees with the reference") {
       // (pixel / 255 - mean) / std: three roundings of values of at most 1, divided by the smallest std.
       const Tolerances t = {{"images", {kEpsilon, 2 * kEpsilon / 0.224}}};
       check_cpu_parity(fmt::format("augment {}", c.name), seed, Threads::one_result, run, t);
+      check_cuda_parity(fmt::format("augment {}", c.name), seed, run, t);
     }
   }
 }

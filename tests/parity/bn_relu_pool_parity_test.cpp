@@ -25,7 +25,7 @@ Tolerances tolerances(const BnReluPoolCase& c, const Tensors& inputs) {
 
 }  // namespace
 
-TEST_CASE("bn_relu_pool: the CPU backend agrees with the reference") {
+TEST_CASE("bn_relu_pool: the backends agree with the reference") {
   for (const BnReluPoolCase& c : small_bn_relu_pool_cases()) {
     for (const std::uint64_t seed : {601, 602}) {
       const Tensors inputs = bn_relu_pool_inputs(c, seed);
@@ -34,6 +34,7 @@ TEST_CASE("bn_relu_pool: the CPU backend agrees with the reference") {
       };
       check_cpu_parity(fmt::format("bn_relu_pool {}", c.name), seed, Threads::one_result, run,
                        tolerances(c, inputs));
+      check_cuda_parity(fmt::format("bn_relu_pool {}", c.name), seed, run, tolerances(c, inputs));
     }
   }
 }

@@ -7,7 +7,7 @@
 using namespace dpll;
 using namespace dpll::test;
 
-TEST_CASE("linear: the CPU backend agrees with the reference") {
+TEST_CASE("linear: the backends agree with the reference") {
   constexpr double kX = 2;  // root mean square of x
   for (const LinearCase& c : small_linear_cases()) {
     const LinearSpec& s = c.spec;
@@ -26,6 +26,7 @@ TEST_CASE("linear: the CPU backend agrees with the reference") {
         return run_linear(backend, c, inputs, Passes::forward_and_backward);
       };
       check_cpu_parity(fmt::format("linear {}", c.name), seed, Threads::a_result_each, run, t);
+      check_cuda_parity(fmt::format("linear {}", c.name), seed, run, t);
     }
   }
 }

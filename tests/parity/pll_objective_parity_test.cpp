@@ -77,18 +77,19 @@ Tolerances tolerances(const PllObjectiveCase& c, const Tensors& inputs) {
 
 }  // namespace
 
-TEST_CASE("pll_objective: the CPU backend agrees with the reference") {
+TEST_CASE("pll_objective: the backends agree with the reference") {
   for (const PllObjectiveCase& c : small_pll_objective_cases()) {
     for (const std::uint64_t seed : {801, 802, 803}) {
       const Tensors inputs = pll_objective_inputs(c, seed);
       const auto run = [&](Backend& backend) { return with_fields(run_pll_objective(backend, c, inputs)); };
       check_cpu_parity(fmt::format("pll_objective {}", c.name), seed, Threads::one_result, run,
                        tolerances(c, inputs));
+      check_cuda_parity(fmt::format("pll_objective {}", c.name), seed, run, tolerances(c, inputs));
     }
   }
 }
 
-TEST_CASE("pll_objective: the CPU backend treats broken logits as the reference does") {
+TEST_CASE("pll_objective: the backends treat broken logits as the reference does") {
   const PllObjectiveCase c{"broken", {3, 8, 10, ObjectiveVariant::published}};
   for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
     for (const std::int64_t row : {3, 8, 23}) {
@@ -97,11 +98,13 @@ TEST_CASE("pll_objective: the CPU backend treats broken logits as the reference 
       const auto run = [&](Backend& backend) { return with_fields(run_pll_objective(backend, c, inputs)); };
       check_cpu_parity(fmt::format("pll_objective {} {} in row {}", c.name, value, row), 804,
                        Threads::one_result, run, tolerances(c, inputs));
+      check_cuda_parity(fmt::format("pll_objective {} {} in row {}", c.name, value, row), 804, run,
+                        tolerances(c, inputs));
     }
   }
 }
 
-TEST_CASE("cross_entropy: the CPU backend agrees with the reference") {
+TEST_CASE("cross_entropy: the backends agree with the reference") {
   struct Size {
     int rows, classes;
   };
@@ -118,6 +121,7 @@ TEST_CASE("cross_entropy: the CPU backend agrees with the reference") {
       const Tolerances t = {{"sums", {1e-12, 0}}, {"predictions", {}}, {"confidences", {0, kEpsilon / 2}}};
       check_cpu_parity(fmt::format("cross_entropy {}x{}", size.rows, size.classes), 901, Threads::one_result,
                        run, t);
+      check_cuda_parity(fmt::format("cross_entropy {}x{}", size.rows, size.classes), 901, run, t);
     }
   }
 }

@@ -47,7 +47,7 @@ Tolerances tolerances(const PreactConvCase& c, const Tensors& inputs) {
 
 }  // namespace
 
-TEST_CASE("preact_conv: the CPU backend agrees with the reference") {
+TEST_CASE("preact_conv: the backends agree with the reference") {
   constexpr std::uint64_t kSeed = 501;
   for (const PreactConvCase& c : small_preact_conv_cases()) {
     const Tensors inputs = preact_conv_inputs(c, kSeed);
@@ -55,5 +55,6 @@ TEST_CASE("preact_conv: the CPU backend agrees with the reference") {
       return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
     };
     check_cpu_parity("preact_conv " + c.name, kSeed, Threads::a_result_each, run, tolerances(c, inputs));
+    check_cuda_parity("preact_conv " + c.name, kSeed, run, tolerances(c, inputs));
   }
 }

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/half.h"
+
 namespace dpll::test {
 namespace {
 
@@ -14,13 +16,20 @@ std::uint8_t canary_byte(std::size_t i) {
 
 std::vector<std::uint8_t> converted(DType dtype, const HostTensor& values) {
   std::vector<std::uint8_t> bytes(values.values.size() * size_of(dtype));
+  const auto store = [&](std::size_t i, const auto& value) {
+    std::memcpy(bytes.data() + i * sizeof(value), &value, sizeof(value));
+  };
   for (std::size_t i = 0; i < values.values.size(); ++i) {
+    const auto value = static_cast<float>(values.values[i]);
     if (dtype == DType::f64) {
-      std::memcpy(bytes.data() + i * sizeof(double), &values.values[i], sizeof(double));
+      store(i, values.values[i]);
+    } else if (dtype == DType::f16) {
+      store(i, float_to_f16(value));
+    } else if (dtype == DType::bf16) {
+      store(i, float_to_bf16(value));
     } else {
       DPLL_CHECK(dtype == DType::f32, "no conversion to {}", name_of(dtype));
-      const auto value = static_cast<float>(values.values[i]);
-      std::memcpy(bytes.data() + i * sizeof(float), &value, sizeof(float));
+      store(i, value);
     }
   }
   return bytes;
@@ -35,6 +44,17 @@ HostTensor as_host_tensor(const std::vector<std::uint8_t>& bytes, const Shape& s
   std::vector<T> values(bytes.size() / sizeof(T));
   std::memcpy(values.data(), bytes.data(), bytes.size());
   return host_tensor(values.data(), shape);
+}
+
+HostTensor from_16_bits(const std::vector<std::uint8_t>& bytes, const Shape& shape,
+                        float (*convert)(std::uint16_t)) {
+  HostTensor result(shape);
+  for (std::size_t i = 0; i < result.values.size(); ++i) {
+    std::uint16_t bits = 0;
+    std::memcpy(&bits, bytes.data() + i * sizeof(bits), sizeof(bits));
+    result.values[i] = convert(bits);
+  }
+  return result;
 }
 
 }  // namespace
@@ -86,6 +106,10 @@ HostTensor GuardedMemory::read(const Tensor& tensor) const {
       return as_host_tensor<double>(bytes, tensor.shape);
     case DType::f32:
       return as_host_tensor<float>(bytes, tensor.shape);
+    case DType::f16:
+      return from_16_bits(bytes, tensor.shape, f16_to_float);
+    case DType::bf16:
+      return from_16_bits(bytes, tensor.shape, bf16_to_float);
     case DType::i32:
       return as_host_tensor<std::int32_t>(bytes, tensor.shape);
     case DType::u8:

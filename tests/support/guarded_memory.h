@@ -16,7 +16,7 @@ class GuardedMemory {
   explicit GuardedMemory(Backend& backend) : backend_(backend) {}
 
   Tensor output(const std::string& name, DType dtype, const Shape& shape);
-  // The values are converted to dtype (f32 or f64). check() complains if they have changed.
+  // The values are converted to dtype (f16, bf16, f32 or f64). check() complains if they have changed.
   Tensor input(const std::string& name, DType dtype, const HostTensor& values);
   // Read and written.
   Tensor in_out(const std::string& name, DType dtype, const HostTensor& values);

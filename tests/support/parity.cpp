@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "emulation/emulated_backend.h"
+#include "emulation/emulator.h"
 #include "support/doctest.h"
 #include "support/threads.h"
 
@@ -24,7 +26,39 @@ std::string bit_difference(const std::string& what, const Tensors& got, const Te
   return "";
 }
 
+void check_outputs(const std::string& run_name, std::uint64_t seed, const OpResult& got, const OpResult& want,
+                   const Tolerances& tolerances) {
+  CHECK_MESSAGE(got.violations.empty(), run_name, ": ", got.violations);
+  REQUIRE_MESSAGE(got.outputs.size() == want.outputs.size(), run_name);
+  for (const auto& [name, tensor] : want.outputs) {
+    const std::string label = fmt::format("{}: {}", run_name, name);
+    REQUIRE_MESSAGE(tolerances.count(name) == 1, label, " has no tolerance");
+    const std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+}
+
 }  // namespace
+
+void check_cuda_parity(const std::string& what, std::uint64_t seed,
+                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
+  constexpr std::uint64_t kSchedules = 8;
+  const OpResult want = run(*make_reference_backend());
+  const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(DType::f32);
+  Tensors first;
+  for (std::uint64_t schedule = 0; schedule < kSchedules; ++schedule) {
+    emulation::set_schedule(schedule);
+    const std::string run_name = fmt::format("{}, emulated cuda, schedule {}", what, schedule);
+    const OpResult got = run(*backend);
+    if (schedule == 0) {
+      check_outputs(run_name, seed, got, want, tolerances);
+      first = got.outputs;
+    }
+    CHECK_MESSAGE(got.violations.empty(), run_name, ": ", got.violations);
+    const std::string dependent = bit_difference(run_name + " against schedule 0", got.outputs, first);
+    CHECK_MESSAGE(dependent.empty(), dependent);
+  }
+}
 
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
@@ -35,14 +69,7 @@ void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threa
     const std::unique_ptr<Backend> backend = make_cpu_backend({.threads = count});
     const std::string run_name = fmt::format("{}, {} threads", what, count);
     const OpResult got = run(*backend);
-    CHECK_MESSAGE(got.violations.empty(), run_name, ": ", got.violations);
-    REQUIRE_MESSAGE(got.outputs.size() == want.outputs.size(), run_name);
-    for (const auto& [name, tensor] : want.outputs) {
-      const std::string label = fmt::format("{}: {}", run_name, name);
-      REQUIRE_MESSAGE(tolerances.count(name) == 1, label, " has no tolerance");
-      const std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
-      CHECK_MESSAGE(wrong.empty(), wrong);
-    }
+    check_outputs(run_name, seed, got, want, tolerances);
     const std::string unrepeatable =
         bit_difference(run_name + ", second run", run(*backend).outputs, got.outputs);
     CHECK_MESSAGE(unrepeatable.empty(), unrepeatable);

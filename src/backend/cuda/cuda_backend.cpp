@@ -45,9 +45,7 @@ class CudaBackend final : public Backend {
   }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
-  std::function<void()> record(std::function<void()> sequence) override {
-    return runtime_->record(sequence);
-  }
+  std::function<void()> record(std::function<void()> sequence) override { return runtime_->record(sequence); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
     return DPLL_CUDA_NAMESPACE::make_preact_conv(context_, spec);

@@ -20,7 +20,8 @@ class CudaLinear final : public Linear {
                                             .type = context.compute,
                                             .out = context.compute})) {
     const std::int64_t weights = std::int64_t{spec.in_features} * spec.out_features;
-    if (context.converts()) weight_ = plan_.add_bytes(static_cast<std::size_t>(weights) * size_of(context.compute));
+    if (context.converts())
+      weight_ = plan_.add_bytes(static_cast<std::size_t>(weights) * size_of(context.compute));
     std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
     if (spec.mode == Mode::train) {
       d_weight_ = context.math.make_product({.m = spec.out_features,
@@ -28,8 +29,8 @@ class CudaLinear final : public Linear {
                                              .k = spec.rows(),
                                              .transposed_a = true,
                                              .type = context.compute});
-      scratch = std::max({scratch, d_weight_->workspace_bytes(),
-                          column_sums_workspace(spec.rows(), spec.out_features)});
+      scratch = std::max(
+          {scratch, d_weight_->workspace_bytes(), column_sums_workspace(spec.rows(), spec.out_features)});
       if (spec.input_gradient) {
         d_x_ = context.math.make_product({.m = spec.rows(),
                                           .n = spec.in_features,

@@ -31,7 +31,8 @@ class StagedConvolution {
  public:
   StagedConvolution(const Context& context, const ConvolutionShape& shape, MemoryPlan& plan)
       : context_(context), weights_(weights_of(shape)), conv_(context.math.make_convolution(shape)) {
-    if (context.converts()) staged_ = plan.add_bytes(static_cast<std::size_t>(weights_) * size_of(context.compute));
+    if (context.converts())
+      staged_ = plan.add_bytes(static_cast<std::size_t>(weights_) * size_of(context.compute));
   }
 
   std::size_t scratch_bytes() const { return conv_->workspace_bytes(); }
@@ -119,7 +120,9 @@ class CudaPreactConv final : public PreactConv {
                      .shape = out_rows_,
                      .y = call.y.data,
                      .bias = spec_.bias ? floats(call.bias) : nullptr,
-                     .residual = in_place ? product : spec_.residual ? call.residual.data : nullptr,
+                     .residual = in_place         ? product
+                                 : spec_.residual ? call.residual.data
+                                                  : nullptr,
                      .stats = spec_.stats ? floats(call.y_stats) : nullptr,
                      .workspace = scratch},
                     context_.stream());
@@ -204,9 +207,9 @@ class CudaPreactConv final : public PreactConv {
   MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
   StagedConvolution conv_;
   std::optional<StagedConvolution> projection_;
-  Piece<std::byte> a_;                   // in evaluation
+  Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
-  Piece<std::byte> sum_;                 // shape of y
+  Piece<std::byte> sum_;                  // shape of y
   Piece<std::byte> scratch_;
 };
 

@@ -23,19 +23,18 @@ struct Task {
 
 template <int kVec>
 __device__ void update_running(const Task& task, int channel) {
-  const float momentum = static_cast<float>(kBatchNormMomentum);
-  const auto n = static_cast<float>(task.in.rows);
-  const float unbiased = n / (n > 1 ? n - 1 : 1.0F);
+  const auto n = static_cast<double>(task.in.rows);
+  const double unbiased = n / (n > 1 ? n - 1 : 1.0);
   for (int i = 0; i < kVec; ++i) {
     const int c = channel + i;
-    float mean = task.bn.running_mean[c], var = task.bn.running_var[c];
+    double mean = task.bn.running_mean[c], var = task.bn.running_var[c];
     for (int view = 0; view < task.in.views; ++view) {
       const float* const stats = task.bn.stats + std::int64_t{view} * 2 * task.in.channels;
-      mean = (1 - momentum) * mean + momentum * stats[c];
-      var = (1 - momentum) * var + momentum * unbiased * stats[task.in.channels + c];
+      mean += kBatchNormMomentum * (stats[c] - mean);
+      var += kBatchNormMomentum * (unbiased * stats[task.in.channels + c] - var);
     }
-    task.bn.running_mean[c] = mean;
-    task.bn.running_var[c] = var;
+    task.bn.running_mean[c] = static_cast<float>(mean);
+    task.bn.running_var[c] = static_cast<float>(var);
   }
 }
 

@@ -3,7 +3,9 @@
 // `namespace dpll::DPLL_CUDA_NAMESPACE`.
 #pragma once
 
-#if defined(DPLL_EMULATED)
+#if defined(DPLL_CUDA_NAMESPACE)
+// given: a deliberately broken copy, tests/emulation/emulation.cmake
+#elif defined(DPLL_EMULATED)
 #define DPLL_CUDA_NAMESPACE emulated_cuda
 #else
 #define DPLL_CUDA_NAMESPACE cuda

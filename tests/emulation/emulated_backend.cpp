@@ -34,13 +34,9 @@ class EmulatedRuntime final : public Runtime {
 };
 
 }  // namespace
-}  // namespace dpll::DPLL_CUDA_NAMESPACE
 
-namespace dpll::test {
-
-std::unique_ptr<Backend> make_emulated_cuda_backend(DType compute) {
-  using namespace dpll::DPLL_CUDA_NAMESPACE;
+std::unique_ptr<Backend> make_emulated_backend(DType compute) {
   return make_backend(std::make_unique<EmulatedRuntime>(), make_reference_library(), compute);
 }
 
-}  // namespace dpll::test
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

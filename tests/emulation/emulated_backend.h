@@ -6,8 +6,18 @@
 
 #include "dpll/backend.h"
 
+namespace dpll::emulated_cuda {
+std::unique_ptr<Backend> make_emulated_backend(DType compute);
+}
+// The same from kernels with the faults of emulation.cmake.
+namespace dpll::mutant_cuda {
+std::unique_ptr<Backend> make_emulated_backend(DType compute);
+}
+
 namespace dpll::test {
 
-std::unique_ptr<Backend> make_emulated_cuda_backend(DType compute);
+inline std::unique_ptr<Backend> make_emulated_cuda_backend(DType compute) {
+  return emulated_cuda::make_emulated_backend(compute);
+}
 
 }  // namespace dpll::test

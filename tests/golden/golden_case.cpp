@@ -67,13 +67,7 @@ Tensor GoldenCase::put(const HostTensor& values, DType dtype) {
 void GoldenCase::fill(const Tensor& tensor, const HostTensor& values) {
   DPLL_CHECK(tensor.elements() == values.elements(), "{} values for {}", values.elements(),
              tensor.shape.to_string());
-  if (tensor.dtype == DType::f64) {
-    backend_.copy_in(tensor, values.values.data());
-  } else {
-    DPLL_CHECK(tensor.dtype == DType::f32, "golden values as {}", name_of(tensor.dtype));
-    const std::vector<float> singles(values.values.begin(), values.values.end());
-    backend_.copy_in(tensor, singles.data());
-  }
+  backend_.copy_in(tensor, encode(tensor.dtype, values).data());
 }
 
 Tensor GoldenCase::put_int32(const std::vector<std::int32_t>& values) {
@@ -84,17 +78,10 @@ Tensor GoldenCase::put_int32(const std::vector<std::int32_t>& values) {
 }
 
 HostTensor GoldenCase::take(const Tensor& tensor) const {
-  const auto count = static_cast<std::size_t>(tensor.elements());
+  std::vector<std::uint8_t> bytes(tensor.bytes());
   backend_.synchronize();
-  if (tensor.dtype == DType::f64) {
-    std::vector<double> values(count);
-    backend_.copy_out(values.data(), tensor);
-    return host_tensor(values.data(), tensor.shape);
-  }
-  DPLL_CHECK(tensor.dtype == DType::f32, "golden values as {}", name_of(tensor.dtype));
-  std::vector<float> values(count);
-  backend_.copy_out(values.data(), tensor);
-  return host_tensor(values.data(), tensor.shape);
+  backend_.copy_out(bytes.data(), tensor);
+  return decode(tensor.dtype, bytes, tensor.shape);
 }
 
 void* GoldenCase::memory(std::size_t bytes) {
@@ -139,14 +126,16 @@ BatchNorm GoldenCase::batch_norm() {
   return bn;
 }
 
-double GoldenCase::float32_allowance(const std::string& key) const {
+double GoldenCase::rounding_allowance(const std::string& key) const {
   if (backend_.compute_dtype() == DType::f64) return 0;
-  return 8 * values_.at("float32_deviation").at(key).get<double>();
+  const double coarser = unit_roundoff(backend_.compute_dtype()) / unit_roundoff(DType::f32);
+  return 8 * coarser * values_.at("float32_deviation").at(key).get<double>();
 }
 
 void GoldenCase::check(const std::string& key, const HostTensor& got) const {
   const bool exact = backend_.compute_dtype() == DType::f64;
-  const Tolerance tolerance{.relative = exact ? 1e-12 : 4 * 0x1p-24, .absolute = float32_allowance(key)};
+  const Tolerance tolerance{.relative = exact ? 1e-12 : 4 * unit_roundoff(backend_.compute_dtype()),
+                            .absolute = rounding_allowance(key)};
   CHECK(difference(backend_.name() + " " + path(key), 0, got, stored(key), tolerance) == "");
 }
 

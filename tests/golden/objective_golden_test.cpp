@@ -1,4 +1,5 @@
 // The objective and the update against PyTorch in float64.
+#include "emulation/emulated_backend.h"
 #include "golden/golden_case.h"
 #include "support/doctest.h"
 
@@ -116,4 +117,14 @@ TEST_CASE("golden objective on the CPU backend") {
 
 TEST_CASE("golden update on the CPU backend") {
   check_golden_cases(*make_cpu_backend({.threads = 2}), "sgd", check_sgd);
+}
+
+TEST_CASE("golden objective on the emulated CUDA backend") {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    check_golden_cases(*make_emulated_cuda_backend(type), "pll_objective", check_objective);
+  }
+}
+
+TEST_CASE("golden update on the emulated CUDA backend") {
+  check_golden_cases(*make_emulated_cuda_backend(DType::f32), "sgd", check_sgd);
 }

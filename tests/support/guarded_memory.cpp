@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "core/half.h"
+#include "support/encode.h"
 
 namespace dpll::test {
 namespace {
@@ -14,47 +14,8 @@ std::uint8_t canary_byte(std::size_t i) {
   return static_cast<std::uint8_t>(0xA5 + 37 * i);
 }
 
-std::vector<std::uint8_t> converted(DType dtype, const HostTensor& values) {
-  std::vector<std::uint8_t> bytes(values.values.size() * size_of(dtype));
-  const auto store = [&](std::size_t i, const auto& value) {
-    std::memcpy(bytes.data() + i * sizeof(value), &value, sizeof(value));
-  };
-  for (std::size_t i = 0; i < values.values.size(); ++i) {
-    const auto value = static_cast<float>(values.values[i]);
-    if (dtype == DType::f64) {
-      store(i, values.values[i]);
-    } else if (dtype == DType::f16) {
-      store(i, float_to_f16(value));
-    } else if (dtype == DType::bf16) {
-      store(i, float_to_bf16(value));
-    } else {
-      DPLL_CHECK(dtype == DType::f32, "no conversion to {}", name_of(dtype));
-      store(i, value);
-    }
-  }
-  return bytes;
-}
-
 std::uint8_t* offset(const void* data, std::size_t bytes) {
   return static_cast<std::uint8_t*>(const_cast<void*>(data)) + bytes;
-}
-
-template <typename T>
-HostTensor as_host_tensor(const std::vector<std::uint8_t>& bytes, const Shape& shape) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  return host_tensor(values.data(), shape);
-}
-
-HostTensor from_16_bits(const std::vector<std::uint8_t>& bytes, const Shape& shape,
-                        float (*convert)(std::uint16_t)) {
-  HostTensor result(shape);
-  for (std::size_t i = 0; i < result.values.size(); ++i) {
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, bytes.data() + i * sizeof(bits), sizeof(bits));
-    result.values[i] = convert(bits);
-  }
-  return result;
 }
 
 }  // namespace
@@ -82,11 +43,11 @@ Tensor GuardedMemory::output(const std::string& name, DType dtype, const Shape& 
 }
 
 Tensor GuardedMemory::input(const std::string& name, DType dtype, const HostTensor& values) {
-  return place(name, dtype, values.shape, converted(dtype, values), true);
+  return place(name, dtype, values.shape, encode(dtype, values), true);
 }
 
 Tensor GuardedMemory::in_out(const std::string& name, DType dtype, const HostTensor& values) {
-  return place(name, dtype, values.shape, converted(dtype, values), false);
+  return place(name, dtype, values.shape, encode(dtype, values), false);
 }
 
 void* GuardedMemory::scratch(const std::string& name, std::size_t bytes) {
@@ -101,22 +62,7 @@ void GuardedMemory::read_bytes(void* to, const void* from, std::size_t bytes) co
 HostTensor GuardedMemory::read(const Tensor& tensor) const {
   Bytes bytes(tensor.bytes());
   read_bytes(bytes.data(), tensor.data, bytes.size());
-  switch (tensor.dtype) {
-    case DType::f64:
-      return as_host_tensor<double>(bytes, tensor.shape);
-    case DType::f32:
-      return as_host_tensor<float>(bytes, tensor.shape);
-    case DType::f16:
-      return from_16_bits(bytes, tensor.shape, f16_to_float);
-    case DType::bf16:
-      return from_16_bits(bytes, tensor.shape, bf16_to_float);
-    case DType::i32:
-      return as_host_tensor<std::int32_t>(bytes, tensor.shape);
-    case DType::u8:
-      return as_host_tensor<std::uint8_t>(bytes, tensor.shape);
-    default:
-      fail(ExitCode::internal, "no conversion from {}", name_of(tensor.dtype));
-  }
+  return decode(tensor.dtype, bytes, tensor.shape);
 }
 
 std::string GuardedMemory::check() const {

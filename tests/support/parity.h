@@ -29,9 +29,12 @@ enum class Threads { one_result, a_result_each };
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 
-// Runs the op on the reference backend and on the emulated CUDA backend (float32) under several schedules of
-// its threads and blocks. Canaries must be intact, all outputs within their tolerances, and all schedules'
-// results the same to the bit.
+// Runs the op on the reference backend and on an emulated CUDA backend (float32) under several schedules of
+// its threads and blocks. Empty, or the first complaint: canaries must be intact, all outputs within their
+// tolerances, all schedules' results the same to the bit.
+std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
+                           const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
+// CHECKs that the emulated CUDA backend gives no complaint.
 void check_cuda_parity(const std::string& what, std::uint64_t seed,
                        const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 

@@ -158,7 +158,7 @@ void GoldenCase::check_batch_norm(const BatchNorm& bn) const {
 }
 
 void check_golden_cases(Backend& backend, const std::string& operation,
-                        void (*check)(Backend&, GoldenCase&)) {
+                        const std::function<void(Backend&, GoldenCase&)>& check) {
   const GoldenFile golden(operation);
   REQUIRE(!golden.cases().empty());
   for (const auto& values : golden.cases()) {

@@ -2,6 +2,7 @@
 // PyTorch in float64 (tools/golden), and what a test needs to run a case on any backend.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -85,6 +86,7 @@ class GoldenCase {
 };
 
 // Runs `check` on every case of tests/golden/<operation>.safetensors.
-void check_golden_cases(Backend& backend, const std::string& operation, void (*check)(Backend&, GoldenCase&));
+void check_golden_cases(Backend& backend, const std::string& operation,
+                        const std::function<void(Backend&, GoldenCase&)>& check);
 
 }  // namespace dpll::test

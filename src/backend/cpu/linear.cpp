@@ -6,8 +6,8 @@
 #include "backend/cpu/batch_norm.h"
 #include "backend/cpu/column_sums.h"
 #include "backend/cpu/cpu_ops.h"
-#include "backend/memory_plan.h"
 #include "backend/cpu/onednn.h"
+#include "backend/memory_plan.h"
 
 namespace dpll::cpu {
 namespace {

@@ -14,9 +14,9 @@
 #include "backend/cpu/column_sums.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/dropout.h"
-#include "backend/memory_plan.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/parallel.h"
+#include "backend/memory_plan.h"
 
 namespace dpll::cpu {
 namespace {

@@ -13,7 +13,7 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     file(GLOB DPLL_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
-      ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp)
+      ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/*.cpp)
     if(DPLL_CUDA_SOURCES)
       set(DPLL_HAVE_CUDA ON)
       message(STATUS "CUDA ${CUDAToolkit_VERSION}: device code is compiled for ${CMAKE_CUDA_ARCHITECTURES}")

@@ -1,0 +1,139 @@
+// The CUDA runtime behind backend/cuda/runtime.h.
+#include "backend/cuda/gpu/runtime.h"
+
+#include <cuda_runtime_api.h>
+
+#include "dpll/core/check.h"
+
+namespace dpll {
+
+[[noreturn]] void check_failed(const char* file, int line, const char* condition) {
+  fail(ExitCode::internal, "{}:{}: {}", file, line, condition);
+}
+
+namespace cuda {
+
+[[noreturn]] void throw_launch_error(const char* kernel, int error) {
+  fail(ExitCode::device, "the GPU refused kernel {}: {}", kernel,
+       cudaGetErrorString(static_cast<cudaError_t>(error)));
+}
+
+namespace {
+
+constexpr int kOldest = 80;  // sm_80, Ampere
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  fail(ExitCode::device, "the GPU failed at {}: {} (checkpoints written so far are complete)", what,
+       cudaGetErrorString(error));
+}
+
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+class GpuRuntime final : public Runtime {
+ public:
+  explicit GpuRuntime(int device) : properties_(select(device)) {
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+  }
+  ~GpuRuntime() override { cudaStreamDestroy(stream_); }
+  GpuRuntime(const GpuRuntime&) = delete;
+  GpuRuntime& operator=(const GpuRuntime&) = delete;
+
+  std::string description() const override {
+    int runtime = 0;
+    cudaRuntimeGetVersion(&runtime);
+    return fmt::format("{}, sm_{}{}, CUDA {}", properties_.name, properties_.major, properties_.minor,
+                       version_text(runtime));
+  }
+  bool host_addressable() const override { return false; }
+  Stream stream() const override { return stream_; }
+
+  void* allocate(std::size_t bytes) override {
+    void* data = nullptr;
+    if (cudaMalloc(&data, bytes) == cudaSuccess) return data;
+    cudaGetLastError();  // out of memory is the caller's to report
+    return nullptr;
+  }
+  void release(void* data) noexcept override { cudaFree(data); }
+  std::size_t free_bytes() const override {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for free memory");
+    return free;
+  }
+
+  void copy_in(void* to, const void* from_host, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");
+    synchronize();
+  }
+  void copy_out(void* to_host, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
+    synchronize();
+  }
+  void fill_zero(void* data, std::size_t bytes) override {
+    check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
+  }
+  void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
+
+  std::function<void()> record(const std::function<void()>& sequence) override {
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "beginning to capture a step");
+    try {
+      sequence();
+    } catch (...) {
+      cudaStreamEndCapture(stream_, &graph);  // leaves the capture; the sequence's error is the one to report
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      throw;
+    }
+    check(cudaStreamEndCapture(stream_, &graph), "capturing a step");
+    cudaGraphExec_t instance = nullptr;
+    const cudaError_t error = cudaGraphInstantiate(&instance, graph, 0);
+    cudaGraphDestroy(graph);
+    check(error, "making a graph of a step");
+    const std::shared_ptr<CUgraphExec_st> owner(instance,
+                                                [](CUgraphExec_st* of) { cudaGraphExecDestroy(of); });
+    return [this, owner] { check(cudaGraphLaunch(owner.get(), stream_), "starting a step"); };
+  }
+
+ private:
+  // Error(device) where there is no driver, no such GPU, or one that is too old.
+  static cudaDeviceProp select(int device) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess || count == 0) {
+      int driver = 0, runtime = 0;
+      cudaDriverGetVersion(&driver);
+      cudaRuntimeGetVersion(&runtime);
+      fail(
+          ExitCode::device,
+          "device = cuda: no usable NVIDIA GPU: {} (driver for CUDA {}, this program needs {}); device = cpu "
+          "works",
+          error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
+          driver == 0 ? "none" : version_text(driver), version_text(runtime));
+    }
+    if (device < 0 || device >= count) {
+      fail(ExitCode::device, "device = cuda: GPU {} of {} asked for", device, count);
+    }
+    check(cudaSetDevice(device), "selecting it");
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, device), "asking for its properties");
+    if (properties.major * 10 + properties.minor < kOldest) {
+      fail(ExitCode::device, "device = cuda: {} is sm_{}{}, sm_{} is the oldest that is supported",
+           properties.name, properties.major, properties.minor, kOldest);
+    }
+    return properties;
+  }
+
+  cudaDeviceProp properties_;
+  cudaStream_t stream_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Runtime> make_gpu_runtime(int device) {
+  return std::make_unique<GpuRuntime>(device);
+}
+
+}  // namespace cuda
+}  // namespace dpll

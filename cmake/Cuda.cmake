@@ -11,6 +11,11 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
     find_package(CUDAToolkit REQUIRED)
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    set(CMAKE_CUDA_EXTENSIONS OFF)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+      # CMake 3.25 does not know how nvcc is told.
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    endif()
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     file(GLOB DPLL_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/*.cpp)
@@ -28,6 +33,7 @@ if(NOT DPLL_HAVE_CUDA)
   message(STATUS "CPU-only build: device = cuda will be refused at run time (DPLL_CUDA=${DPLL_CUDA})")
 endif()
 
+# A kernel that spills registers does not compile.
 # Adds kernels/*.cu and src/backend/cuda/*.cpp to `target` when CUDA is there.
 function(dpll_add_cuda_backend target)
   if(NOT DPLL_HAVE_CUDA)
@@ -36,6 +42,6 @@ function(dpll_add_cuda_backend target)
   target_sources(${target} PRIVATE ${DPLL_CUDA_SOURCES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
   target_compile_options(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Wall;-Xcompiler=-Werror;--expt-relaxed-constexpr>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xptxas=--warn-on-spills,--warning-as-error;-Xcompiler=-Wall;-Xcompiler=-Werror;--expt-relaxed-constexpr>)
   target_link_libraries(${target} PUBLIC CUDA::cudart_static)
 endfunction()

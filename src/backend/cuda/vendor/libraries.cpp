@@ -1,4 +1,4 @@
-#include "libraries.h"
+#include "backend/cuda/vendor/libraries.h"
 
 #include <dlfcn.h>
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "libraries.h"
+#include "backend/cuda/vendor/libraries.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 

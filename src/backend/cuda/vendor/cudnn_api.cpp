@@ -1,4 +1,4 @@
-#include "cudnn.h"
+#include "backend/cuda/vendor/cudnn_api.h"
 
 #include <algorithm>
 #include <array>

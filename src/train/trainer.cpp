@@ -9,6 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#if defined(DPLL_WITH_CUDA)
+#include "backend/cuda/gpu/gpu_backend.h"
+#endif
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "dpll/run_charts.h"
@@ -377,10 +380,15 @@ int Trainer::stop_on_signal(int signal) {
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
+#if defined(DPLL_WITH_CUDA)
+  if (run.device == DeviceChoice::cuda) return make_gpu_backend();
+  constexpr const char* kReason = "to compare it with the CPU's, which is not there yet";
+#else
+  constexpr const char* kReason = "which this program was built without";
+#endif
   if (run.device == DeviceChoice::cuda || run.device == DeviceChoice::check) {
-    fail(ExitCode::device,
-         "run.device = {} needs the CUDA backend, which this program was built without; use cpu or auto",
-         to_string(run.device));
+    fail(ExitCode::device, "run.device = {} needs the CUDA backend, {}; use cpu or auto",
+         to_string(run.device), kReason);
   }
   return make_cpu_backend({.threads = run.threads});
 }

@@ -1,0 +1,21 @@
+// Matrix products by cuBLASLt.
+#pragma once
+
+#include <memory>
+
+#include "backend/cuda/convolution.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+class CublasLt;  // the opened library with a handle
+
+// Error(device) where the library is missing, too old, or finds no GPU.
+std::shared_ptr<const CublasLt> open_cublas();
+std::string description(const CublasLt& library);  // "cuBLAS 13.1"
+
+// Sums in float32, without tf32, in an order that is the same in every run: no split-k with atomics.
+// Error(device) naming the shape where cuBLASLt has nothing for it.
+std::unique_ptr<Product> make_cublas_product(std::shared_ptr<const CublasLt> library,
+                                             const ProductShape& shape, Stream stream);
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

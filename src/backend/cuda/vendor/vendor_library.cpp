@@ -1,0 +1,40 @@
+#include "backend/cuda/vendor/vendor_library.h"
+
+#include "backend/cuda/vendor/cublas_product.h"
+#include "dpll/core/check.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+class VendorLibrary final : public MathLibrary {
+ public:
+  VendorLibrary(Stream stream, const EngineRules& rules)
+      : stream_(stream),
+        rules_(rules),
+        cudnn_(std::make_shared<const CudnnDevice>(stream)),
+        cublas_(open_cublas()) {}
+
+  std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape) override {
+    return make_cudnn_convolution(cudnn_, shape, rules_);
+  }
+  std::unique_ptr<Product> make_product(const ProductShape& shape) override {
+    return make_cublas_product(cublas_, shape, stream_);
+  }
+  std::string description() const override {
+    return fmt::format("cuDNN {}, {}", cudnn().version.text(), DPLL_CUDA_NAMESPACE::description(*cublas_));
+  }
+
+ private:
+  Stream stream_;
+  EngineRules rules_;
+  std::shared_ptr<const CudnnDevice> cudnn_;
+  std::shared_ptr<const CublasLt> cublas_;
+};
+
+}  // namespace
+
+std::unique_ptr<MathLibrary> make_vendor_library(Stream stream, const EngineRules& rules) {
+  return std::make_unique<VendorLibrary>(stream, rules);
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -10,6 +10,7 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
+constexpr int kBlocks = 4;     // on a multiprocessor at least: 64 registers, or sm_80 spills
 constexpr int kThreads = 256;  // also the values of a pixel: one thread a histogram bin
 constexpr int kMaxPolicyChannels = 3;
 
@@ -151,7 +152,7 @@ std::size_t image_bytes(const AugmentSpec& spec) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) augment_views(AugmentTask task, int stride) {
+__global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask task, int stride) {
   DPLL_DYNAMIC_SHARED(std::uint8_t, shared);
   DPLL_SHARED(Drawn, drawn, 1);
   const AugmentSpec& spec = task.spec;

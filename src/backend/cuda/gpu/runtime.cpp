@@ -78,7 +78,8 @@ class GpuRuntime final : public Runtime {
 
   std::function<void()> record(const std::function<void()>& sequence) override {
     cudaGraph_t graph = nullptr;
-    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "beginning to capture a step");
+    // Relaxed: a kernel's code may be loaded at its first use, which is here.
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "beginning to capture a step");
     try {
       sequence();
     } catch (...) {

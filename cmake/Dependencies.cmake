@@ -6,6 +6,7 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(LibArchive REQUIRED)
 
 # oneDNN: 2.x (Debian 12) and 3.x (Ubuntu 24.04) have different descriptor interfaces; src/backend/cpu/onednn.h
 # is the only file that knows. Not every package ships a CMake config, so look for header and library.
@@ -22,4 +23,5 @@ add_library(dpll_dependencies INTERFACE)
 target_include_directories(dpll_dependencies SYSTEM INTERFACE ${DPLL_DNNL_INCLUDE} ${DPLL_STB_INCLUDE}
   ${DPLL_MATIO_INCLUDE})
 target_link_libraries(dpll_dependencies INTERFACE ${DPLL_DNNL_LIBRARY} OpenMP::OpenMP_CXX Threads::Threads
-  ${DPLL_MATIO_LIBRARY} ZLIB::ZLIB OpenSSL::Crypto fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11)
+  ${DPLL_MATIO_LIBRARY} ZLIB::ZLIB OpenSSL::Crypto fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
+  LibArchive::LibArchive)

@@ -30,9 +30,11 @@ bool report(const std::optional<PublishedFolder>& folder, const std::string& bel
     return false;
   }
   try {
-    const std::vector<std::uint8_t> bytes = read_file(path);
-    const std::string line =
-        fmt::format("{}: {} bytes, MD5 {}", path, bytes.size(), md5_hex(bytes.data(), bytes.size()));
+    std::string line = path;
+    if (!folder->is_archive()) {
+      const std::vector<std::uint8_t> bytes = read_file(path);
+      line += fmt::format(": {} bytes, MD5 {}", bytes.size(), md5_hex(bytes.data(), bytes.size()));
+    }
     try {
       std::vector<std::string> warnings;
       folder->parse(file, true, warnings,
@@ -61,14 +63,16 @@ int data_verify_command(const RunConfig& config) {
                 static_cast<long long>(read.test.count));
     return 0;
   }
-  const PublishedSet& set = published_set(data.dataset);
+  const PublishedSet& set =
+      has_only_python_version(data) ? published_python_set(data.dataset) : published_set(data.dataset);
   std::string belongs = data.path.empty() ? set.folders.at(0) : data.path;
   std::optional<PublishedFolder> folder;
-  try {
+  // An archive that cannot be read says so itself.
+  if (PublishedFolder::found(set, data.path)) {
     folder.emplace(set, data.path);
-    belongs = folder->path();
-  } catch (const Error& error) {
-    if (error.code() != ExitCode::data) throw;
+    belongs =
+        folder->is_archive() ? std::filesystem::path(folder->path()).parent_path().string() : folder->path();
+    if (belongs.empty()) belongs = ".";
   }
   std::printf("%s, published at %s\n", set.title.c_str(), set.page.c_str());
   const std::vector<PublishedFile> files = files_of(data, set);

@@ -15,5 +15,9 @@ enum class CifarLabels { ten, fine, coarse };
 // The images of one batch file, planes interleaved to [count, 32, 32, 3]. Error(data): empty, not a whole
 // number of records, label out of range.
 ImageSet parse_cifar(const std::vector<std::uint8_t>& bytes, const std::string& path, CifarLabels labels);
+// The same of one file of the "python version": a pickled dict with `data`, uint8 [count, 3072] (red,
+// green, blue planes), and `labels` or `fine_labels` and `coarse_labels`. Nothing of the pickle is executed.
+ImageSet parse_cifar_python(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                            CifarLabels labels);
 
 }  // namespace dpll

@@ -63,7 +63,9 @@ void append(ImageSet& to, const ImageSet& batch) {
 }
 
 DataSet load_cifar(const RunConfig::Data& config) {
-  const PublishedSet& published = published_set(config.dataset);
+  const bool python = has_only_python_version(config);
+  const PublishedSet& published =
+      python ? published_python_set(config.dataset) : published_set(config.dataset);
   const PublishedFolder folder(published, config.path);
   CifarLabels labels = CifarLabels::ten;
   std::string names_file = "batches.meta.txt";
@@ -77,7 +79,8 @@ DataSet load_cifar(const RunConfig::Data& config) {
   const auto read_batch = [&](const PublishedFile& file) {
     return folder.parse(file, config.verify, data.warnings,
                         [&](const std::vector<std::uint8_t>& bytes, const std::string& path) {
-                          return parse_cifar(bytes, path, labels);
+                          return python ? parse_cifar_python(bytes, path, labels)
+                                        : parse_cifar(bytes, path, labels);
                         });
   };
   for (const PublishedFile& file : published.train) append(data.train, read_batch(file));

@@ -25,6 +25,7 @@ PublishedSet cifar10() {
       .test = {{"test_batch.bin", kCifar10Batch, "803d5f7f4d78ea53de84dbe85f74fb6d", ""}},
       .class_names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
                       "truck"},
+      .archive = {"cifar-10-binary.tar.gz", 0, "c32a1d4ab5d03f1284b67883e8d87530", ""},
   };
 }
 
@@ -56,7 +57,34 @@ PublishedSet cifar100() {
                       "tank",     "telephone",     "television", "tiger",        "tractor",
                       "train",    "trout",         "tulip",      "turtle",       "wardrobe",
                       "whale",    "willow_tree",   "wolf",       "woman",        "worm"},
+      .archive = {"cifar-100-binary.tar.gz", 0, "03b5dce01913d631647c71ecec9e9cb8", ""},
   };
+}
+
+PublishedSet cifar10_python() {
+  PublishedSet set = cifar10();
+  set.title = "CIFAR-10 (python version)";
+  set.subfolder = "cifar-10-batches-py";
+  set.folders = {"data/cifar-10-batches-py", "data/cifar10/cifar-10-batches-py", "data/cifar10"};
+  set.train = {{"data_batch_1", 0, "c99cafc152244af753f735de768cd75f", ""},
+               {"data_batch_2", 0, "d4bba439e000b95fd0a9bffe97cbabec", ""},
+               {"data_batch_3", 0, "54ebc095f3ab1f0389bbae665268c751", ""},
+               {"data_batch_4", 0, "634d18415352ddfa80567beed471001a", ""},
+               {"data_batch_5", 0, "482c414d41f54cd18b22e5b47cb7c3cb", ""}};
+  set.test = {{"test_batch", 0, "40351d587109b95175f43aff81a1287e", ""}};
+  set.archive = {"cifar-10-python.tar.gz", 0, "c58f30108f718f92721af3b95e74349a", ""};
+  return set;
+}
+
+PublishedSet cifar100_python() {
+  PublishedSet set = cifar100();
+  set.title = "CIFAR-100 (python version)";
+  set.subfolder = "cifar-100-python";
+  set.folders = {"data/cifar-100-python", "data/cifar100/cifar-100-python", "data/cifar100"};
+  set.train = {{"train", 0, "16019d7e3df5f24257cddd939b257f8d", ""}};
+  set.test = {{"test", 0, "f0ef6b0ae62326f3e7ffdfab6717acfc", ""}};
+  set.archive = {"cifar-100-python.tar.gz", 0, "eb9058c3a382ffc7106e4002c42a8d85", ""};
+  return set;
 }
 
 PublishedSet fashion_mnist() {
@@ -141,6 +169,13 @@ const PublishedSet& published_set(DatasetKind kind) {
       break;
   }
   fail(ExitCode::internal, "data set {} has no table of published files", static_cast<int>(kind));
+}
+
+const PublishedSet& published_python_set(DatasetKind kind) {
+  static const PublishedSet kCifar10 = cifar10_python(), kCifar100 = cifar100_python();
+  DPLL_CHECK(kind == DatasetKind::cifar10 || kind == DatasetKind::cifar100,
+             "data set {} has no python version", static_cast<int>(kind));
+  return kind == DatasetKind::cifar10 ? kCifar10 : kCifar100;
 }
 
 const std::vector<std::string>& cifar100_coarse_names() {

@@ -28,10 +28,13 @@ struct PublishedSet {
   std::vector<PublishedFile> train;  // IDX: images, labels. CIFAR: the batches in order. SVHN: one file
   std::vector<PublishedFile> test;
   std::vector<std::string> class_names;  // empty: numbered by the labels found
+  PublishedFile archive{};               // .tar.gz with all of the files; no name: there is none
 };
 
 // For cifar10, cifar100, svhn, fashion_mnist, kmnist and idx. CIFAR-100's class names are the 100 fine ones.
 const PublishedSet& published_set(DatasetKind kind);
+// The "python version" of cifar10 or cifar100.
+const PublishedSet& published_python_set(DatasetKind kind);
 // CIFAR-100's 20 superclasses.
 const std::vector<std::string>& cifar100_coarse_names();
 // The first 1,000 images of CIFAR-10's test batch: takes the place of a missing test_batch.bin.

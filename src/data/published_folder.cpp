@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
+#include "data/tar_gz.h"
 #include "dpll/files.h"
 
 namespace dpll {
@@ -20,7 +22,7 @@ std::string find_in(const std::string& folder, const PublishedFile& file) {
        {gz_first ? file.name + ".gz" : file.name, gz_first ? file.name : file.name + ".gz"}) {
     std::string path = (fs::path(folder) / name).string();
     std::error_code ignored;
-    if (fs::exists(path, ignored)) return path;
+    if (fs::exists(path, ignored) && !fs::is_directory(path, ignored)) return path;
   }
   return "";
 }
@@ -39,19 +41,61 @@ const std::string& published_sum(const PublishedFile& file) {
   return file.md5_gz.empty() ? file.md5 : file.md5_gz;
 }
 
+// Of one file inside an archive; the largest, CIFAR-100's training images, has 155 MB.
+constexpr std::size_t kMostMemberBytes = std::size_t{1} << 28;
+
+std::vector<std::string> places_of(const PublishedSet& set, const std::string& configured_path) {
+  if (configured_path.empty()) return set.folders;
+  std::vector<std::string> places = {configured_path};
+  if (!set.subfolder.empty()) places.push_back((fs::path(configured_path) / set.subfolder).string());
+  return places;
+}
+
+std::string find_folder(const PublishedSet& set, const std::string& configured_path) {
+  for (std::string& place : places_of(set, configured_path)) {
+    if (any_in(place, set)) return std::move(place);
+  }
+  return "";
+}
+
+std::string find_archive(const PublishedSet& set, const std::string& configured_path) {
+  if (set.archive.name.empty()) return "";
+  std::error_code ignored;
+  const fs::path named(configured_path);
+  if (named.filename() == set.archive.name && fs::is_regular_file(named, ignored)) return configured_path;
+  for (const std::string& place : places_of(set, configured_path)) {
+    for (const fs::path& folder : {fs::path(place), fs::path(place).parent_path()}) {
+      const fs::path path = folder / set.archive.name;
+      if (fs::is_regular_file(path, ignored)) return path.string();
+    }
+  }
+  return "";
+}
+
+// CIFAR's lists of class names, which lie beside the images.
+bool is_name_list(const std::string& name) {
+  return name.ends_with("_label_names.txt") || name == "batches.meta.txt";
+}
+
 }  // namespace
 
+bool PublishedFolder::found(const PublishedSet& set, const std::string& configured_path) {
+  return !find_folder(set, configured_path).empty() || !find_archive(set, configured_path).empty();
+}
+
 PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& configured_path) : set_(set) {
-  std::vector<std::string> places = set.folders;
-  if (!configured_path.empty()) {
-    places = {configured_path};
-    if (!set.subfolder.empty()) places.push_back((fs::path(configured_path) / set.subfolder).string());
-  }
-  for (const std::string& place : places) {
-    if (any_in(place, set)) {
-      folder_ = place;
-      return;
-    }
+  folder_ = find_folder(set, configured_path);
+  if (!folder_.empty()) return;
+  folder_ = find_archive(set, configured_path);
+  if (!folder_.empty()) {
+    is_archive_ = true;
+    const auto wanted = [&](const std::string& name) {
+      const auto is_it = [&](const PublishedFile& file) { return file.name == name; };
+      return std::any_of(set.train.begin(), set.train.end(), is_it) ||
+             std::any_of(set.test.begin(), set.test.end(), is_it) || is_name_list(name);
+    };
+    members_ = read_tar_gz(read_file(folder_), folder_, wanted, kMostMemberBytes);
+    return;
   }
   std::vector<std::string> names;
   for (const std::vector<PublishedFile>* files : {&set.train, &set.test}) {
@@ -60,18 +104,22 @@ PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& con
       names.push_back(file.published_name() + (sum.empty() ? "" : fmt::format(" (MD5 {})", sum)));
     }
   }
-  fail(ExitCode::data, "{} not found: looked in {} for {}{}; set data.path to their folder", set.title,
-       fmt::join(places, ", "), fmt::join(names, ", "), set.page.empty() ? "" : ", published at " + set.page);
+  const std::string archive =
+      set.archive.name.empty() ? "" : fmt::format(" or {} (MD5 {})", set.archive.name, set.archive.md5);
+  fail(ExitCode::data, "{} not found: looked in {} for {}{}{}; set data.path to their folder", set.title,
+       fmt::join(places_of(set, configured_path), ", "), fmt::join(names, ", "), archive,
+       set.page.empty() ? "" : ", published at " + set.page);
 }
 
 std::string PublishedFolder::path_of(const PublishedFile& file) const {
-  return find_in(folder_, file);
+  if (!is_archive_) return find_in(folder_, file);
+  return members_.contains(file.name) ? (fs::path(folder_) / file.name).string() : "";
 }
 
 std::vector<std::string> PublishedFolder::read_lines(const std::string& name) const {
-  const std::string path = find_in(folder_, {name, 0, "", ""});
+  const std::string path = path_of({name, 0, "", ""});
   if (path.empty()) return {};
-  const std::vector<std::uint8_t> bytes = read_maybe_gz(path);
+  const std::vector<std::uint8_t> bytes = is_archive_ ? members_.at(name) : read_maybe_gz(path);
   std::istringstream text(std::string(bytes.begin(), bytes.end()));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) {
@@ -95,7 +143,7 @@ std::vector<std::uint8_t> PublishedFolder::read(const PublishedFile& file, bool 
   if (path.empty()) {
     fail(ExitCode::data, "{}: missing", (fs::path(folder_) / file.published_name()).string());
   }
-  std::vector<std::uint8_t> bytes = read_file(path);
+  std::vector<std::uint8_t> bytes = is_archive_ ? members_.at(file.name) : read_file(path);
   if (bytes.empty()) fail(ExitCode::data, "{}: the file is empty", path);
   const bool zipped = is_gzip(bytes);
   const bool checked = verify && !set_.page.empty();
@@ -119,11 +167,19 @@ std::vector<std::uint8_t> PublishedFolder::read(const PublishedFile& file, bool 
   const std::string sum = md5_hex(bytes.data(), bytes.size());
   if (sum != file.md5) {
     fail(ExitCode::data,
-         "{}: not the published file: {} bytes{} with MD5 {}, expected {} bytes with MD5 {}; data.verify = "
-         "false skips this check",
-         path, bytes.size(), zipped ? " unzipped" : "", sum, file.bytes, file.md5);
+         "{}: not the published file: {} bytes{} with MD5 {}, expected {}MD5 {}; data.verify = false skips "
+         "this "
+         "check",
+         path, bytes.size(), zipped ? " unzipped" : "", sum,
+         file.bytes == 0 ? "" : fmt::format("{} bytes with ", file.bytes), file.md5);
   }
   return bytes;
+}
+
+bool has_only_python_version(const RunConfig::Data& config) {
+  if (config.dataset != DatasetKind::cifar10 && config.dataset != DatasetKind::cifar100) return false;
+  return !PublishedFolder::found(published_set(config.dataset), config.path) &&
+         PublishedFolder::found(published_python_set(config.dataset), config.path);
 }
 
 }  // namespace dpll

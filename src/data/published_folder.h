@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,13 +15,20 @@ namespace dpll {
 class PublishedFolder {
  public:
   // The first place that has any of the set's files: data.path or the published archive's folder below it;
-  // with an empty path the usual places (PublishedSet::folders). Error(data) naming every place and what
-  // belongs there.
+  // with an empty path the usual places (PublishedSet::folders). Where none has, the set's archive as
+  // downloaded: data.path itself, or lying in or above one of the places. Error(data) naming every place and
+  // what belongs there, or why the archive cannot be read.
   PublishedFolder(const PublishedSet& set, const std::string& configured_path);
 
+  // Whether there are files or an archive of the set.
+  static bool found(const PublishedSet& set, const std::string& configured_path);
+
+  // Folder or archive.
   const std::string& path() const { return folder_; }
+  bool is_archive() const { return is_archive_; }
   bool has(const PublishedFile& file) const { return !path_of(file).empty(); }
-  // The file as it lies there, published form (.gz or plain) first; empty when it does not.
+  // The file as it lies there, published form (.gz or plain) first; ARCHIVE/NAME within an archive; empty
+  // when it is not there.
   std::string path_of(const PublishedFile& file) const;
   // Lines of a text file beside the data, without blank ones; empty when the file is not there.
   std::vector<std::string> read_lines(const std::string& name) const;
@@ -49,6 +57,11 @@ class PublishedFolder {
 
   const PublishedSet& set_;
   std::string folder_;
+  bool is_archive_ = false;
+  std::map<std::string, std::vector<std::uint8_t>> members_;  // of the archive
 };
+
+// Whether the place that `config` names holds the python version of CIFAR, and the binary one is not there.
+bool has_only_python_version(const RunConfig::Data& config);
 
 }  // namespace dpll

@@ -7,10 +7,12 @@
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/svhn.h"
+#include "data/tar_gz.h"
 #include "data/user_arrays.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
+#include "support/cifar_pickle.h"
 #include "support/doctest.h"
 #include "support/mat_writer.h"
 #include "support/mutate.h"
@@ -129,5 +131,20 @@ TEST_CASE("fuzz: damaged files of a user's arrays load or throw Error") {
     if (data.candidates) {
       REQUIRE(data.train.count * data.classes == static_cast<std::int64_t>(data.candidates->size()));
     }
+  });
+}
+
+TEST_CASE("fuzz: damaged pickles of CIFAR's python version") {
+  const std::vector<std::uint8_t> planes(std::size_t{2} * 3072, 3);
+  // Within the first 250 bytes lie all opcodes but the last few; behind them, pixels.
+  fuzz(test::cifar_pickle({{"labels", {1, 2}}}, planes), 250, 3000,
+       [](const std::vector<std::uint8_t>& bytes) { parse_cifar_python(bytes, "f", CifarLabels::ten); });
+}
+
+TEST_CASE("fuzz: damaged .tar.gz archives") {
+  const std::vector<std::uint8_t> archive = test::tar_gz({{"a/data_batch_1", {1, 2, 3}}, {"a/b", {4, 5}}});
+  fuzz(archive, archive.size(), 2000, [](const std::vector<std::uint8_t>& bytes) {
+    read_tar_gz(
+        bytes, "f", [](const std::string&) { return true; }, 1 << 20);
   });
 }

@@ -216,4 +216,5 @@ def main():
     write(ROOT / "tests" / "golden" / "augment.safetensors", tensors, metadata)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@
 #include "dpll/core/tensor.h"
 #include "dpll/ops/augment.h"
 #include "dpll/ops/bn_relu_pool.h"
+#include "dpll/ops/feature_views.h"
 #include "dpll/ops/linear.h"
 #include "dpll/ops/pll_objective.h"
 #include "dpll/ops/preact_conv.h"
@@ -76,6 +77,7 @@ class Backend {
   virtual std::unique_ptr<PllObjective> make_pll_objective(const PllObjectiveSpec& spec) = 0;
   virtual std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) = 0;
   virtual std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) = 0;
+  virtual std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) = 0;
   virtual void cross_entropy(const CrossEntropyCall& call) = 0;
 
  protected:

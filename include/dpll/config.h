@@ -15,14 +15,14 @@ enum class ResumeMode {
   automatic,
   require
 };  // [run] resume = no | auto | yes (yes: an error when nothing is there)
-enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, safetensors };
-// dataset: the sets come with the data (safetensors)
+enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, safetensors, tabular };
+// dataset: the sets come with the data (safetensors, tabular)
 enum class CandidateMode { uniform, file, class_dependent, pair, hierarchical, instance, dataset };
 enum class MatrixKind { inclusion, distractor };  // see LabelMatrix in candidates.h
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
 // What changes the whole image of a strong view; tables in src/augment/policy_tables.cpp.
 enum class AugmentPolicy { none, plcr_cifar, svhn, autoaugment_cifar, randaugment };
-enum class Architecture { wide_resnet, lenet };
+enum class Architecture { wide_resnet, lenet, mlp };
 enum class ObjectiveVariant { article, published };
 enum class ScheduleKind { step, cosine, constant };
 enum class SelectionRule { covering_rate, approximated_accuracy };  // see src/train/selection.h
@@ -43,8 +43,9 @@ struct RunConfig {
 
   struct Data {
     DatasetKind dataset = DatasetKind::cifar10;
-    std::string path;    // folder of the published files, or the safetensors file; "" = the set's default
-    bool verify = true;  // check MD5 sums
+    std::string
+        path;  // folder of the published files, or the safetensors or .mat file; "" = the set's default
+    bool verify = true;            // check MD5 sums
     std::int64_t train_limit = 0;  // 0: all; else the first n training samples
     std::int64_t test_limit = 0;
     double validation_fraction = 0;  // share of the training set held out, with true labels; [0, 0.9]
@@ -52,6 +53,8 @@ struct RunConfig {
     bool shuffle = true;
     bool coarse_labels = false;  // CIFAR-100: the 20 superclasses
     bool svhn_extra = false;     // SVHN: also the extra training images
+    int folds = 10;              // tabular: parts of the set, of which
+    int fold = 0;                // this one, 0-based, is the test set
 
     bool operator==(const Data&) const = default;
   } data;
@@ -97,15 +100,20 @@ struct RunConfig {
     std::optional<int> cutout;            // side of the Cutout box in pixels
     std::optional<int> pad;               // reflect padding of the crop, in pixels
     std::vector<double> mean, std;        // per channel, of pixels scaled to [0,1]; empty: the preset
+    // Of tabular sets: standard deviation of the noise added to each standardised feature, and the chance
+    // that a feature is set to 0, its mean.
+    std::optional<double> weak_noise, strong_noise;
+    std::optional<double> weak_feature_dropout, strong_feature_dropout;
 
     bool operator==(const Views&) const = default;
   } views;
 
   struct Model {
     Architecture architecture = Architecture::wide_resnet;
-    int depth = 34;      // 6n + 4
-    int width = 10;      // widen factor k
-    double dropout = 0;  // between the two convolutions of a block, [0, 0.95]
+    int depth = 34;                   // 6n + 4
+    int width = 10;                   // widen factor k
+    double dropout = 0;               // between the two convolutions of a block, [0, 0.95]
+    std::vector<int> hidden = {500};  // of mlp: units of each hidden layer; empty: a linear classifier
 
     bool operator==(const Model&) const = default;
   } model;

@@ -1,4 +1,4 @@
-// Data sets in memory: uint8 images, NHWC, as published.
+// Data sets in memory: uint8 images, NHWC, as published; or feature vectors of tabular sets.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,17 @@
 
 namespace dpll {
 
-// One split. labels[i] in [0, classes) or -1 when unknown; labels is empty when none are known.
+// One split: images, or feature vectors [count, D], which count as images of 1 x 1 pixels with D channels.
+// labels[i] in [0, classes) or -1 when unknown; labels is empty when none are known.
 struct ImageSet {
   std::int64_t count = 0;
   std::int64_t height = 0, width = 0, channels = 0;
-  std::vector<std::uint8_t> pixels;  // count * height * width * channels
+  std::vector<std::uint8_t> pixels;  // count * height * width * channels; empty with features
+  std::vector<float> features = {};  // count * channels, standardised; empty with pixels
   std::vector<std::int32_t> labels;
 
   std::int64_t image_bytes() const { return height * width * channels; }
+  bool tabular() const { return !features.empty(); }
   bool has_labels() const { return !labels.empty(); }
 };
 
@@ -34,8 +37,9 @@ struct DataSet {
   std::vector<std::string> warnings;  // one line each, for the caller to print
 };
 
-// Loads, verifies and cuts (limits, validation split) the data set that `config` names; the split is drawn by
-// Philox from run.seed, and both parts keep the published order. Files and sums: data/README.md.
+// Loads, verifies and cuts (folds, limits, validation split) the data set that `config` names; the splits are
+// drawn by Philox from run.seed, and all parts keep the published order. Files and sums: data/README.md.
+// Features are standardised: mean 0 and variance 1 over the training samples that are left after all cuts.
 // Error(data): a file that is missing or damaged, with where it should lie, where it is published, expected
 // and found MD5. Error(config): limits or a validation part that the data cannot give, a data set without a
 // reader.

@@ -5,12 +5,14 @@
 
 #include "dpll/config.h"
 #include "dpll/ops/augment.h"
+#include "dpll/ops/feature_views.h"
 
 namespace dpll {
 
 struct ViewSetup {
   ViewRecipe weak, strong;
   std::array<float, kMaxImageChannels> mean{}, std{};  // the first `channels` entries are set
+  FeatureRecipe weak_features, strong_features;        // of tabular sets, which have none of the above
 };
 
 // The data set's preset (section 4 of the method's specification; sets without one: crop with padding 4,
@@ -20,7 +22,8 @@ struct ViewSetup {
 // box. A given strong_policy also takes the preset's AutoAugment policy away. Throws Error(config) where
 // padding is not smaller than the image's sides, where mean or std do not have one value per channel, where
 // a value is out of range, or where a policy meets images of neither 1 nor 3 channels; Error(data) for more
-// than kMaxImageChannels channels.
+// than kMaxImageChannels channels. Tabular sets: the feature recipes alone; without settings the weak view is
+// the sample itself, strong views have noise of 0.2 standard deviations and 0.1 of their features dropped.
 ViewSetup resolve_views(const RunConfig& config, int height, int width, int channels);
 
 }  // namespace dpll

@@ -66,12 +66,31 @@ const ViewPreset& view_preset(DatasetKind kind) {
     case DatasetKind::kmnist:
     case DatasetKind::idx:
     case DatasetKind::safetensors:
+    case DatasetKind::tabular:
       break;
   }
   return other;
 }
 
+namespace {
+
+ViewSetup feature_views_of(const RunConfig::Views& views) {
+  const auto recipe = [](const std::optional<double>& noise, const std::optional<double>& dropout,
+                         const FeatureRecipe& preset) {
+    return FeatureRecipe{noise ? static_cast<float>(*noise) : preset.noise,
+                         dropout ? static_cast<float>(*dropout) : preset.dropout};
+  };
+  ViewSetup setup;
+  setup.weak_features = recipe(views.weak_noise, views.weak_feature_dropout, {});
+  setup.strong_features =
+      recipe(views.strong_noise, views.strong_feature_dropout, {.noise = 0.2F, .dropout = 0.1F});
+  return setup;
+}
+
+}  // namespace
+
 ViewSetup resolve_views(const RunConfig& config, int height, int width, int channels) {
+  if (config.data.dataset == DatasetKind::tabular) return feature_views_of(config.views);
   if (channels < 1 || channels > kMaxImageChannels) {
     fail(ExitCode::data, "images have {} channels, 1 to {} are supported", channels, kMaxImageChannels);
   }

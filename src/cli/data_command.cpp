@@ -56,11 +56,12 @@ bool report(const std::optional<PublishedFolder>& folder, const std::string& bel
 
 int data_verify_command(const RunConfig& config) {
   const RunConfig::Data& data = config.data;
-  if (data.dataset == DatasetKind::idx || data.dataset == DatasetKind::safetensors) {
+  if (data.dataset == DatasetKind::idx || data.dataset == DatasetKind::safetensors ||
+      data.dataset == DatasetKind::tabular) {
     const DataSet read = load_data(config);
-    std::printf("right    %s: your own data, so without published sums: %lld training and %lld test images\n",
+    std::printf("right    %s: your own data, so without published sums: %lld training and %lld test %s\n",
                 data.path.c_str(), static_cast<long long>(read.train.count),
-                static_cast<long long>(read.test.count));
+                static_cast<long long>(read.test.count), read.train.tabular() ? "samples" : "images");
     return 0;
   }
   const PublishedSet& set =

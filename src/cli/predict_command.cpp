@@ -61,6 +61,9 @@ ImageSet read_images(const std::string& path, const InputShape& input) {
 int predict_command(const PredictArguments& arguments) {
   const RunConfig config = run_config(arguments.run);
   const TrainedModelFile model = read_model_header(arguments.run, arguments.average);
+  if (config.data.dataset == DatasetKind::tabular) {
+    fail(ExitCode::config, "predict reads images; '{}' was trained on feature vectors", arguments.run);
+  }
   ImageSet all;
   all.height = model.input.height;
   all.width = model.input.width;

@@ -41,6 +41,7 @@ int preview_command(const PreviewArguments& arguments) {
   DataSet data = load_data(config);
   for (const std::string& warning : data.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
   ImageSet& train = data.train;
+  if (train.tabular()) fail(ExitCode::config, "preview draws images; data.dataset = tabular has none");
   const int samples = static_cast<int>(std::min<std::int64_t>(arguments.samples, train.count));
   const int views = config.views.strong + 1;
   report::ContactSheet sheet;

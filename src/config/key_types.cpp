@@ -183,6 +183,22 @@ Key real_key(const std::string& name, double& member, const Range& range, const 
           [&member] { return fmt::format("{}", member); }};
 }
 
+Key real_key(const std::string& name, std::optional<double>& member, const Range& range,
+             const std::string& doc) {
+  const auto parse = [&member, range](const std::string& text) -> std::string {
+    if (text == "preset") {
+      member.reset();
+      return "";
+    }
+    double value = 0;
+    std::string problem = parse_real(text, range, value);
+    if (problem.empty()) member = value;
+    return problem;
+  };
+  return {name, "number, " + range.describe() + ", or preset", doc, parse,
+          [&member] { return member ? fmt::format("{}", *member) : "preset"; }};
+}
+
 Key integer_list_key(const std::string& name, std::vector<int>& member, int low, int high,
                      const std::string& empty_word, const std::string& doc) {
   return make_list_key(

@@ -53,6 +53,8 @@ Key integer_key(const std::string& name, std::optional<int>& member, int low, in
                 const std::string& doc);
 
 Key real_key(const std::string& name, double& member, const Range& range, const std::string& doc);
+Key real_key(const std::string& name, std::optional<double>& member, const Range& range,
+             const std::string& doc);
 
 // Items separated by commas, or the word `empty_word` for none of them.
 Key integer_list_key(const std::string& name, std::vector<int>& member, int low, int high,

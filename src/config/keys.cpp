@@ -13,6 +13,7 @@ constexpr int kMaxEpochs = 1'000'000;
 constexpr std::int64_t kMaxSamples = kMaxInt;
 constexpr int kMaxBatch = 65'536;
 constexpr int kMaxPixels = 1024;
+constexpr int kMaxFolds = 1000;
 
 constexpr Range closed(double low, double high) {
   return {low, high};
@@ -44,7 +45,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
 
       choice_key("data.dataset", c.data.dataset, "which data set to read"),
       text_key("data.path", c.data.path, Text::optional,
-               "folder of the published files, or the safetensors file; empty: the set's folder under data/"),
+               "folder of the published files, or the safetensors or .mat file; empty: the set's folder "
+               "under data/"),
       boolean_key("data.verify", c.data.verify, "compare the files' MD5 sums with the published ones"),
       integer_key("data.train_limit", c.data.train_limit, 0, kMaxSamples,
                   "use the first n training samples; 0: all"),
@@ -59,6 +61,10 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "CIFAR-100: its 20 superclasses in place of its classes"),
       boolean_key("data.svhn_extra", c.data.svhn_extra,
                   "SVHN: train on extra_32x32.mat as well, after train_32x32.mat"),
+      integer_key("data.folds", c.data.folds, 2, kMaxFolds,
+                  "dataset = tabular: parts that the samples are dealt into at random"),
+      integer_key("data.fold", c.data.fold, 0, kMaxFolds - 1,
+                  "dataset = tabular: the part that is the test set, from 0"),
 
       choice_key("candidates.mode", c.candidates.mode,
                  "where candidate sets come from: drawn by a model, a CSV file, or the data set itself"),
@@ -115,12 +121,22 @@ std::vector<Key> bind_keys(RunConfig& c) {
                     "per channel, subtracted from pixels scaled to [0, 1]"),
       real_list_key("views.std", c.views.std, above_to(0, 1000), "preset",
                     "per channel, divides what mean has left"),
+      real_key("views.weak_noise", c.views.weak_noise, closed(0, 1000),
+               "dataset = tabular: deviation of the noise on the weak view's features"),
+      real_key("views.strong_noise", c.views.strong_noise, closed(0, 1000),
+               "dataset = tabular: deviation of the noise on the strong views' features"),
+      real_key("views.weak_feature_dropout", c.views.weak_feature_dropout, closed(0, 0.95),
+               "dataset = tabular: chance of a feature of the weak view to become its mean"),
+      real_key("views.strong_feature_dropout", c.views.strong_feature_dropout, closed(0, 0.95),
+               "dataset = tabular: chance of a feature of the strong views to become its mean"),
 
       choice_key("model.architecture", c.model.architecture, "network"),
       integer_key("model.depth", c.model.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),
       integer_key("model.width", c.model.width, 1, 64, "widen factor k of wide_resnet"),
       real_key("model.dropout", c.model.dropout, closed(0, 0.95),
                "wide_resnet: dropout between the two convolutions of a block"),
+      integer_list_key("model.hidden", c.model.hidden, 1, kMaxBatch, "none",
+                       "mlp: units of its hidden layers, first to last"),
 
       choice_key("objective.variant", c.objective.variant,
                  "constants as in the article or as in the code published with it"),

@@ -112,11 +112,54 @@ void check_data(const RunConfig& config, const Settings& settings) {
     settings.blame({"data.svhn_extra", "data.dataset"},
                    fmt::format("svhn_extra is for dataset = svhn, not for {}", spell(data.dataset)));
   }
-  if ((data.dataset == DatasetKind::idx || data.dataset == DatasetKind::safetensors) && data.path.empty()) {
-    settings.blame(
-        {"data.path", "data.dataset"},
-        fmt::format("dataset {} needs data.path, the {}", spell(data.dataset),
-                    data.dataset == DatasetKind::idx ? "folder of the IDX files" : "safetensors file"));
+  const std::map<DatasetKind, const char*> own = {{DatasetKind::idx, "folder of the IDX files"},
+                                                  {DatasetKind::safetensors, "safetensors file"},
+                                                  {DatasetKind::tabular, ".mat file"}};
+  if (own.contains(data.dataset) && data.path.empty()) {
+    settings.blame({"data.path", "data.dataset"}, fmt::format("dataset {} needs data.path, the {}",
+                                                              spell(data.dataset), own.at(data.dataset)));
+  }
+}
+
+// What only images have, and what only feature vectors have.
+void check_tabular(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Data& data = config.data;
+  const RunConfig::Views& views = config.views;
+  if (data.dataset != DatasetKind::tabular) {
+    const RunConfig::Data defaults;
+    if (data.fold != defaults.fold || data.folds != defaults.folds) {
+      settings.blame(
+          {"data.fold", "data.folds", "data.dataset"},
+          fmt::format("folds are for dataset = tabular; {} has a test set of its own", spell(data.dataset)));
+    }
+    if (views.weak_noise || views.strong_noise || views.weak_feature_dropout ||
+        views.strong_feature_dropout) {
+      settings.blame({"views.weak_noise", "views.strong_noise", "views.weak_feature_dropout",
+                      "views.strong_feature_dropout", "data.dataset"},
+                     fmt::format("feature noise and feature dropout are for dataset = tabular, not for {}",
+                                 spell(data.dataset)));
+    }
+    return;
+  }
+  if (data.fold >= data.folds) {
+    settings.blame({"data.fold", "data.folds"},
+                   fmt::format("there is no fold {} of {}; the first is 0", data.fold, data.folds));
+  }
+  if (config.model.architecture != Architecture::mlp) {
+    settings.blame({"model.architecture", "data.dataset"},
+                   fmt::format("dataset = tabular has no images for {}; expected architecture = mlp",
+                               spell(config.model.architecture)));
+  }
+  if (views.weak_policy || views.strong_policy || views.policy || views.cutout || views.pad ||
+      !views.mean.empty()) {
+    settings.blame({"views.weak_policy", "views.strong_policy", "views.policy", "views.cutout", "views.pad",
+                    "views.mean", "views.std", "data.dataset"},
+                   "the views of dataset = tabular have no image steps; expected weak_noise, strong_noise, "
+                   "weak_feature_dropout and strong_feature_dropout");
+  }
+  if (config.candidates.mode == CandidateMode::instance) {
+    settings.blame({"candidates.mode", "data.dataset"},
+                   "mode instance trains its annotator on images; dataset = tabular has none");
   }
 }
 
@@ -143,11 +186,12 @@ void check_candidates(const RunConfig& config, const Settings& settings) {
                    fmt::format("noise_rate changes sets that are drawn; mode {} takes them as they are",
                                spell(candidates.mode)));
   }
-  if (candidates.mode == CandidateMode::dataset && config.data.dataset != DatasetKind::safetensors) {
-    settings.blame(
-        {"candidates.mode", "data.dataset"},
-        fmt::format("candidate sets from the data set need data.dataset = safetensors; {} holds none",
-                    spell(config.data.dataset)));
+  if (candidates.mode == CandidateMode::dataset && config.data.dataset != DatasetKind::safetensors &&
+      config.data.dataset != DatasetKind::tabular) {
+    settings.blame({"candidates.mode", "data.dataset"},
+                   fmt::format("candidate sets from the data set need data.dataset = safetensors or tabular; "
+                               "{} holds none",
+                               spell(config.data.dataset)));
   }
 }
 
@@ -173,7 +217,8 @@ void check_model(const RunConfig& config, const Settings& settings) {
 
 void check_annotator(const RunConfig& config, const Settings& settings) {
   const RunConfig::Annotator& annotator = config.annotator;
-  if (annotator.architecture == Architecture::lenet || annotator.depth % 6 == 4) return;
+  const bool other = annotator.architecture && *annotator.architecture != Architecture::wide_resnet;
+  if (other || annotator.depth % 6 == 4) return;
   const int below = (annotator.depth - 4) / 6 * 6 + 4;
   settings.blame({"annotator.depth", "annotator.architecture"},
                  fmt::format("wide_resnet needs depth = 6n + 4; the nearest to {} are {} and {}",
@@ -240,6 +285,7 @@ RunConfig parse_config(const std::string& text, const std::string& path,
   if (config.run.name.empty()) config.run.name = std::filesystem::path(path).stem().string();
   check_run(config, settings);
   check_data(config, settings);
+  check_tabular(config, settings);
   check_candidates(config, settings);
   check_annotator(config, settings);
   check_views(config, settings);

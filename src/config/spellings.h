@@ -43,7 +43,8 @@ inline const std::vector<Spelling<DatasetKind>>& spellings() {
                                                            {DatasetKind::fashion_mnist, "fashion_mnist"},
                                                            {DatasetKind::kmnist, "kmnist"},
                                                            {DatasetKind::idx, "idx"},
-                                                           {DatasetKind::safetensors, "safetensors"}};
+                                                           {DatasetKind::safetensors, "safetensors"},
+                                                           {DatasetKind::tabular, "tabular"}};
   return table;
 }
 
@@ -86,8 +87,8 @@ inline const std::vector<Spelling<AugmentPolicy>>& spellings() {
 
 template <>
 inline const std::vector<Spelling<Architecture>>& spellings() {
-  static const std::vector<Spelling<Architecture>> table = {{Architecture::wide_resnet, "wide_resnet"},
-                                                            {Architecture::lenet, "lenet"}};
+  static const std::vector<Spelling<Architecture>> table = {
+      {Architecture::wide_resnet, "wide_resnet"}, {Architecture::lenet, "lenet"}, {Architecture::mlp, "mlp"}};
   return table;
 }
 

@@ -7,6 +7,7 @@
 #include "data/published_folder.h"
 #include "data/split.h"
 #include "data/svhn.h"
+#include "data/tabular.h"
 #include "data/user_arrays.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
@@ -140,6 +141,10 @@ DataSet load_published_or_own(const RunConfig::Data& config) {
       return data_from_arrays(SafetensorsFile::read(config.path));
     case DatasetKind::svhn:
       return load_svhn(config);
+    case DatasetKind::tabular:
+      if (config.path.empty())
+        fail(ExitCode::config, "data.path: dataset = tabular needs the path of the .mat file");
+      return parse_tabular(read_maybe_gz(config.path), config.path);
   }
   fail(ExitCode::internal, "data set {} has no reader", static_cast<int>(config.dataset));
 }
@@ -150,8 +155,13 @@ void keep_first(ImageSet& set, std::int64_t limit, const char* key) {
   }
   if (limit == 0) return;
   set.count = limit;
-  set.pixels.resize(static_cast<std::size_t>(limit * set.image_bytes()));
-  set.pixels.shrink_to_fit();
+  const auto keep = [&](auto& values) {
+    if (values.empty()) return;
+    values.resize(static_cast<std::size_t>(limit * set.image_bytes()));
+    values.shrink_to_fit();
+  };
+  keep(set.pixels);
+  keep(set.features);
   if (set.has_labels()) set.labels.resize(static_cast<std::size_t>(limit));
 }
 
@@ -173,15 +183,8 @@ void hold_out_validation(DataSet& data, double fraction, std::uint64_t seed) {
   const Split split = draw_split(count, held_out, seed, SplitPart::validation);
   data.validation = select(data.train, split.chosen);
   data.train = select(data.train, split.rest);
-  data.train_origin = split.rest;
-  if (data.candidates) {
-    std::vector<std::uint8_t> kept;
-    for (const std::int64_t i : split.rest) {
-      const auto row = data.candidates->begin() + i * data.classes;
-      kept.insert(kept.end(), row, row + data.classes);
-    }
-    data.candidates = std::move(kept);
-  }
+  data.train_origin = select_rows(data.train_origin, 1, split.rest);
+  if (data.candidates) data.candidates = select_rows(*data.candidates, data.classes, split.rest);
 }
 
 }  // namespace
@@ -204,14 +207,17 @@ DataSet load_data(const RunConfig& config) {
          config.data.path.empty() ? "data" : config.data.path, test.height, test.width, test.channels,
          train.height, train.width, train.channels);
   }
+  data.train_origin.resize(static_cast<std::size_t>(data.train.count));
+  std::iota(data.train_origin.begin(), data.train_origin.end(), 0);
+  if (data.train.tabular()) cut_folds(data, config.data, config.run.seed);
   keep_first(data.train, config.data.train_limit, "train_limit");
   keep_first(data.test, config.data.test_limit, "test_limit");
   if (data.candidates) data.candidates->resize(static_cast<std::size_t>(data.train.count * data.classes));
   data.train_origin.resize(static_cast<std::size_t>(data.train.count));
-  std::iota(data.train_origin.begin(), data.train_origin.end(), 0);
   if (config.data.validation_fraction > 0) {
     hold_out_validation(data, config.data.validation_fraction, config.run.seed);
   }
+  if (data.train.tabular()) standardise(data);
   return data;
 }
 
@@ -221,6 +227,7 @@ std::string fingerprint(const DataSet& data) {
   Sha256 sha;
   sha.update(shape, sizeof(shape));
   sha.update(train.pixels.data(), train.pixels.size());
+  sha.update(train.features.data(), train.features.size() * sizeof(float));
   sha.update(train.labels.data(), train.labels.size() * sizeof(train.labels[0]));
   return sha.hex();
 }

@@ -210,6 +210,12 @@ MatFile::MatFile(std::vector<std::uint8_t> bytes, std::string path)
 
 MatFile::~MatFile() = default;
 
+bool MatFile::has(const std::string& name) {
+  listen_to_matio();
+  Mat_Rewind(file_.get());
+  return Variable(Mat_VarReadInfo(file_.get(), name.c_str()), &Mat_VarFree) != nullptr;
+}
+
 MatFile::Variable MatFile::describe(const std::string& name) {
   listen_to_matio();
   Mat_Rewind(file_.get());
@@ -266,24 +272,77 @@ MatFile::Bytes MatFile::read_bytes(const std::string& name) {
   return bytes;
 }
 
+MatFile::Numbers MatFile::dense_numbers(matvar_t& variable) {
+  if (!is_numeric(variable.class_type)) {
+    fail(ExitCode::data, "{}: variable {} is {}, expected numbers", path_, variable.name,
+         name_of(variable.class_type));
+  }
+  Numbers numbers{shape_of(variable), {}};
+  read_elements(variable);
+  const std::size_t count = *count_of(numbers.shape);
+  std::optional<std::vector<double>> values;
+  if (variable.nbytes == count * static_cast<std::size_t>(variable.data_size)) {
+    values = widen_elements(variable.data_type, variable.data, count);
+  }
+  if (!values) fail(ExitCode::data, "{}: variable {} is damaged", path_, variable.name);
+  numbers.values = std::move(*values);
+  return numbers;
+}
+
+// Compressed columns: column j holds the elements jc[j] to jc[j + 1] - 1, of rows ir and values data.
+MatFile::Numbers MatFile::sparse_numbers(matvar_t& variable) {
+  Numbers numbers{shape_of(variable), {}};
+  const auto damaged = [&](const std::string& how) {
+    fail(ExitCode::data, "{}: sparse variable {} is damaged: {}", path_, variable.name, how);
+  };
+  if (numbers.shape.size() != 2) damaged(fmt::format("it is {}", shape_text(numbers.shape)));
+  const std::size_t count = *count_of(numbers.shape), rows = numbers.shape[0], columns = numbers.shape[1];
+  if (count > kMostElements) {
+    fail(ExitCode::data, "{}: sparse variable {} is {}, at most {} elements are supported", path_,
+         variable.name, shape_text(numbers.shape), kMostElements);
+  }
+  numbers.values.assign(count, 0.0);
+  read_elements(variable);
+  const auto& sparse = *static_cast<const mat_sparse_t*>(variable.data);
+  if (static_cast<std::size_t>(sparse.njc) != columns + 1 || sparse.jc == nullptr || sparse.jc[0] != 0) {
+    damaged(fmt::format("{} column starts for {} columns", sparse.njc, columns));
+  }
+  const auto stored = static_cast<std::size_t>(sparse.jc[columns]);
+  if (stored == 0) return numbers;
+  if (static_cast<std::size_t>(sparse.nir) < stored || static_cast<std::size_t>(sparse.ndata) < stored ||
+      sparse.ir == nullptr || sparse.data == nullptr) {
+    damaged(fmt::format("{} rows and {} values for {} elements", sparse.nir, sparse.ndata, stored));
+  }
+  const auto values = widen_elements(variable.data_type, sparse.data, stored);
+  if (!values) damaged("its values are no numbers");
+  for (std::size_t j = 0; j < columns; ++j) {
+    const auto begin = static_cast<std::size_t>(sparse.jc[j]),
+               end = static_cast<std::size_t>(sparse.jc[j + 1]);
+    if (begin > end || end > stored) damaged(fmt::format("column {} is elements {} to {}", j, begin, end));
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto row = static_cast<std::size_t>(sparse.ir[i]);
+      if (row >= rows) damaged(fmt::format("row {} of {} in column {}", row, rows, j));
+      numbers.values[j * rows + row] = (*values)[i];
+    }
+  }
+  return numbers;
+}
+
 MatFile::Numbers MatFile::read_numbers(const std::string& name) {
   const Variable variable = describe(name);
-  Numbers numbers{shape_of(*variable), {}};
   if (variable->class_type == MAT_C_SPARSE) {
     fail(ExitCode::data, "{}: variable {} is sparse, expected a dense array", path_, name);
   }
-  if (!is_numeric(variable->class_type)) {
-    fail(ExitCode::data, "{}: variable {} is {}, expected numbers", path_, name,
-         name_of(variable->class_type));
+  return dense_numbers(*variable);
+}
+
+MatFile::Numbers MatFile::read_matrix(const std::string& name) {
+  const Variable variable = describe(name);
+  Numbers numbers =
+      variable->class_type == MAT_C_SPARSE ? sparse_numbers(*variable) : dense_numbers(*variable);
+  if (numbers.shape.size() != 2) {
+    fail(ExitCode::data, "{}: variable {} is {}, expected two sizes", path_, name, shape_text(numbers.shape));
   }
-  read_elements(*variable);
-  const std::size_t count = *count_of(numbers.shape);
-  std::optional<std::vector<double>> values;
-  if (variable->nbytes == count * static_cast<std::size_t>(variable->data_size)) {
-    values = widen_elements(variable->data_type, variable->data, count);
-  }
-  if (!values) fail(ExitCode::data, "{}: variable {} is damaged", path_, name);
-  numbers.values = std::move(*values);
   return numbers;
 }
 

@@ -30,10 +30,15 @@ class MatFile {
     std::vector<double> values;
   };
 
+  bool has(const std::string& name);
   // A dense array of class uint8. Error(data): no such variable, another class, sparse, complex, truncated.
   Bytes read_bytes(const std::string& name);
   // A dense, real array of any numeric class or logical. Error(data) as above.
   Numbers read_numbers(const std::string& name);
+  // A real [rows, columns] array, dense or sparse, of any numeric class or logical, with every element
+  // written out; at most kMostElements. Error(data) as above, and for sparse indices outside of the array.
+  Numbers read_matrix(const std::string& name);
+  static constexpr std::size_t kMostElements = std::size_t{1} << 28;
 
  private:
   using Variable = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
@@ -42,6 +47,8 @@ class MatFile {
   void check_lengths(const std::vector<std::uint8_t>& bytes) const;
   Variable describe(const std::string& name);
   void read_elements(matvar_t& variable);
+  Numbers dense_numbers(matvar_t& variable);
+  Numbers sparse_numbers(matvar_t& variable);
 
   std::string path_;
   std::size_t file_bytes_;

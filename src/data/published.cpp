@@ -166,6 +166,7 @@ const PublishedSet& published_set(DatasetKind kind) {
     case DatasetKind::idx:
       return kIdx;
     case DatasetKind::safetensors:
+    case DatasetKind::tabular:
       break;
   }
   fail(ExitCode::internal, "data set {} has no table of published files", static_cast<int>(kind));

@@ -8,36 +8,56 @@
 
 namespace dpll {
 
+namespace {
+
+// 0..count-1 after the first `steps` steps of a Fisher-Yates shuffle.
+std::vector<std::int64_t> random_order(std::int64_t count, std::int64_t steps, std::uint64_t seed,
+                                       SplitPart part) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  for (std::int64_t i = 0; i < steps; ++i) {
+    PhiloxStream random(seed, Purpose::split, static_cast<std::uint32_t>(part), static_cast<std::uint32_t>(i),
+                        0);
+    const std::int64_t other = i + random.next_below(static_cast<std::uint32_t>(count - i));
+    std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(other)]);
+  }
+  return order;
+}
+
+// The entries [begin, end) of `order` and the others, both ascending.
+Split cut(const std::vector<std::int64_t>& order, std::int64_t begin, std::int64_t end) {
+  Split split;
+  split.chosen.assign(order.begin() + begin, order.begin() + end);
+  split.rest.assign(order.begin(), order.begin() + begin);
+  split.rest.insert(split.rest.end(), order.begin() + end, order.end());
+  std::sort(split.chosen.begin(), split.chosen.end());
+  std::sort(split.rest.begin(), split.rest.end());
+  return split;
+}
+
+}  // namespace
+
 ImageSet select(const ImageSet& set, const std::vector<std::int64_t>& indices) {
   ImageSet out{.count = static_cast<std::int64_t>(indices.size()),
                .height = set.height,
                .width = set.width,
                .channels = set.channels,
                .pixels = {},
+               .features = {},
                .labels = {}};
-  const auto bytes = static_cast<std::size_t>(set.image_bytes());
-  out.pixels.reserve(indices.size() * bytes);
-  for (const std::int64_t i : indices) {
-    const auto begin = set.pixels.begin() + i * set.image_bytes();
-    out.pixels.insert(out.pixels.end(), begin, begin + set.image_bytes());
-    if (set.has_labels()) out.labels.push_back(set.labels[static_cast<std::size_t>(i)]);
-  }
+  if (!set.pixels.empty()) out.pixels = select_rows(set.pixels, set.image_bytes(), indices);
+  if (!set.features.empty()) out.features = select_rows(set.features, set.image_bytes(), indices);
+  if (set.has_labels()) out.labels = select_rows(set.labels, 1, indices);
   return out;
 }
 
 Split draw_split(std::int64_t count, std::int64_t chosen, std::uint64_t seed, SplitPart part) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
-  std::iota(order.begin(), order.end(), 0);
-  for (std::int64_t i = 0; i < chosen; ++i) {
-    PhiloxStream random(seed, Purpose::split, static_cast<std::uint32_t>(part), static_cast<std::uint32_t>(i),
-                        0);
-    const std::int64_t other = i + random.next_below(static_cast<std::uint32_t>(count - i));
-    std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(other)]);
-  }
-  const auto middle = order.begin() + chosen;
-  std::sort(order.begin(), middle);
-  std::sort(middle, order.end());
-  return {{order.begin(), middle}, {middle, order.end()}};
+  return cut(random_order(count, chosen, seed, part), 0, chosen);
+}
+
+Split draw_fold(std::int64_t count, int folds, int fold, std::uint64_t seed) {
+  return cut(random_order(count, count, seed, SplitPart::folds), fold * count / folds,
+             (fold + 1) * count / folds);
 }
 
 }  // namespace dpll

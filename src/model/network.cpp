@@ -1,6 +1,7 @@
 #include "dpll/model/network.h"
 
 #include "model/lenet.h"
+#include "model/mlp.h"
 #include "model/wide_resnet.h"
 
 namespace dpll {
@@ -14,6 +15,9 @@ std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& 
       break;
     case Architecture::lenet:
       network = std::make_unique<LeNet>(backend, input);
+      break;
+    case Architecture::mlp:
+      network = std::make_unique<Mlp>(backend, model, input);
       break;
   }
   network->state().allocate(backend, with_average);

@@ -1,5 +1,7 @@
 #include "train/annotator.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -48,6 +50,9 @@ std::string settings_text(const RunConfig& run, const ViewSetup& views, const Ru
                   to_string(run.model.architecture), run.model.depth, run.model.width, a.epochs, a.lr,
                   run.optimiser.batch, a.seed, views.weak.flip, views.weak.pad, views.weak.cutout,
                   a.train_mode_bn ? fmt::format("of {} samples", a.bn_batch) : std::string("running"));
+  if (run.model.architecture == Architecture::mlp) {
+    text += fmt::format(", hidden {}", fmt::join(run.model.hidden, " "));
+  }
   if (views.weak.policy != AugmentPolicy::none) {
     text += fmt::format(", policy {} {} {} {}", static_cast<int>(views.weak.policy), views.weak.rand_n,
                         views.weak.rand_m, views.weak.cutout_after);

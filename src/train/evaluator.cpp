@@ -11,12 +11,9 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
       network_(network),
       mode_(mode),
       count_(images.count),
-      batch_size_(static_cast<int>(std::min<std::int64_t>(batch, images.count))) {
+      batch_size_(static_cast<int>(std::min<std::int64_t>(batch, images.count))),
+      store_(backend, images, "the evaluation samples") {
   DPLL_CHECK(count_ > 0, "there is nothing to evaluate");
-  const Shape shape{count_, images.height, images.width, images.channels};
-  pixels_buffer_ = backend_.allocate(images.pixels.size(), "the evaluation images");
-  pixels_ = pixels_buffer_.tensor(DType::u8, shape);
-  backend_.copy_in(pixels_, images.pixels.data());
   const std::size_t words = static_cast<std::size_t>(count_) * 4;
   if (images.has_labels()) {
     labels_buffer_ = backend_.allocate(words, "the evaluation labels");
@@ -37,17 +34,8 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
 }
 
 void Evaluator::make_batch(Batch& batch, int size, const ViewSetup& views) {
-  const InputShape& input = network_.input();
   batch.program = network_.make_program({mode_, 1, size});
-  batch.normalise = backend_.make_augment({.views = 1,
-                                           .batch = size,
-                                           .height = input.height,
-                                           .width = input.width,
-                                           .channels = input.channels,
-                                           .weak = {},
-                                           .strong = {},
-                                           .mean = views.mean,
-                                           .std = views.std});
+  batch.normalise = store_.make_plain(views, size);
   arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
 }
 
@@ -61,7 +49,7 @@ void Evaluator::attach(void* arena) {
 
 void Evaluator::run_operations(Batch& batch) {
   const BatchRows rows{.step = state_, .order = {}};
-  batch.normalise->run({.images = batch.program->images(), .pixels = pixels_, .rows = rows});
+  batch.normalise->run(batch.program->images(), rows);
   batch.program->forward(rows);
   backend_.cross_entropy({.sums = sums_,
                           .predictions = predictions_,

@@ -9,6 +9,7 @@
 #include "dpll/data.h"
 #include "dpll/model/network.h"
 #include "dpll/views.h"
+#include "train/sample_store.h"
 
 namespace dpll {
 
@@ -23,7 +24,7 @@ struct EvaluationResult {
 
 class Evaluator {
  public:
-  // Copies the images to the backend. `batch` images a pass; the last pass may be smaller. Mode::eval uses
+  // Copies the samples to the backend. `batch` images a pass; the last pass may be smaller. Mode::eval uses
   // the network's running statistics; Mode::train those of each pass, and updates the running ones.
   Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images, int batch,
             Mode mode = Mode::eval);
@@ -36,7 +37,7 @@ class Evaluator {
  private:
   struct Batch {
     std::unique_ptr<Program> program;
-    std::unique_ptr<Augment> normalise;
+    std::unique_ptr<ViewMaker> normalise;
     std::function<void()> recorded;
   };
   void make_batch(Batch& batch, int size, const ViewSetup& views);
@@ -49,8 +50,9 @@ class Evaluator {
   std::int64_t count_ = 0;
   int batch_size_ = 0;
   std::size_t arena_bytes_ = 0;
-  Buffer pixels_buffer_, labels_buffer_, predictions_buffer_, confidences_buffer_, scalars_buffer_;
-  Tensor pixels_, labels_, predictions_, confidences_;
+  SampleStore store_;
+  Buffer labels_buffer_, predictions_buffer_, confidences_buffer_, scalars_buffer_;
+  Tensor labels_, predictions_, confidences_;
   StepState* state_ = nullptr;
   EvaluationSums* sums_ = nullptr;
   Batch full_, partial_;

@@ -34,9 +34,7 @@ SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, doubl
   SelectionPart part{select(data.train, split.chosen), select_sets(candidates, split.chosen)};
   data.train = select(data.train, split.rest);
   candidates = select_sets(candidates, split.rest);
-  std::vector<std::int64_t> origin;
-  for (const std::int64_t i : split.rest) origin.push_back(data.train_origin[static_cast<std::size_t>(i)]);
-  data.train_origin = std::move(origin);
+  data.train_origin = select_rows(data.train_origin, 1, split.rest);
   return part;
 }
 

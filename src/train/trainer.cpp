@@ -115,9 +115,11 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log)
   if (selection_ != nullptr) selection_->attach(arena_.data());
   identity_ = run_identity(config_, *network_, data_, candidates_);
 
-  log_.line(fmt::format("{}: {} training, {} validation, {} test images of {}x{}x{}, {} classes",
-                        to_string(data_.kind), data_.train.count, data_.validation.count, data_.test.count,
-                        data_.train.height, data_.train.width, data_.train.channels, data_.classes));
+  const std::string kind = data_.train.tabular() ? fmt::format("samples of {} features", data_.train.channels)
+                                                 : fmt::format("images of {}x{}x{}", data_.train.height,
+                                                               data_.train.width, data_.train.channels);
+  log_.line(fmt::format("{}: {} training, {} validation, {} test {}, {} classes", to_string(data_.kind),
+                        data_.train.count, data_.validation.count, data_.test.count, kind, data_.classes));
   log_.line(fmt::format("candidates: {} mean size {:.3f}, SHA-256 {}", to_string(config_.candidates.mode),
                         candidates_.mean_size(), candidates_sha256(candidates_).substr(0, 16)));
   if (held_out_.images.count > 0) {

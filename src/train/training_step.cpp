@@ -32,7 +32,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
       batch_size_(config.optimiser.batch),
       views_(config.views.strong + 1),
       classes_(data.classes),
-      seed_(config.run.seed) {
+      seed_(config.run.seed),
+      store_(backend, data.train, "the training samples") {
   const ImageSet& train = data.train;
   DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
@@ -43,8 +44,6 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   last_batch_size_ = config.optimiser.drop_last ? 0 : static_cast<int>(samples_ % batch_size_);
   steps_per_epoch_ = samples_ / batch_size_ + (last_batch_size_ > 0 ? 1 : 0);
 
-  pixels_ = upload(backend_, pixels_buffer_, DType::u8, {samples_, train.height, train.width, train.channels},
-                   train.pixels.data(), "the training images");
   if (train.has_labels()) {
     labels_ = upload(backend_, labels_buffer_, DType::i32, {samples_}, train.labels.data(), "the labels");
   }
@@ -88,17 +87,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
 }
 
 void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views) {
-  const InputShape& input = network_.input();
   batch.program = network_.make_program({Mode::train, views_, size});
-  batch.augment = backend_.make_augment({.views = views_,
-                                         .batch = size,
-                                         .height = input.height,
-                                         .width = input.width,
-                                         .channels = input.channels,
-                                         .weak = views.weak,
-                                         .strong = views.strong,
-                                         .mean = views.mean,
-                                         .std = views.std});
+  batch.augment = store_.make_views(views, views_, size);
   batch.objective = backend_.make_pll_objective(
       {.views = views_, .batch = size, .classes = classes_, .variant = config.objective.variant});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
@@ -150,7 +140,7 @@ void TrainingStep::run_operations(Batch& batch) {
 }
 
 void TrainingStep::augment(Batch& batch) {
-  batch.augment->run({.images = batch.program->images(), .pixels = pixels_, .rows = rows()});
+  batch.augment->run(batch.program->images(), rows());
 }
 
 void TrainingStep::objective(Batch& batch) {

@@ -14,12 +14,13 @@
 #include "dpll/data.h"
 #include "dpll/model/network.h"
 #include "dpll/views.h"
+#include "train/sample_store.h"
 
 namespace dpll {
 
 class TrainingStep {
  public:
-  // Copies images, labels and candidates to the backend and starts the targets at S / |S|.
+  // Copies samples, labels and candidates to the backend and starts the targets at S / |S|.
   TrainingStep(Backend& backend, Network& network, const RunConfig& config, const ViewSetup& views,
                const DataSet& data, const CandidateSets& candidates);
 
@@ -58,7 +59,7 @@ class TrainingStep {
   // The step for one batch size: a full batch, or the partial one at the end of an epoch.
   struct Batch {
     std::unique_ptr<Program> program;
-    std::unique_ptr<Augment> augment;
+    std::unique_ptr<ViewMaker> augment;
     std::unique_ptr<PllObjective> objective;
     void* objective_workspace = nullptr;
     std::function<void()> recorded;
@@ -80,8 +81,9 @@ class TrainingStep {
   std::size_t arena_bytes_ = 0;
   std::vector<std::int32_t> order_on_host_;
 
-  Buffer pixels_buffer_, labels_buffer_, candidates_buffer_, targets_buffer_, order_buffer_, scalars_buffer_;
-  Tensor pixels_, labels_, candidates_, targets_, order_;
+  SampleStore store_;
+  Buffer labels_buffer_, candidates_buffer_, targets_buffer_, order_buffer_, scalars_buffer_;
+  Tensor labels_, candidates_, targets_, order_;
   // The scalars of a step, together in one buffer.
   StepState* state_ = nullptr;
   ObjectiveMetrics* last_ = nullptr;

@@ -7,6 +7,7 @@
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/svhn.h"
+#include "data/tabular.h"
 #include "data/tar_gz.h"
 #include "data/user_arrays.h"
 #include "dpll/core/check.h"
@@ -147,4 +148,26 @@ TEST_CASE("fuzz: damaged .tar.gz archives") {
     read_tar_gz(
         bytes, "f", [](const std::string&) { return true; }, 1 << 20);
   });
+}
+
+TEST_CASE("fuzz: damaged .mat files of tabular sets, dense and sparse") {
+  for (const char* name : {"dense.mat", "sparse.mat"}) {
+    const std::vector<std::uint8_t> good = read_file(std::string(DPLL_TEST_FIXTURES) + "/tabular/" + name);
+    fuzz(good, 700, 1500, [](const std::vector<std::uint8_t>& bytes) {
+      const DataSet data = parse_tabular(bytes, "f");
+      REQUIRE(data.train.count * data.train.channels ==
+              static_cast<std::int64_t>(data.train.features.size()));
+    });
+  }
+  // Uncompressed, so that damage reaches the numbers behind zlib's check sum.
+  const TempDir dir;
+  {
+    test::MatWriter writer(dir.file("a.mat"));
+    writer.compressed(false);
+    writer.add_sparse("data", 3, 2, {1, 0, 3, 4, 5, 0});
+    writer.add_sparse("target", 2, 3, {1, 0, 0, 1, 1, 0});
+    writer.add_sparse("partial_target", 2, 3, {1, 1, 0, 1, 1, 0});
+  }
+  const std::vector<std::uint8_t> good = read_file(dir.file("a.mat"));
+  fuzz(good, good.size(), 6000, [](const std::vector<std::uint8_t>& bytes) { parse_tabular(bytes, "f"); });
 }

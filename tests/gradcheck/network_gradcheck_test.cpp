@@ -112,3 +112,9 @@ TEST_CASE("gradient of a deeper WideResNet with identity blocks, float64") {
 TEST_CASE("gradient of LeNet, float64") {
   check_network(test::tiny_lenet(), {8, 8, 1, 4}, 2, 3, 14);
 }
+
+TEST_CASE("gradient of a perceptron on features, on images and without hidden layers, float64") {
+  check_network(test::tiny_mlp({7, 4}), {1, 1, 9, 4}, 3, 4, 15);
+  check_network(test::tiny_mlp({6}), {3, 2, 3, 4}, 2, 5, 16);
+  check_network(test::tiny_mlp({}), {1, 1, 5, 3}, 2, 4, 17);
+}

@@ -9,6 +9,7 @@
 #include "dpll/backend.h"
 #include "ops/augment_cases.h"
 #include "ops/bn_relu_pool_cases.h"
+#include "ops/feature_views_cases.h"
 #include "ops/linear_cases.h"
 #include "ops/pll_objective_cases.h"
 #include "ops/preact_conv_cases.h"
@@ -47,13 +48,16 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
 //   cross_entropy  logits, labels, sums [3] before -> sums, predictions, confidences
 //   sgd            value, velocity, average, d_value -> value, velocity, average, health [2]
 //   augment        pixels -> images
+//   feature_views  features -> views
 Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed);
 Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed);
 Tensors augment_inputs(const AugmentCase& c, std::uint64_t seed);
+Tensors feature_views_inputs(const FeatureViewsCase& c, std::uint64_t seed);
 OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs);
 OpResult run_cross_entropy(Backend& backend, const Tensors& inputs);
 OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs);
 OpResult run_augment(Backend& backend, const AugmentCase& c, const Tensors& inputs);
+OpResult run_feature_views(Backend& backend, const FeatureViewsCase& c, const Tensors& inputs);
 
 // The step that all runs are given; run_sgd's learning rate is 0.05.
 StepState test_step(float lambda = 1, float loss_scale = 1);

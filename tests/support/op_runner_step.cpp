@@ -14,7 +14,7 @@ constexpr int kSpareSamples = 5;  // tables have that many rows more than the ba
 constexpr std::uint32_t kFirst = 2;
 
 template <typename T>
-std::vector<T> as_integers(const HostTensor& tensor) {
+std::vector<T> converted(const HostTensor& tensor) {
   std::vector<T> result;
   for (const double value : tensor.values) result.push_back(static_cast<T>(value));
   return result;
@@ -45,7 +45,7 @@ HostTensor permutation(Random& random, std::int64_t n) {
 
 Tensor place_integers(GuardedMemory& memory, const Tensors& inputs, const std::string& name) {
   if (inputs.count(name) == 0) return {};
-  return memory.input(name, as_integers<std::int32_t>(inputs.at(name)), inputs.at(name).shape);
+  return memory.input(name, converted<std::int32_t>(inputs.at(name)), inputs.at(name).shape);
 }
 
 BatchRows place_rows(GuardedMemory& memory, const Tensors& inputs, const StepState& step) {
@@ -238,11 +238,38 @@ OpResult run_augment(Backend& backend, const AugmentCase& c, const Tensors& inpu
   AugmentCall call;
   call.images = memory.output("images", backend.compute_dtype(),
                               {std::int64_t{s.views} * s.batch, s.height, s.width, s.channels});
-  call.pixels = memory.input("pixels", as_integers<std::uint8_t>(pixels), pixels.shape);
+  call.pixels = memory.input("pixels", converted<std::uint8_t>(pixels), pixels.shape);
   call.rows = place_rows(memory, inputs, test_step());
   op->run(call);
   OpResult result;
   result.outputs["images"] = memory.read(call.images);
+  result.violations = memory.check();
+  return result;
+}
+
+Tensors feature_views_inputs(const FeatureViewsCase& c, std::uint64_t seed) {
+  const std::int64_t samples = c.spec.batch + kSpareSamples;
+  Random random(seed);
+  Tensors inputs;
+  inputs["features"] = HostTensor({samples, c.spec.features});
+  for (double& x : inputs["features"].values) x = static_cast<float>(random.uniform(-4, 4));
+  if (c.ordered) inputs["order"] = permutation(random, samples);
+  return inputs;
+}
+
+OpResult run_feature_views(Backend& backend, const FeatureViewsCase& c, const Tensors& inputs) {
+  const FeatureViewsSpec& s = c.spec;
+  const std::unique_ptr<FeatureViews> op = backend.make_feature_views(s);
+  GuardedMemory memory(backend);
+  const HostTensor& features = inputs.at("features");
+  FeatureViewsCall call;
+  call.views =
+      memory.output("views", backend.compute_dtype(), {std::int64_t{s.views} * s.batch, 1, 1, s.features});
+  call.features = memory.input("features", converted<float>(features), features.shape);
+  call.rows = place_rows(memory, inputs, test_step());
+  op->run(call);
+  OpResult result;
+  result.outputs["views"] = memory.read(call.views);
   result.violations = memory.check();
   return result;
 }

@@ -25,7 +25,7 @@ class RandomConfig {
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
     c.run.epochs = between(1, 1'000'000);
-    c.data.dataset = choice<DatasetKind>(7);
+    c.data.dataset = choice<DatasetKind>(8);
     c.data.path = text(1);
     c.data.verify = flip();
     c.data.train_limit = between(0, 2'147'483'647);
@@ -35,8 +35,15 @@ class RandomConfig {
     c.data.shuffle = flip();
     c.data.coarse_labels = c.data.dataset == DatasetKind::cifar100 && flip();
     c.data.svhn_extra = c.data.dataset == DatasetKind::svhn && flip();
-    // The last of the modes is `dataset`.
-    c.candidates.mode = choice<CandidateMode>(c.data.dataset == DatasetKind::safetensors ? 7 : 6);
+    const bool tabular = c.data.dataset == DatasetKind::tabular;
+    if (tabular) {
+      c.data.folds = between(2, 1000);
+      c.data.fold = between(0, c.data.folds - 1);
+    }
+    // The last two of the modes are `instance` and `dataset`.
+    const int modes = tabular ? 5 : c.data.dataset == DatasetKind::safetensors ? 7 : 6;
+    c.candidates.mode = choice<CandidateMode>(modes);
+    if (tabular && flip()) c.candidates.mode = CandidateMode::dataset;
     c.candidates.rate = real(1);
     c.candidates.min_distractors = between(0, 1);
     c.candidates.seed = static_cast<std::uint32_t>(engine_());
@@ -47,7 +54,7 @@ class RandomConfig {
     if (c.candidates.mode != CandidateMode::file && c.candidates.mode != CandidateMode::dataset) {
       c.candidates.noise_rate = real(1);
     }
-    if (flip()) c.annotator.architecture = choice<Architecture>(2);
+    if (flip()) c.annotator.architecture = choice<Architecture>(3);
     c.annotator.depth = 6 * between(1, 166) + 4;
     c.annotator.width = between(1, 64);
     c.annotator.epochs = between(1, 1'000'000);
@@ -59,20 +66,15 @@ class RandomConfig {
     c.annotator.scale = real(999) + 1e-9;
     c.annotator.cache = text(1);
     c.views.strong = between(0, 16);
-    if (flip()) c.views.weak_policy = choice<ViewPolicy>(4);
-    if (flip()) c.views.strong_policy = choice<ViewPolicy>(4);
-    if (flip()) c.views.policy = choice<AugmentPolicy>(5);
     c.views.rand_n = between(1, 8);
     c.views.rand_m = between(0, 30);
     c.views.cutout_after = flip();
-    if (flip()) c.views.cutout = between(0, 1024);
-    if (flip()) c.views.pad = between(0, 1024);
-    for (int channels = between(0, 3); channels > 0; --channels) {
-      c.views.mean.push_back(real(2000) - 1000);
-      c.views.std.push_back(real(1) + 1e-9);
-    }
-    c.model.architecture = choice<Architecture>(2);
-    c.model.depth = c.model.architecture == Architecture::lenet ? between(10, 1000) : 6 * between(1, 166) + 4;
+    tabular ? draw_feature_views(c.views) : draw_image_views(c.views);
+    c.model.architecture = tabular ? Architecture::mlp : choice<Architecture>(3);
+    c.model.hidden.clear();
+    for (int layers = between(0, 4); layers > 0; --layers) c.model.hidden.push_back(between(1, 65'536));
+    c.model.depth =
+        c.model.architecture != Architecture::wide_resnet ? between(10, 1000) : 6 * between(1, 166) + 4;
     c.model.width = between(1, 64);
     c.model.dropout = real(0.95);
     c.objective.variant = choice<ObjectiveVariant>(2);
@@ -116,6 +118,23 @@ class RandomConfig {
   }
 
  private:
+  void draw_image_views(RunConfig::Views& views) {
+    if (flip()) views.weak_policy = choice<ViewPolicy>(4);
+    if (flip()) views.strong_policy = choice<ViewPolicy>(4);
+    if (flip()) views.policy = choice<AugmentPolicy>(5);
+    if (flip()) views.cutout = between(0, 1024);
+    if (flip()) views.pad = between(0, 1024);
+    for (int channels = between(0, 3); channels > 0; --channels) {
+      views.mean.push_back(real(2000) - 1000);
+      views.std.push_back(real(1) + 1e-9);
+    }
+  }
+  void draw_feature_views(RunConfig::Views& views) {
+    if (flip()) views.weak_noise = real(1000);
+    if (flip()) views.strong_noise = real(1000);
+    if (flip()) views.weak_feature_dropout = real(0.95);
+    if (flip()) views.strong_feature_dropout = real(0.95);
+  }
   template <typename Enum>
   Enum choice(int count) {
     return static_cast<Enum>(between(0, count - 1));

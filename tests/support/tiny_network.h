@@ -39,4 +39,11 @@ inline RunConfig::Model tiny_lenet() {
   return model;
 }
 
+inline RunConfig::Model tiny_mlp(const std::vector<int>& hidden) {
+  RunConfig::Model model;
+  model.architecture = Architecture::mlp;
+  model.hidden = hidden;
+  return model;
+}
+
 }  // namespace dpll::test

@@ -276,7 +276,7 @@ TEST_CASE("config: keys that contradict each other name the one given last") {
                  "dir/a.ini:2: candidates.mode = file: mode file needs candidates.file"));
   CHECK(parsed("[candidates]\nmode = file\nfile = x.csv").candidates.file == "x.csv");
   CHECK(contains(refused("[candidates]\nmode = dataset\n"),
-                 "need data.dataset = safetensors; cifar10 holds none"));
+                 "need data.dataset = safetensors or tabular; cifar10 holds none"));
   CHECK(contains(refused("[optimiser]\nnesterov = true\nmomentum = 0\n"),
                  "dir/a.ini:3: optimiser.momentum = 0: Nesterov momentum needs momentum above 0"));
   CHECK(contains(refused("[views]\nmean = 0.5\n"),

@@ -75,6 +75,9 @@ class CpuBackend final : public Backend {
   }
   std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) override { return cpu::make_sgd(spec); }
   std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override { return cpu::make_augment(spec); }
+  std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) override {
+    return cpu::make_feature_views(spec);
+  }
   void cross_entropy(const CrossEntropyCall& call) override { cpu::cross_entropy(call); }
 
  protected:

@@ -14,6 +14,7 @@ std::unique_ptr<Linear> make_linear(const LinearSpec& spec);
 std::unique_ptr<PllObjective> make_pll_objective(const PllObjectiveSpec& spec);
 std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec);
 std::unique_ptr<Augment> make_augment(const AugmentSpec& spec);
+std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec);
 void cross_entropy(const CrossEntropyCall& call);
 
 }  // namespace dpll::cpu

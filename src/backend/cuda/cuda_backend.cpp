@@ -65,6 +65,9 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override {
     return DPLL_CUDA_NAMESPACE::make_augment(context_, spec);
   }
+  std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) override {
+    return DPLL_CUDA_NAMESPACE::make_feature_views(context_, spec);
+  }
   void cross_entropy(const CrossEntropyCall& call) override {
     DPLL_CUDA_NAMESPACE::cross_entropy(context_, call);
   }

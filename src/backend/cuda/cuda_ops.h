@@ -26,6 +26,7 @@ std::unique_ptr<Linear> make_linear(const Context& context, const LinearSpec& sp
 std::unique_ptr<PllObjective> make_pll_objective(const Context& context, const PllObjectiveSpec& spec);
 std::unique_ptr<Sgd> make_sgd(const Context& context, const SgdSpec& spec);
 std::unique_ptr<Augment> make_augment(const Context& context, const AugmentSpec& spec);
+std::unique_ptr<FeatureViews> make_feature_views(const Context& context, const FeatureViewsSpec& spec);
 void cross_entropy(const Context& context, const CrossEntropyCall& call);
 
 // f32 [elements], or null where the tensor is undefined.

@@ -71,6 +71,9 @@ class ReferenceBackend final : public Backend {
   std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override {
     return reference::make_augment(spec);
   }
+  std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) override {
+    return reference::make_feature_views(spec);
+  }
   void cross_entropy(const CrossEntropyCall& call) override { reference::cross_entropy(call); }
 
  protected:

@@ -117,6 +117,16 @@ int dispatch(int argc, char** argv) {
       ->capture_default_str();
   preview_config.add_to(*preview_app);
 
+  SelftestArguments selftest;
+  CLI::App* selftest_app =
+      app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
+  selftest_app->add_option("--device", selftest.device, "Backend to check")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -139,6 +149,7 @@ int dispatch(int argc, char** argv) {
   }
   if (predict_app->parsed()) return predict_command(predict);
   if (plot_app->parsed()) return plot_command(plot);
+  if (selftest_app->parsed()) return selftest_command(selftest);
   if (train_arguments.path.empty()) {
     std::fputs(app.help().c_str(), stdout);
     return static_cast<int>(ExitCode::usage);

@@ -52,4 +52,11 @@ struct PreviewArguments {
 // A picture of training images and their views in the first epoch.
 int preview_command(const PreviewArguments& arguments);
 
+struct SelftestArguments {
+  std::string device = "cpu";  // or cuda
+  int threads = 0;             // 0: all cores
+};
+// Op goldens, a repeat check and a resume check on this machine; prints what passed. 1 when anything failed.
+int selftest_command(const SelftestArguments& arguments);
+
 }  // namespace dpll

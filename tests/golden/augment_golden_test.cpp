@@ -2,18 +2,15 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
-#include <cmath>
-#include <numeric>
 #include <sstream>
 
-#include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/image_ops.h"
 #include "dpll/safetensors.h"
+#include "emulation/emulated_backend.h"
+#include "selftest/golden_checks.h"
 #include "support/doctest.h"
-#include "support/host_tensor.h"
 
 using namespace dpll;
-using dpll::test::tensor_of;
 
 namespace {
 
@@ -137,50 +134,11 @@ TEST_CASE("operations at every magnitude and sign on every kind of image, by che
 }
 
 TEST_CASE("whole views are those of Pillow with the same draws") {
-  const auto check = [](const std::string& kind, const std::string& name, const ViewRecipe& recipe) {
-    const std::string key = fmt::format("{}/views/{}", kind, name);
-    const std::vector<std::int32_t> want = golden().get<std::int32_t>(key);
-    Images images(golden(), kind);
-    AugmentSpec spec;
-    spec.views = 2;
-    spec.batch = static_cast<int>(images.count);
-    spec.height = images.shape.height;
-    spec.width = images.shape.width;
-    spec.channels = images.shape.channels;
-    spec.strong = recipe;
-    spec.std = {1, 1, 1, 1};
-    const auto augment = cpu::make_augment(spec);
-    std::vector<float> out(static_cast<std::size_t>(2 * images.count * images.values()));
-    StepState step;
-    step.seed = std::stoull(golden().metadata().at("seed"));
-    AugmentCall call;
-    call.images = tensor_of(out, {2 * images.count, spec.height, spec.width, spec.channels});
-    call.pixels = tensor_of(images.pixels, {images.count, spec.height, spec.width, spec.channels});
-    call.rows.step = &step;
-    const std::int64_t epochs = golden().entries().at(key).shape.at(0);
-    for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
-      step.epoch = static_cast<std::uint32_t>(epoch);
-      augment->run(call);
-      for (std::int64_t i = 0; i < images.count; ++i) {
-        std::vector<std::uint8_t> view;
-        for (std::int64_t v = 0; v < images.values(); ++v) {
-          const float scaled = out[static_cast<std::size_t>((images.count + i) * images.values() + v)];
-          view.push_back(static_cast<std::uint8_t>(std::lround(scaled * 255)));
-        }
-        CHECK_MESSAGE(crc_of(view) == want.at(static_cast<std::size_t>(epoch * images.count + i)), key,
-                      " epoch ", epoch, " image ", i);
-      }
-    }
+  const auto check = [](Backend& backend) {
+    const selftest::GoldenResult result = selftest::check_views(backend);
+    CHECK(result.cases == 8);
+    for (const std::string& complaint : result.complaints) FAIL_CHECK(complaint);
   };
-  for (const char* kind : {"rgb", "grey"}) {
-    ViewRecipe recipe = {.flip = true, .pad = 4, .cutout = 16, .policy = AugmentPolicy::plcr_cifar};
-    check(kind, "plcr_cifar", recipe);
-    recipe.cutout_after = true;
-    check(kind, "plcr_cifar_cutout_after", recipe);
-    recipe.cutout_after = false;
-    recipe.policy = AugmentPolicy::svhn;
-    check(kind, "svhn", recipe);
-    recipe.policy = AugmentPolicy::autoaugment_cifar;
-    check(kind, "autoaugment_cifar", recipe);
-  }
+  check(*make_cpu_backend({.threads = 2}));
+  check(*test::make_emulated_cuda_backend(DType::f32));
 }

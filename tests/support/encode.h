@@ -1,19 +1,5 @@
-// Between doubles and the bytes of a backend's tensor.
+// Between doubles and the bytes of tensors, which the self-test shares (src/selftest).
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
+#include "selftest/encode.h"
 #include "support/compare.h"
-
-namespace dpll::test {
-
-// As f16, bf16, f32 or f64, rounded to nearest.
-std::vector<std::uint8_t> encode(DType dtype, const HostTensor& values);
-// Of any dtype but u64 and i64.
-HostTensor decode(DType dtype, const std::vector<std::uint8_t>& bytes, const Shape& shape);
-
-// Half the spacing at 1 of a floating-point type.
-double unit_roundoff(DType dtype);
-
-}  // namespace dpll::test

@@ -31,7 +31,7 @@ def hash32(text):
 
 
 def pattern(name, shape):
-    """Numbers in [-1, 1) that C++ and Python compute identically (tests/golden/pattern.h is the other copy):
+    """Numbers in [-1, 1) that C++ and Python compute identically (src/selftest/pattern.h is the other copy):
     element i is the 32-bit finaliser of MurmurHash3 over hash32(name) ^ i * 0x9E3779B1, upper 20 bits.
     Multiples of 2^-19, so they and simple sums with small dyadic numbers are exact in float32."""
     i = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)

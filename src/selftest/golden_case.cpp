@@ -1,10 +1,10 @@
-#include "golden/golden_case.h"
+#include "selftest/golden_case.h"
 
 #include <limits>
 
-#include "support/doctest.h"
+#include "selftest/embedded_goldens.h"
 
-namespace dpll::test {
+namespace dpll::selftest {
 namespace {
 
 Shape shape_of(const std::vector<std::int64_t>& dims) {
@@ -40,7 +40,7 @@ HostTensor permute_weight(const HostTensor& from, const Shape& oihw, bool back) 
 }  // namespace
 
 GoldenFile::GoldenFile(const std::string& name)
-    : file_(SafetensorsFile::read(std::string(DPLL_TEST_GOLDEN) + "/" + name + ".safetensors")),
+    : file_(SafetensorsFile::parse(embedded_golden(name), "golden values of " + name)),
       cases_(nlohmann::json::parse(file_.metadata().at("cases"))) {}
 
 GoldenCase::GoldenCase(Backend& backend, const GoldenFile& golden, const nlohmann::json& values)
@@ -132,40 +132,54 @@ double GoldenCase::rounding_allowance(const std::string& key) const {
   return 8 * coarser * values_.at("float32_deviation").at(key).get<double>();
 }
 
-void GoldenCase::check(const std::string& key, const HostTensor& got) const {
+void GoldenCase::check(const std::string& key, const HostTensor& got) {
   const bool exact = backend_.compute_dtype() == DType::f64;
-  const Tolerance tolerance{.relative = exact ? 1e-12 : 4 * unit_roundoff(backend_.compute_dtype()),
-                            .absolute = rounding_allowance(key)};
-  CHECK(difference(backend_.name() + " " + path(key), 0, got, stored(key), tolerance) == "");
+  check_equal(key, got, stored(key),
+              {.relative = exact ? 1e-12 : 4 * unit_roundoff(backend_.compute_dtype()),
+               .absolute = rounding_allowance(key)});
 }
 
-void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) const {
+void GoldenCase::check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
+                             const Tolerance& tolerance) {
+  const std::string found = difference(what, 0, got, want, tolerance);
+  if (!found.empty()) complain(found);
+}
+
+void GoldenCase::complain(const std::string& problem) {
+  complaints_.push_back(
+      fmt::format("{} in {}, {}: {}", backend_.name(), name_of(backend_.compute_dtype()), name_, problem));
+}
+
+void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) {
   const HostTensor values = take(got);
   const bool permuted = backend_.conv_weight_layout() == ConvWeightLayout::ohwi;
   check(key, permuted ? permute_weight(values, stored(key).shape, true) : values);
 }
 
-void GoldenCase::check_batch_norm(const BatchNorm& bn) const {
+void GoldenCase::check_batch_norm(const BatchNorm& bn) {
   if (mode() == Mode::train) {
     check("d_gamma", bn.d_gamma);
     check("d_beta", bn.d_beta);
     check("running_mean_after", bn.running_mean);
     check("running_var_after", bn.running_var);
   } else {
-    CHECK(difference("running_mean", 0, take(bn.running_mean), stored("running_mean"), {}) == "");
-    CHECK(difference("running_var", 0, take(bn.running_var), stored("running_var"), {}) == "");
+    check_equal("running_mean", take(bn.running_mean), stored("running_mean"));
+    check_equal("running_var", take(bn.running_var), stored("running_var"));
   }
 }
 
-void check_golden_cases(Backend& backend, const std::string& operation,
-                        const std::function<void(Backend&, GoldenCase&)>& check) {
+GoldenResult check_golden_cases(Backend& backend, const std::string& operation,
+                                const std::function<void(Backend&, GoldenCase&)>& check) {
   const GoldenFile golden(operation);
-  REQUIRE(!golden.cases().empty());
+  GoldenResult result;
   for (const auto& values : golden.cases()) {
     GoldenCase c(backend, golden, values);
-    CAPTURE(c.name());
     check(backend, c);
+    ++result.cases;
+    result.complaints.insert(result.complaints.end(), c.complaints().begin(), c.complaints().end());
   }
+  if (result.cases == 0) result.complaints.push_back("no golden cases of " + operation);
+  return result;
 }
 
-}  // namespace dpll::test
+}  // namespace dpll::selftest

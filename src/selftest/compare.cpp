@@ -1,11 +1,11 @@
-#include "support/compare.h"
+#include "selftest/compare.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace dpll::test {
+namespace dpll::selftest {
 namespace {
 
 // |got - want|, 0 for two NaNs or the same infinity, infinite where only one side is NaN or infinite.
@@ -70,4 +70,4 @@ std::string difference(const std::string& what, std::uint64_t seed, const HostTe
   return compare(what, seed, got, want, tolerance).message;
 }
 
-}  // namespace dpll::test
+}  // namespace dpll::selftest

@@ -1,5 +1,6 @@
 // Golden values: a safetensors file per operation with the inputs and outputs of several cases, computed by
-// PyTorch in float64 (tools/golden), and what a test needs to run a case on any backend.
+// PyTorch in float64 (tools/golden), and what it takes to run a case on any backend. Shared by the tests and
+// by `dpll_engine selftest`.
 #pragma once
 
 #include <functional>
@@ -9,13 +10,13 @@
 
 #include "dpll/backend.h"
 #include "dpll/safetensors.h"
-#include "support/encode.h"
+#include "selftest/encode.h"
 
-namespace dpll::test {
+namespace dpll::selftest {
 
 class GoldenFile {
  public:
-  explicit GoldenFile(const std::string& name);  // "linear": tests/golden/linear.safetensors
+  explicit GoldenFile(const std::string& name);  // "linear": tests/golden/linear.safetensors, in this program
 
   const SafetensorsFile& file() const { return file_; }
   const nlohmann::json& cases() const { return cases_; }
@@ -61,17 +62,21 @@ class GoldenCase {
   void* memory(std::size_t bytes);  // workspace and the like; null for no bytes
   StepState* put_step(const StepState& step);
 
-  // CHECKs that `got` is what the file has under `key`: in float64 but for rounding; in float32 as close as
-  // PyTorch in float32 came to it, and a small multiple.
-  void check(const std::string& key, const Tensor& got) const { check(key, take(got)); }
-  void check(const std::string& key, const HostTensor& got) const;
+  // Complains unless `got` is what the file has under `key`: in float64 but for rounding; in float32 as close
+  // as PyTorch in float32 came to it, and a small multiple.
+  void check(const std::string& key, const Tensor& got) { check(key, take(got)); }
+  void check(const std::string& key, const HostTensor& got);
+  void check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
+                   const Tolerance& tolerance = {});
+  void complain(const std::string& problem);
   // What rounding may change, 0 for backends that compute in float64: 8 times what PyTorch's float32 is off
   // by. On LeNet's trajectory, the most sensitive case, the CPU backend comes to 3 times. In 16 bits as many
   // times more as the type is coarser.
   double rounding_allowance(const std::string& key) const;
-  void check_conv_weight(const std::string& key, const Tensor& got) const;
+  void check_conv_weight(const std::string& key, const Tensor& got);
   // gradients and running statistics; in evaluation that the latter are untouched.
-  void check_batch_norm(const BatchNorm& bn) const;
+  void check_batch_norm(const BatchNorm& bn);
+  const std::vector<std::string>& complaints() const { return complaints_; }
 
  private:
   Tensor input(const std::string& key, DType dtype) { return put(stored(key), dtype); }
@@ -83,10 +88,15 @@ class GoldenCase {
   nlohmann::json values_;
   std::string name_;
   std::vector<Buffer> buffers_;
+  std::vector<std::string> complaints_;
 };
 
+struct GoldenResult {
+  int cases = 0;
+  std::vector<std::string> complaints;  // one line each; empty when all is right
+};
 // Runs `check` on every case of tests/golden/<operation>.safetensors.
-void check_golden_cases(Backend& backend, const std::string& operation,
-                        const std::function<void(Backend&, GoldenCase&)>& check);
+GoldenResult check_golden_cases(Backend& backend, const std::string& operation,
+                                const std::function<void(Backend&, GoldenCase&)>& check);
 
-}  // namespace dpll::test
+}  // namespace dpll::selftest

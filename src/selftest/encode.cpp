@@ -1,10 +1,10 @@
-#include "support/encode.h"
+#include "selftest/encode.h"
 
 #include <cstring>
 
 #include "core/half.h"
 
-namespace dpll::test {
+namespace dpll::selftest {
 namespace {
 
 template <typename T>
@@ -79,4 +79,4 @@ double unit_roundoff(DType dtype) {
   }
 }
 
-}  // namespace dpll::test
+}  // namespace dpll::selftest

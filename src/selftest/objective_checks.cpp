@@ -1,11 +1,7 @@
 // The objective and the update against PyTorch in float64.
-#include "emulation/emulated_backend.h"
-#include "golden/golden_case.h"
-#include "support/doctest.h"
+#include "selftest/golden_checks.h"
 
-using namespace dpll;
-using namespace dpll::test;
-
+namespace dpll::selftest {
 namespace {
 
 // u8 [N, classes] to u64 [N, words]; see CandidateSets.
@@ -20,6 +16,8 @@ std::vector<std::uint64_t> packed(const std::vector<std::uint8_t>& mask, int cla
   }
   return sets;
 }
+
+}  // namespace
 
 void check_objective(Backend& backend, GoldenCase& c) {
   // The article's constant is rounded to the compute type, which shows where a probability is near 1.
@@ -64,7 +62,7 @@ void check_objective(Backend& backend, GoldenCase& c) {
   op->run(call);
   HostTensor sum = c.take(metrics);
   for (std::int64_t i = 0; i < sum.elements(); ++i) sum[i] += first[i];
-  CHECK(difference("total", 0, c.take({total, DType::f64, {kObjectiveMetricsFields}}), sum, {}) == "");
+  c.check_equal("total", c.take({total, DType::f64, {kObjectiveMetricsFields}}), sum);
 }
 
 void check_sgd(Backend& backend, GoldenCase& c) {
@@ -101,30 +99,4 @@ void check_sgd(Backend& backend, GoldenCase& c) {
   if (spec.ema > 0) c.check("averages", got_averages);
 }
 
-}  // namespace
-
-TEST_CASE("golden objective on the reference backend") {
-  check_golden_cases(*make_reference_backend(), "pll_objective", check_objective);
-}
-
-TEST_CASE("golden update on the reference backend") {
-  check_golden_cases(*make_reference_backend(), "sgd", check_sgd);
-}
-
-TEST_CASE("golden objective on the CPU backend") {
-  check_golden_cases(*make_cpu_backend({.threads = 2}), "pll_objective", check_objective);
-}
-
-TEST_CASE("golden update on the CPU backend") {
-  check_golden_cases(*make_cpu_backend({.threads = 2}), "sgd", check_sgd);
-}
-
-TEST_CASE("golden objective on the emulated CUDA backend") {
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-    check_golden_cases(*make_emulated_cuda_backend(type), "pll_objective", check_objective);
-  }
-}
-
-TEST_CASE("golden update on the emulated CUDA backend") {
-  check_golden_cases(*make_emulated_cuda_backend(DType::f32), "sgd", check_sgd);
-}
+}  // namespace dpll::selftest

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace dpll::test {
+namespace dpll::selftest {
 
 // FNV-1a.
 inline std::uint32_t hash32(const std::string& text) {
@@ -51,4 +51,4 @@ inline std::vector<float> initial_value(const std::string& name, const std::vect
   return values;
 }
 
-}  // namespace dpll::test
+}  // namespace dpll::selftest

@@ -1,20 +1,15 @@
-// Ten training steps of tiny networks against PyTorch: forward, objective, backward and update together, with
-// two batch sizes, three views and the target table moving along.
+// Ten training steps of tiny networks against PyTorch in float64.
 #include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "dpll/candidates.h"
 #include "dpll/model/network.h"
-#include "emulation/emulated_backend.h"
-#include "golden/golden_case.h"
-#include "golden/pattern.h"
-#include "support/doctest.h"
-#include "support/temp_dir.h"
+#include "selftest/golden_checks.h"
+#include "selftest/pattern.h"
+#include "selftest/temp_folder.h"
 
-using namespace dpll;
-using namespace dpll::test;
-
+namespace dpll::selftest {
 namespace {
 
 constexpr std::int64_t kProbe = 16;  // leading elements that the file has of every parameter
@@ -34,7 +29,7 @@ void load_initial_values(ModelState& state) {
     const std::int64_t tracked = 0;
     if (name.ends_with("running_mean")) writer.add(layer + ".num_batches_tracked", DType::i64, {}, &tracked);
   }
-  const TempDir folder;
+  const TempFolder folder;
   writer.write(folder.file("init.safetensors"));
   const SafetensorsFile file = SafetensorsFile::read(folder.file("init.safetensors"));
   state.load(file, ModelState::Array::value, "");
@@ -210,7 +205,7 @@ class Trajectory {
 
 // sum, sum of squares and first elements; each element may be off by `allowed`, and the sums by what follows
 // from that.
-void check_probe(const GoldenCase& c, const std::string& name, const std::vector<float>& got) {
+void check_probe(GoldenCase& c, const std::string& name, const std::vector<float>& got) {
   const HostTensor want = c.stored("probe/" + name);
   double sum = 0, squares = 0, largest = 0;
   for (const double x : got) {
@@ -221,21 +216,32 @@ void check_probe(const GoldenCase& c, const std::string& name, const std::vector
   const auto n = static_cast<double>(got.size());
   // ModelState hands values out in float32.
   const double allowed = 1e-10 + 0x1p-24 * largest + c.rounding_allowance(name);
-  CAPTURE(name);
-  CHECK(std::abs(sum - want[0]) <= n * allowed);
-  CHECK(std::abs(squares - want[1]) <= allowed * (2 * std::sqrt(n * squares) + n * allowed));
+  const auto check_number = [&](const char* what, double got_number, double wanted, double bound) {
+    // Not >: NaN must complain.
+    if (std::abs(got_number - wanted) <= bound) return;
+    c.complain(
+        fmt::format("{} of {}: got {}, want {}, off by more than {}", what, name, got_number, wanted, bound));
+  };
+  check_number("sum", sum, want[0], n * allowed);
+  check_number("sum of squares", squares, want[1], allowed * (2 * std::sqrt(n * squares) + n * allowed));
   const std::int64_t count = std::min(kProbe, static_cast<std::int64_t>(got.size()));
-  REQUIRE(want.elements() == 2 + count);
+  DPLL_CHECK(want.elements() == 2 + count, "a probe of {} for {}", want.elements(), name);
   HostTensor first({count});
   for (std::int64_t i = 0; i < count; ++i) first[i] = want[2 + i];
-  CHECK(difference(name, 0, host_tensor(got.data(), {count}), first, {.absolute = allowed}) == "");
+  c.check_equal(name, host_tensor(got.data(), {count}), first, {.absolute = allowed});
 }
 
-void check_trajectory(Backend& backend, GoldenCase& c) {
-  Trajectory trajectory(backend, c);
+void check_results(GoldenCase& c, Trajectory& trajectory) {
   c.check("losses", trajectory.train());
   c.check("targets", trajectory.targets());
   c.check("logits", trajectory.evaluate(static_cast<int>(c.stored("logits").shape[0])));
+}
+
+}  // namespace
+
+void check_trajectory(Backend& backend, GoldenCase& c) {
+  Trajectory trajectory(backend, c);
+  check_results(c, trajectory);
   const ModelState& state = trajectory.state();
   for (int i = 0; i < state.parameters(); ++i) {
     check_probe(c, state.spec(i).name, state.read(ModelState::Array::value, i));
@@ -243,43 +249,13 @@ void check_trajectory(Backend& backend, GoldenCase& c) {
   for (int i = 0; i < state.buffers(); ++i) check_probe(c, state.buffer_name(i), state.read_buffer(i));
 }
 
-}  // namespace
-
-TEST_CASE("golden trajectories on the reference backend") {
-  check_golden_cases(*make_reference_backend(), "trajectory", check_trajectory);
+void check_trajectory_results(Backend& backend, GoldenCase& c) {
+  Trajectory trajectory(backend, c);
+  check_results(c, trajectory);
 }
 
-TEST_CASE("golden trajectories on the CPU backend") {
-  check_golden_cases(*make_cpu_backend({.threads = 2}), "trajectory", check_trajectory);
+HostTensor trajectory_losses(Backend& backend, GoldenCase& c) {
+  return Trajectory(backend, c).train();
 }
 
-TEST_CASE("golden trajectories on the emulated CUDA backend") {
-  check_golden_cases(*make_emulated_cuda_backend(DType::f32), "trajectory", check_trajectory);
-}
-
-TEST_CASE("golden trajectories on the emulated CUDA backend in 16 bits") {
-  // Rounding moves pre-activations across zero here and there, and some parameters' gradients with them: what
-  // the whole network makes of it is compared.
-  const auto check = [](Backend& backend, GoldenCase& c) {
-    Trajectory trajectory(backend, c);
-    c.check("losses", trajectory.train());
-    c.check("targets", trajectory.targets());
-    c.check("logits", trajectory.evaluate(static_cast<int>(c.stored("logits").shape[0])));
-  };
-  for (const DType type : {DType::f16, DType::bf16}) {
-    check_golden_cases(*make_emulated_cuda_backend(type), "trajectory", check);
-  }
-}
-
-TEST_CASE("the emulated CUDA backend's float32 losses stay within 1e-5 of the CPU's") {
-  std::map<std::string, HostTensor> on_cpu;
-  check_golden_cases(*make_cpu_backend({.threads = 2}), "trajectory", [&](Backend& backend, GoldenCase& c) {
-    on_cpu[c.name()] = Trajectory(backend, c).train();
-  });
-  check_golden_cases(*make_emulated_cuda_backend(DType::f32), "trajectory",
-                     [&](Backend& backend, GoldenCase& c) {
-                       const HostTensor losses = Trajectory(backend, c).train();
-                       CHECK(difference(c.name(), 0, losses, on_cpu.at(c.name()), {.relative = 1e-5}) == "");
-                     });
-  CHECK(on_cpu.size() >= 2);  // a wide residual network and LeNet
-}
+}  // namespace dpll::selftest

@@ -1,12 +1,7 @@
-// Layers against PyTorch in float64, on every backend that this machine has.
-#include "emulation/emulated_backend.h"
-#include "golden/golden_case.h"
-#include "support/doctest.h"
+// Layers against PyTorch in float64.
+#include "selftest/golden_checks.h"
 
-using namespace dpll;
-using namespace dpll::test;
-
-namespace {
+namespace dpll::selftest {
 
 void check_preact_conv(Backend& backend, GoldenCase& c) {
   const bool train = c.mode() == Mode::train;
@@ -151,29 +146,4 @@ void check_linear(Backend& backend, GoldenCase& c) {
   c.check("d_bias", b.d_bias);
 }
 
-}  // namespace
-
-TEST_CASE("golden layers on the reference backend") {
-  const auto backend = make_reference_backend();
-  check_golden_cases(*backend, "preact_conv", check_preact_conv);
-  check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
-  check_golden_cases(*backend, "linear", check_linear);
-}
-
-TEST_CASE("golden layers on the CPU backend") {
-  const auto backend = make_cpu_backend({.threads = 2});
-  check_golden_cases(*backend, "preact_conv", check_preact_conv);
-  check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
-  check_golden_cases(*backend, "linear", check_linear);
-}
-
-TEST_CASE("golden layers on the emulated CUDA backend") {
-  // Not bf16: rounding x to 8 bits moves some of these cases' pre-activations across zero.
-  for (const DType type : {DType::f32, DType::f16}) {
-    const auto backend = make_emulated_cuda_backend(type);
-    CAPTURE(name_of(type));
-    check_golden_cases(*backend, "preact_conv", check_preact_conv);
-    check_golden_cases(*backend, "bn_relu_pool", check_bn_relu_pool);
-    check_golden_cases(*backend, "linear", check_linear);
-  }
-}
+}  // namespace dpll::selftest

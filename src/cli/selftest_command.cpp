@@ -1,0 +1,71 @@
+// What the tests prove on the developers' machines, for the user's: operations against PyTorch, repeat,
+// resume.
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+
+#include "cli/commands.h"
+#include "selftest/golden_checks.h"
+#include "selftest/run_checks.h"
+#include "train/trainer.h"
+
+namespace dpll {
+namespace {
+
+using selftest::CheckResult;
+using selftest::Verdict;
+
+CheckResult verdict_on(const char* operation, const selftest::GoldenResult& result, const char* passed) {
+  if (result.complaints.empty()) {
+    return {Verdict::passed, fmt::format("{}: {} cases {}", operation, result.cases, passed)};
+  }
+  const std::size_t more = result.complaints.size() - 1;
+  return {Verdict::failed, fmt::format("{}: {}{}", operation, result.complaints.front(),
+                                       more == 0 ? "" : fmt::format(" ({} more)", more))};
+}
+
+class Report {
+ public:
+  void add(const CheckResult& result) {
+    constexpr const char* kWords[] = {"passed", "failed", "skipped"};
+    const auto index = static_cast<std::size_t>(result.verdict);
+    ++counts_[index];
+    std::printf("%-8s %s\n", kWords[index], result.text.c_str());
+    std::fflush(stdout);
+  }
+  int end() const {
+    std::printf("%d passed, %d failed, %d skipped\n", counts_[0], counts_[1], counts_[2]);
+    return counts_[1] == 0 ? 0 : static_cast<int>(ExitCode::internal);
+  }
+
+ private:
+  int counts_[3] = {};
+};
+
+}  // namespace
+
+int selftest_command(const SelftestArguments& arguments) {
+  RunConfig::Run run;
+  run.device = arguments.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
+  run.threads = arguments.threads;
+  if (run.threads == 0) run.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const std::unique_ptr<Backend> backend = make_backend(run);
+  std::printf("%s\n", backend->description().c_str());
+  Report report;
+  const auto check = [&](const char* operation, void (*one)(Backend&, selftest::GoldenCase&)) {
+    report.add(verdict_on(operation, selftest::check_golden_cases(*backend, operation, one),
+                          "as PyTorch computes them in float64"));
+  };
+  check("preact_conv", selftest::check_preact_conv);
+  check("bn_relu_pool", selftest::check_bn_relu_pool);
+  check("linear", selftest::check_linear);
+  check("pll_objective", selftest::check_objective);
+  check("sgd", selftest::check_sgd);
+  check("trajectory", selftest::check_trajectory);
+  report.add(verdict_on("augment", selftest::check_views(*backend), "of views, the bytes of Pillow's"));
+  report.add(selftest::check_repeat(run));
+  report.add(selftest::check_resume(run));
+  return report.end();
+}
+
+}  // namespace dpll

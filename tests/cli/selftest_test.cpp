@@ -1,0 +1,30 @@
+// dpll_engine selftest as a process.
+#include "cli/engine_runs.h"
+
+using namespace dpll::test;
+
+TEST_CASE("selftest: everything passes on this machine, and each check is named") {
+  const TempDir dir;
+  const ProcessResult result =
+      run_process({"/usr/bin/env", "TMPDIR=" + dir.path(), engine({})[0], "selftest", "--threads", "2"});
+  require_done(result);
+  const std::vector<std::string> lines = lines_of(result.out);
+  REQUIRE(lines.size() == 11);
+  CHECK(lines[0].starts_with("cpu, "));
+  const char* names[] = {"preact_conv", "bn_relu_pool", "linear", "pll_objective", "sgd",
+                         "trajectory",  "augment",      "repeat", "resume"};
+  for (std::size_t i = 0; i < 9; ++i) CHECK(lines[i + 1].starts_with(fmt::format("passed   {}: ", names[i])));
+  CHECK(lines[10] == "9 passed, 0 failed, 0 skipped");
+  CHECK(std::filesystem::is_empty(dir.path()));  // nothing is left behind
+}
+
+TEST_CASE("selftest: what it cannot work with is refused in one line") {
+  // A folder in which nothing can be made, even by root.
+  const ProcessResult result = run_process({"/usr/bin/env", "TMPDIR=/proc", engine({})[0], "selftest"});
+  CHECK(result.exit_code == 5);
+  CHECK(lines_of(result.err).size() == 1);
+  CHECK(has(result.err, "set TMPDIR to one that can be written"));
+  const ProcessResult wrong = run_process(engine({"selftest", "--device", "tpu"}));
+  CHECK(wrong.exit_code == 2);
+  CHECK(lines_of(wrong.err).size() == 1);
+}

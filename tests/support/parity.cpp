@@ -8,6 +8,7 @@
 
 #include "emulation/emulated_backend.h"
 #include "emulation/emulator.h"
+#include "gpu/real_gpu.h"
 #include "support/doctest.h"
 #include "support/threads.h"
 
@@ -66,6 +67,13 @@ void check_cuda_parity(const std::string& what, std::uint64_t seed,
   const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(DType::f32);
   const std::string wrong = cuda_complaint(*backend, what, seed, run, tolerances);
   CHECK_MESSAGE(wrong.empty(), wrong);
+  if (real_gpu().backend == nullptr) return;  // said by the tests of tests/gpu
+  const OpResult want = run(*make_reference_backend()), got = run(*real_gpu().backend);
+  const std::string differs = complaint(what + ", GPU", seed, got, want, tolerances);
+  CHECK_MESSAGE(differs.empty(), differs);
+  const std::string unrepeatable =
+      bit_difference(what + ", GPU, second run", run(*real_gpu().backend).outputs, got.outputs);
+  CHECK_MESSAGE(unrepeatable.empty(), unrepeatable);
 }
 
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,

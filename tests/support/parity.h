@@ -34,7 +34,8 @@ void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threa
 // tolerances, all schedules' results the same to the bit.
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
                            const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
-// CHECKs that the emulated CUDA backend gives no complaint.
+// CHECKs that the emulated CUDA backend gives no complaint, and the one on this machine's GPU, where there is
+// one, neither: all outputs within their tolerances, canaries intact, a second run the same to the bit.
 void check_cuda_parity(const std::string& what, std::uint64_t seed,
                        const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 

@@ -1,6 +1,7 @@
 // Times a whole training step (augment, forward, objective, backward, update) on random images, and its
 // phases.
 //   bench_step [--model lenet|wrn-D-K] [--batch 64] [--strong 2] [--classes 10] [--threads 0] [--steps 20]
+//   [--device cpu]
 //   [--json FILE]
 // The figure to compare with tools/peers/torch_plcr.py bench, which times the same job in PyTorch.
 #include <CLI/CLI.hpp>
@@ -14,6 +15,7 @@
 #include "backend/cpu/wait_policy.h"
 #include "dpll/build_info.h"
 #include "dpll/core/philox.h"
+#include "train/trainer.h"
 #include "train/training_step.h"
 
 namespace {
@@ -21,7 +23,7 @@ namespace {
 using namespace dpll;
 
 struct Job {
-  std::string model = "wrn-28-2";
+  std::string model = "wrn-28-2", device = "cpu";
   int batch = 64, strong = 2, classes = 10, threads = 0, steps = 20, warmup = 3;
   std::string json;
 };
@@ -31,6 +33,7 @@ RunConfig make_config(const Job& job) {
   config.optimiser.batch = job.batch;
   config.views.strong = job.strong;
   config.run.threads = job.threads;
+  config.run.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
   std::smatch match;
   if (job.model == "lenet") {
     config.model.architecture = Architecture::lenet;
@@ -84,7 +87,7 @@ Spread spread_of(std::vector<double> times) {
 int run(const Job& job) {
   const RunConfig config = make_config(job);
   const DataSet data = random_data(config, job);
-  const auto backend = make_cpu_backend({.threads = job.threads});
+  const auto backend = make_backend(config.run);
   const ImageSet& train = data.train;
   const int height = static_cast<int>(train.height), channels = static_cast<int>(train.channels);
   const ViewSetup views = resolve_views(config, height, height, channels);
@@ -97,7 +100,10 @@ int run(const Job& job) {
 
   std::vector<double> times;
   std::int64_t next = 0;
-  const auto one_step = [&] { step.run(0, next++ % step.steps_per_epoch(), 0.01, 1); };
+  const auto one_step = [&] {
+    step.run(0, next++ % step.steps_per_epoch(), 0.01, 1);
+    backend->synchronize();
+  };
   for (int i = 0; i < job.warmup; ++i) one_step();
   for (int i = 0; i < job.steps; ++i) times.push_back(milliseconds(one_step));
   const Spread total = spread_of(times);
@@ -130,7 +136,11 @@ int run(const Job& job) {
       // Every phase finds what the one before it left: run the whole chain, time this link.
       for (const auto& [other, work] : step.phases()) {
         if (other == name) {
-          phase_times.push_back(milliseconds(work));
+          backend->synchronize();
+          phase_times.push_back(milliseconds([&] {
+            work();
+            backend->synchronize();
+          }));
         } else {
           work();
         }
@@ -162,6 +172,9 @@ int main(int argc, char** argv) {
   app.add_option("--strong", job.strong, "Strong views beside the weak one")->capture_default_str();
   app.add_option("--classes", job.classes, "Classes")->check(CLI::Range(2, 4096))->capture_default_str();
   app.add_option("--threads", job.threads, "0: all cores")->capture_default_str();
+  app.add_option("--device", job.device, "Backend")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--steps", job.steps, "Timed steps")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--json", job.json, "Also write the figures to this file");
   CLI11_PARSE(app, argc, argv);

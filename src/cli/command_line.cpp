@@ -5,6 +5,9 @@
 
 #include "cli/commands.h"
 #include "dpll/build_info.h"
+#if DPLL_HAVE_CUDA
+#include "backend/cuda/gpu/gpu_backend.h"
+#endif
 #include "dpll/core/check.h"
 #include "train/trainer.h"
 
@@ -24,8 +27,14 @@ constexpr const char* kFooter =
 std::string version_text() {
   std::string text = fmt::format("dpll_engine {} (commit {}, {}, {})\n", DPLL_VERSION, DPLL_COMMIT,
                                  DPLL_COMPILER, DPLL_BUILD_TYPE);
-  text += DPLL_HAVE_CUDA ? fmt::format("CUDA toolkit {}\n", DPLL_CUDA_VERSION) : "no CUDA in this build\n";
-  text += "backends: " + make_cpu_backend({})->description();
+#if DPLL_HAVE_CUDA
+  text += fmt::format("CUDA toolkit {}, device code for {}\n{}\n", DPLL_CUDA_VERSION, DPLL_CUDA_ARCHITECTURES,
+                      gpu_version_text());
+  text += "backends: cuda and ";
+#else
+  text += "no CUDA in this build\nbackends: ";
+#endif
+  text += make_cpu_backend({})->description();
   return text;
 }
 

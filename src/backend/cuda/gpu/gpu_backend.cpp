@@ -2,7 +2,9 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/gpu/runtime.h"
+#include "backend/cuda/vendor/cudnn_api.h"
 #include "backend/cuda/vendor/vendor_library.h"
+#include "dpll/core/check.h"
 
 namespace dpll {
 
@@ -10,6 +12,18 @@ std::unique_ptr<Backend> make_gpu_backend() {
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
   std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), {});
   return cuda::make_backend(std::move(runtime), std::move(math), DType::f32);
+}
+
+std::string gpu_version_text() {
+  const auto line = [](auto&& describe) -> std::string {
+    try {
+      return describe();
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  return line([] { return fmt::format("cuDNN {}", cuda::cudnn().version.text()); }) + "\n" +
+         line([] { return "GPU: " + cuda::make_gpu_runtime(0)->description(); });
 }
 
 }  // namespace dpll

@@ -60,6 +60,20 @@ struct ConfigArguments {
   }
 };
 
+// Which model of a run `evaluate` and `predict` use.
+struct ModelFlags {
+  bool average = false, selected = false;
+
+  void add_to(CLI::App& app) {
+    CLI::Option* ema = app.add_flag("--ema", average, "Use the averaged weights");
+    app.add_flag("--selected", selected, "Use the model of the epoch that was selected without labels")
+        ->excludes(ema);
+  }
+  KeptModel chosen() const {
+    return average ? KeptModel::average : selected ? KeptModel::selected : KeptModel::last;
+  }
+};
+
 int dispatch(int argc, char** argv) {
   CLI::App app{kDescription, "dpll_engine"};
   app.footer(kFooter);
@@ -96,7 +110,8 @@ int dispatch(int argc, char** argv) {
   evaluate_app->add_option("--data", evaluate.data, "Take the data from here instead of the run's data.path");
   evaluate_app->add_option("--split", evaluate.split, "Which images")
       ->check(CLI::IsMember({"test", "validation", "train"}));
-  evaluate_app->add_flag("--ema", evaluate.average, "Use the averaged weights");
+  ModelFlags evaluate_model;
+  evaluate_model.add_to(*evaluate_app);
   bool evaluate_no_verify = false;
   evaluate_app->add_flag("--no-verify", evaluate_no_verify, "Do not check the MD5 sums of the data files");
 
@@ -108,7 +123,8 @@ int dispatch(int argc, char** argv) {
       ->required()
       ->type_name("FILE");
   predict_app->add_option("--out", predict.out, "CSV file to write")->required()->type_name("FILE");
-  predict_app->add_flag("--ema", predict.average, "Use the averaged weights");
+  ModelFlags predict_model;
+  predict_model.add_to(*predict_app);
 
   PlotArguments plot;
   CLI::App* plot_app = app.add_subcommand("plot", "Compare runs in one chart");
@@ -154,9 +170,13 @@ int dispatch(int argc, char** argv) {
   if (verify_app->parsed()) return data_verify_command(verify_config.load());
   if (evaluate_app->parsed()) {
     evaluate.verify = !evaluate_no_verify;
+    evaluate.model = evaluate_model.chosen();
     return evaluate_command(evaluate);
   }
-  if (predict_app->parsed()) return predict_command(predict);
+  if (predict_app->parsed()) {
+    predict.model = predict_model.chosen();
+    return predict_command(predict);
+  }
   if (plot_app->parsed()) return plot_command(plot);
   if (selftest_app->parsed()) return selftest_command(selftest);
   if (train_arguments.path.empty()) {

@@ -20,11 +20,15 @@ int candidates_command(const CandidatesArguments& arguments);
 // Says for each file of the data set whether it is the published one. Error(data) when any is not.
 int data_verify_command(const RunConfig& config);
 
+// Which of a run's models: after the last epoch, its moving average, or that of the epoch selected without
+// labels.
+enum class KeptModel { last, average, selected };
+
 struct EvaluateArguments {
   std::string run;   // run folder
   std::string data;  // overrides data.path when not empty
   std::string split = "test";
-  bool average = false;  // the averaged weights
+  KeptModel model = KeptModel::last;
   bool verify = true;
 };
 int evaluate_command(const EvaluateArguments& arguments);
@@ -33,7 +37,7 @@ struct PredictArguments {
   std::string run;
   std::vector<std::string> images;
   std::string out;
-  bool average = false;
+  KeptModel model = KeptModel::last;
 };
 int predict_command(const PredictArguments& arguments);
 

@@ -55,7 +55,7 @@ int evaluate_command(const EvaluateArguments& arguments) {
   TrainedRun run = open_run(arguments.run, config,
                             {static_cast<int>(images.height), static_cast<int>(images.width),
                              static_cast<int>(images.channels), data.classes},
-                            arguments.average);
+                            arguments.model);
   Evaluator evaluator(*run.backend, *run.network, run.views, images, config.evaluation.batch);
   const Buffer arena = run.backend->allocate(evaluator.arena_bytes(), "the activations");
   evaluator.attach(arena.data());

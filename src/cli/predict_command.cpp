@@ -60,7 +60,7 @@ ImageSet read_images(const std::string& path, const InputShape& input) {
 
 int predict_command(const PredictArguments& arguments) {
   const RunConfig config = run_config(arguments.run);
-  const TrainedModelFile model = read_model_header(arguments.run, arguments.average);
+  const TrainedModelFile model = read_model_header(arguments.run, arguments.model);
   if (config.data.dataset == DatasetKind::tabular) {
     fail(ExitCode::config, "predict reads images; '{}' was trained on feature vectors", arguments.run);
   }
@@ -76,7 +76,7 @@ int predict_command(const PredictArguments& arguments) {
     for (std::int64_t i = 0; i < images.count; ++i) sources.push_back(fmt::format("{},{}", path, i));
   }
 
-  TrainedRun run = open_run(arguments.run, config, model.input, arguments.average);
+  TrainedRun run = open_run(arguments.run, config, model.input, arguments.model);
   Evaluator evaluator(*run.backend, *run.network, run.views, all, config.evaluation.batch);
   const Buffer arena = run.backend->allocate(evaluator.arena_bytes(), "the activations");
   evaluator.attach(arena.data());

@@ -12,11 +12,18 @@
 namespace dpll {
 namespace {
 
-std::string model_path(const std::string& folder, bool average) {
-  std::string path = folder + "/" + (average ? run_files::kAverageModel : run_files::kModel);
+std::string model_path(const std::string& folder, KeptModel model) {
+  struct Kind {
+    const char *file, *why_missing;
+  };
+  const Kind kind = model == KeptModel::average
+                        ? Kind{run_files::kAverageModel, "it was trained without optimiser.ema"}
+                    : model == KeptModel::selected
+                        ? Kind{run_files::kSelectedModel, "it was trained without data.selection_fraction"}
+                        : Kind{run_files::kModel, "the run is not finished; go on with --resume"};
+  std::string path = folder + "/" + kind.file;
   if (!std::filesystem::exists(path)) {
-    fail(ExitCode::data, "'{}' has no {}: {}", folder, average ? run_files::kAverageModel : run_files::kModel,
-         average ? "it was trained without optimiser.ema" : "the run is not finished; go on with --resume");
+    fail(ExitCode::data, "'{}' has no {}: {}", folder, kind.file, kind.why_missing);
   }
   return path;
 }
@@ -40,8 +47,8 @@ RunConfig run_config(const std::string& folder) {
   return load_config(folder + "/" + run_files::kConfig, {});
 }
 
-TrainedModelFile read_model_header(const std::string& folder, bool average) {
-  const SafetensorsFile file = SafetensorsFile::read(model_path(folder, average));
+TrainedModelFile read_model_header(const std::string& folder, KeptModel kept) {
+  const SafetensorsFile file = SafetensorsFile::read(model_path(folder, kept));
   TrainedModelFile model;
   model.input = {metadata_number(file, "height"), metadata_number(file, "width"),
                  metadata_number(file, "channels"), metadata_number(file, "classes")};
@@ -61,13 +68,13 @@ TrainedModelFile read_model_header(const std::string& folder, bool average) {
 }
 
 TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
-                    bool average) {
+                    KeptModel model) {
   TrainedRun run;
   run.config = config;
   run.backend = make_backend(config.run);
   run.views = resolve_views(config, input.height, input.width, input.channels);
   run.network = make_network(*run.backend, config.model, input, false);
-  load_model(model_path(folder, average), run.network->state());
+  load_model(model_path(folder, model), run.network->state());
   return run;
 }
 

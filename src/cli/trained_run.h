@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/commands.h"
 #include "dpll/backend.h"
 #include "dpll/model/network.h"
 #include "dpll/views.h"
@@ -21,7 +22,7 @@ struct TrainedRun {
 // Opens `folder`; the network is made for images of `input` (height, width, channels and classes).
 // Error(data) when the folder holds no model or the model does not fit.
 TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
-                    bool average);
+                    KeptModel model);
 
 // The resolved configuration of a run folder.
 RunConfig run_config(const std::string& folder);
@@ -31,6 +32,6 @@ struct TrainedModelFile {
   InputShape input;
   std::vector<std::string> class_names;
 };
-TrainedModelFile read_model_header(const std::string& folder, bool average);
+TrainedModelFile read_model_header(const std::string& folder, KeptModel model);
 
 }  // namespace dpll

@@ -44,6 +44,13 @@ TEST_CASE("a run with a held-out part reports every protocol and keeps the selec
   require_done(runs.train("until", {fmt::format("run.epochs={}", epoch)}));
   CHECK(read_file(runs.run_file("a", "model_selected.safetensors")) ==
         read_file(runs.run_file("until", "model_selected.safetensors")));
+
+  // And it is what `evaluate --selected` opens.
+  const ProcessResult evaluated = run_process(engine({"evaluate", runs.run_folder("a"), "--selected"}));
+  require_done(evaluated);
+  const double accuracy = protocols.at("approximated_accuracy").at("test_accuracy");
+  CHECK_MESSAGE(has(evaluated.out, fmt::format(": accuracy {:.2f}%,", 100 * accuracy)), evaluated.out);
+  CHECK(run_process(engine({"evaluate", runs.run_folder("a"), "--selected", "--ema"})).exit_code == 2);
 }
 
 TEST_CASE("a run without a held-out part says so in its summary") {
@@ -54,6 +61,10 @@ TEST_CASE("a run without a held-out part says so in its summary") {
   CHECK(protocols.at("covering_rate").is_null());
   CHECK(protocols.at("approximated_accuracy").is_null());
   CHECK_FALSE(std::filesystem::exists(runs.run_file("a", "model_selected.safetensors")));
+  const ProcessResult evaluated = run_process(engine({"evaluate", runs.run_folder("a"), "--selected"}));
+  CHECK(evaluated.exit_code == 4);
+  CHECK(has(evaluated.err,
+            "has no model_selected.safetensors: it was trained without data.selection_fraction"));
 }
 
 TEST_CASE("a run with a held-out part that is killed and resumed ends with the same files") {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "dpll/core/trace.h"
+
 namespace dpll {
 
 Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images,
@@ -75,6 +77,7 @@ void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
 }
 
 EvaluationResult Evaluator::run(Logits logits) {
+  const trace::Range range("evaluation");
   const Tensor sums_bytes{sums_, DType::u8, {sizeof(EvaluationSums)}};
   const Tensor state_bytes{state_, DType::u8, {sizeof(StepState)}};
   backend_.fill_zero(sums_bytes);

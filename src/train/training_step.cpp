@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "dpll/core/trace.h"
+
 namespace dpll {
 namespace {
 
@@ -140,10 +142,12 @@ void TrainingStep::run_operations(Batch& batch) {
 }
 
 void TrainingStep::augment(Batch& batch) {
+  const trace::Range range("augment");
   batch.augment->run(batch.program->images(), rows());
 }
 
 void TrainingStep::objective(Batch& batch) {
+  const trace::Range range("objective");
   batch.objective->run({.d_logits = batch.program->d_logits(),
                         .targets = targets_,
                         .last = last_,
@@ -156,6 +160,7 @@ void TrainingStep::objective(Batch& batch) {
 }
 
 void TrainingStep::update() {
+  const trace::Range range("update");
   ModelState& model = network_.state();
   sgd_->run({.value = model.values(),
              .velocity = model.velocities(),

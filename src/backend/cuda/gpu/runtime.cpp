@@ -71,6 +71,9 @@ class GpuRuntime final : public Runtime {
     check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
     synchronize();
   }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying on the GPU");
+  }
   void fill_zero(void* data, std::size_t bytes) override {
     check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
   }

@@ -64,6 +64,8 @@ class Backend {
   virtual Buffer allocate(std::size_t bytes, const std::string& what) = 0;
   virtual void copy_in(const Tensor& to, const void* from_host) = 0;
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
+  // Within the backend's memory: tensors of as many bytes that do not overlap.
+  virtual void copy(const Tensor& to, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
 

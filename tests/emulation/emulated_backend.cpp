@@ -28,6 +28,7 @@ class EmulatedRuntime final : public Runtime {
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
     std::memcpy(to_host, from, bytes);
   }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
   void synchronize() override {}
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }

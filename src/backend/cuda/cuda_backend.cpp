@@ -43,6 +43,10 @@ class CudaBackend final : public Backend {
   void copy_out(void* to_host, const Tensor& from) override {
     runtime_->copy_out(to_host, from.data, from.bytes());
   }
+  void copy(const Tensor& to, const Tensor& from) override {
+    DPLL_CHECK(to.bytes() == from.bytes(), "{} bytes to {}", from.bytes(), to.bytes());
+    runtime_->copy(to.data, from.data, from.bytes());
+  }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
   std::function<void()> record(std::function<void()> sequence) override { return runtime_->record(sequence); }

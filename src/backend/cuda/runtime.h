@@ -25,6 +25,7 @@ class Runtime {
   // In the order of the stream. Copies return when the host's side is done with.
   virtual void copy_in(void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // on the device
   virtual void fill_zero(void* data, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
 

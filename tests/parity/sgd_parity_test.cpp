@@ -10,9 +10,7 @@ using namespace dpll::test;
 namespace {
 
 void check_case(const SgdCase& c, const Tensors& inputs, std::uint64_t seed) {
-  const Tolerance few_roundings = {4 * kEpsilon, 0};
-  const Tolerances t = {
-      {"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
+  const Tolerances t = sgd_tolerances();
   const auto run = [&](Backend& backend) { return run_sgd(backend, c, inputs); };
   check_cpu_parity(fmt::format("sgd {}", c.name), seed, Threads::one_result, run, t);
   check_cuda_parity(fmt::format("sgd {}", c.name), seed, run, t);

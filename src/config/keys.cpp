@@ -39,6 +39,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
       integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: all cores"),
       boolean_key("run.deterministic", c.run.deterministic,
                   "the same bits on every run with the same threads"),
+      integer_key("run.check_steps", c.run.check_steps, 1, 1'000'000, "device = check: steps to compare"),
       text_key("run.out_dir", c.run.out_dir, Text::required, "folder that holds the folders of the runs"),
       choice_key("run.resume", c.run.resume,
                  "go on from the run folder's checkpoint; auto: if there is one, yes: there must be one"),

@@ -34,15 +34,7 @@ class CudaBackend final : public Backend {
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
-    if (data == nullptr) {
-      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
-           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
-    }
-    runtime_->fill_zero(data, bytes);
-    return Buffer(this, data, bytes);
-  }
+  std::size_t available_bytes() const override { return runtime_->free_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override {
     runtime_->copy_in(to.data, from_host, to.bytes());
   }
@@ -83,6 +75,15 @@ class CudaBackend final : public Backend {
   void advance(const AdvanceCall& call) override { DPLL_CUDA_NAMESPACE::advance(call, context_.stream()); }
 
  protected:
+  void* take(std::size_t bytes, const std::string& what) override {
+    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
+           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
+    }
+    runtime_->fill_zero(data, bytes);
+    return data;
+  }
   void release(void* data) noexcept override { runtime_->release(data); }
 
  private:

@@ -6,10 +6,13 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/core/tensor.h"
+#include "dpll/ops/advance.h"
 #include "dpll/ops/augment.h"
 #include "dpll/ops/bn_relu_pool.h"
 #include "dpll/ops/feature_views.h"
@@ -44,6 +47,16 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
+// A copy to the host of what an earlier part of the stream has written, made while the host goes on.
+class Readback {
+ public:
+  virtual ~Readback() = default;
+  // Enqueues the copy of `from`, which lies in backend memory. The copy before must have been waited for.
+  virtual void start(const Tensor& from) = 0;
+  // Waits for the copy. Valid until the next start().
+  virtual const void* wait() = 0;
+};
+
 enum class ConvWeightLayout { oihw, ohwi };
 
 class Backend {
@@ -57,17 +70,35 @@ class Backend {
   virtual std::string description() const = 0;  // one line: library versions, processor, threads
   virtual DType compute_dtype() const = 0;
   virtual DType master_dtype() const = 0;
+  // Of the weights of convolutions and linear layers as operations read them, and of their gradients: the
+  // compute type where that has 16 bits (the update then writes copies of the master values), else the master
+  // type.
+  virtual DType weight_dtype() const { return master_dtype(); }
   virtual ConvWeightLayout conv_weight_layout() const = 0;
+  // Channels that image tensors of `channels` channels should have for a convolution to be fast; those beyond
+  // are zero.
+  virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
 
   // Error(device) naming `what` and the sizes when there is not enough memory.
-  virtual Buffer allocate(std::size_t bytes, const std::string& what) = 0;
+  Buffer allocate(std::size_t bytes, const std::string& what);
+  // What is allocated at present, largest first; blocks of one name together.
+  struct MemoryUse {
+    std::string what;
+    std::size_t bytes = 0;
+  };
+  std::vector<MemoryUse> memory_use() const;
+  std::size_t peak_bytes() const { return peak_bytes_; }  // most that was allocated at once
+  // What allocate() could still give, in bytes: an estimate, as other programs take memory too.
+  virtual std::size_t available_bytes() const = 0;
   virtual void copy_in(const Tensor& to, const void* from_host) = 0;
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
   // Within the backend's memory: tensors of as many bytes that do not overlap.
   virtual void copy(const Tensor& to, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
+  // For copies of up to `bytes`. The backend must outlive it.
+  virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Turns a fixed sequence of op calls into something that can be replayed: a CUDA graph, or on the CPU the
   // sequence itself. All tensors of the calls stay where they are.
@@ -81,10 +112,20 @@ class Backend {
   virtual std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) = 0;
   virtual std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) = 0;
   virtual void cross_entropy(const CrossEntropyCall& call) = 0;
+  virtual void advance(const AdvanceCall& call) = 0;
 
  protected:
-  friend class Buffer;
+  // Zero-filled, 64-byte aligned; errors as allocate().
+  virtual void* take(std::size_t bytes, const std::string& what) = 0;
   virtual void release(void* data) noexcept = 0;
+  std::size_t held_bytes() const { return held_bytes_; }
+
+ private:
+  friend class Buffer;
+  void give_back(void* data) noexcept;
+
+  std::map<void*, MemoryUse> held_;
+  std::size_t held_bytes_ = 0, peak_bytes_ = 0;
 };
 
 struct CpuOptions {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "backend/host_copy.h"
 #include "dpll/core/trace.h"
 
 namespace dpll {
@@ -37,7 +38,7 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
 
 void Evaluator::make_batch(Batch& batch, int size, const ViewSetup& views) {
   batch.program = network_.make_program({mode_, 1, size});
-  batch.normalise = store_.make_plain(views, size);
+  batch.normalise = store_.make_plain(views, *batch.program);
   arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
 }
 
@@ -59,21 +60,12 @@ void Evaluator::run_operations(Batch& batch) {
                           .logits = batch.program->logits(),
                           .labels = labels_,
                           .rows = rows});
+  backend_.advance({.step = state_, .batch = batch.program->spec().batch});
 }
 
 void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
-  const Tensor& tensor = batch.program->logits();
-  const auto begin = static_cast<std::ptrdiff_t>(logits.size());
-  logits.resize(logits.size() + static_cast<std::size_t>(tensor.elements()));
-  if (tensor.dtype == DType::f32) {
-    backend_.copy_out(logits.data() + begin, tensor);
-    return;
-  }
-  DPLL_CHECK(tensor.dtype == DType::f64, "logits of type {}", name_of(tensor.dtype));
-  std::vector<double> wide(static_cast<std::size_t>(tensor.elements()));
-  backend_.copy_out(wide.data(), tensor);
-  std::transform(wide.begin(), wide.end(), logits.begin() + begin,
-                 [](double z) { return static_cast<float>(z); });
+  const std::vector<float> of_batch = read_floats(backend_, batch.program->logits());
+  logits.insert(logits.end(), of_batch.begin(), of_batch.end());
 }
 
 EvaluationResult Evaluator::run(Logits logits) {
@@ -81,10 +73,10 @@ EvaluationResult Evaluator::run(Logits logits) {
   const Tensor sums_bytes{sums_, DType::u8, {sizeof(EvaluationSums)}};
   const Tensor state_bytes{state_, DType::u8, {sizeof(StepState)}};
   backend_.fill_zero(sums_bytes);
+  const StepState start;
+  backend_.copy_in(state_bytes, &start);
   EvaluationResult result;
   for (std::int64_t first = 0; first < count_; first += batch_size_) {
-    const StepState state{.first = static_cast<std::uint32_t>(first)};
-    backend_.copy_in(state_bytes, &state);
     Batch& batch = first + batch_size_ <= count_ ? full_ : partial_;
     batch.recorded();
     if (logits == Logits::keep) append_logits(batch, result.logits);

@@ -2,8 +2,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/host_readback.h"
 #include "emulation/reference_library.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -11,17 +13,29 @@ namespace {
 
 class EmulatedRuntime final : public Runtime {
  public:
+  explicit EmulatedRuntime(std::size_t memory) : memory_(memory) {}
+
   std::string description() const override { return "emulated"; }
   bool host_addressable() const override { return true; }
   Stream stream() const override { return nullptr; }
   void* allocate(std::size_t bytes) override {
-    void* const data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    const std::size_t rounded = (bytes + 255) / 256 * 256;
+    if (rounded > free_bytes()) return nullptr;
+    void* const data = std::aligned_alloc(256, rounded);
     // What nobody has written must not look like a result.
-    if (data != nullptr) std::memset(data, 0xFF, bytes);
+    if (data != nullptr) {
+      std::memset(data, 0xFF, bytes);
+      held_[data] = rounded;
+      used_ += rounded;
+    }
     return data;
   }
-  void release(void* data) noexcept override { std::free(data); }
-  std::size_t free_bytes() const override { return std::size_t{1} << 30; }
+  void release(void* data) noexcept override {
+    used_ -= held_.at(data);
+    held_.erase(data);
+    std::free(data);
+  }
+  std::size_t free_bytes() const override { return memory_ - used_; }
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
     std::memcpy(to, from_host, bytes);
   }
@@ -31,13 +45,20 @@ class EmulatedRuntime final : public Runtime {
   void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
   void synchronize() override {}
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return std::make_unique<HostReadback>(bytes);
+  }
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
+
+ private:
+  std::size_t memory_, used_ = 0;
+  std::map<void*, std::size_t> held_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_emulated_backend(DType compute) {
-  return make_backend(std::make_unique<EmulatedRuntime>(), make_reference_library(), compute);
+std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
+  return make_backend(std::make_unique<EmulatedRuntime>(memory), make_reference_library(), compute);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

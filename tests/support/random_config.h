@@ -20,8 +20,12 @@ class RandomConfig {
     c.run.name = text(1);
     c.run.seed = flip() ? ~std::uint64_t{0} : engine_();
     c.run.device = choice<DeviceChoice>(4);
+    if (c.run.device == DeviceChoice::cuda || c.run.device == DeviceChoice::check) {
+      c.run.precision = choice<Precision>(5);
+    }
     c.run.threads = between(0, 1024);
     c.run.deterministic = flip();
+    c.run.check_steps = between(1, 1'000'000);
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
     c.run.epochs = between(1, 1'000'000);

@@ -120,7 +120,10 @@ void visit_fields(SgdCall& call, Visit&& visit) {
   visit(call.value, Access::update);
   visit(call.velocity, Access::update);
   visit(call.average, Access::update);
+  visit(call.weight, Access::write);
   visit(call.health, Access::update);
+  visit(call.step, Access::update);
+  visit(call.d_weight, Access::read);
   visit(call.d_value, Access::read);
 }
 

@@ -58,7 +58,7 @@ Ceilings measure_ceilings(Backend& backend, double seconds) {
   memory.push_back(backend.allocate(op->workspace_bytes(), "the matrix product benchmark"));
   const LinearForward call{.y = matrix(backend.compute_dtype(), {n, n}),
                            .x = matrix(backend.compute_dtype(), {n, n}),
-                           .weight = matrix(backend.master_dtype(), {n, n}),
+                           .weight = matrix(backend.weight_dtype(), {n, n}),
                            .bias = matrix(backend.master_dtype(), {n}),
                            .workspace = memory.front().data()};
   const Measurement product = measure(backend, seconds, [&] { op->forward(call); });

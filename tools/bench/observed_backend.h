@@ -43,8 +43,6 @@ class ObservedBackend final : public Backend {
   explicit ObservedBackend(Backend& inner) : inner_(inner) {}
 
   void observe(Observer observer) { observer_ = std::move(observer); }
-  // Of all allocations so far, freed ones included.
-  std::size_t allocated_bytes() const { return allocated_bytes_; }
   const Observer& observer() const { return observer_; }
   Backend& inner() { return inner_; }
 
@@ -52,18 +50,18 @@ class ObservedBackend final : public Backend {
   std::string description() const override { return inner_.description(); }
   DType compute_dtype() const override { return inner_.compute_dtype(); }
   DType master_dtype() const override { return inner_.master_dtype(); }
+  DType weight_dtype() const override { return inner_.weight_dtype(); }
   ConvWeightLayout conv_weight_layout() const override { return inner_.conv_weight_layout(); }
+  int image_channels(int channels) const override { return inner_.image_channels(channels); }
   bool host_addressable() const override { return inner_.host_addressable(); }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    allocated_bytes_ += bytes;
-    return inner_.allocate(bytes, what);
-  }
+  std::size_t available_bytes() const override { return inner_.available_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override { inner_.copy_in(to, from_host); }
   void copy_out(void* to_host, const Tensor& from) override { inner_.copy_out(to_host, from); }
   void copy(const Tensor& to, const Tensor& from) override { inner_.copy(to, from); }
   void fill_zero(const Tensor& tensor) override { inner_.fill_zero(tensor); }
   void synchronize() override { inner_.synchronize(); }
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override { return inner_.make_readback(bytes); }
   std::function<void()> record(std::function<void()> sequence) override {
     return inner_.record(std::move(sequence));
   }
@@ -76,14 +74,21 @@ class ObservedBackend final : public Backend {
   std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override;
   std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) override;
   void cross_entropy(const CrossEntropyCall& call) override;
+  void advance(const AdvanceCall& call) override { inner_.advance(call); }  // a few words: not shown
 
  protected:
-  void release(void* /*data*/) noexcept override {}  // buffers belong to the inner backend
+  void* take(std::size_t bytes, const std::string& what) override {
+    Buffer buffer = inner_.allocate(bytes, what);
+    void* const data = buffer.data();
+    blocks_.emplace(data, std::move(buffer));
+    return data;
+  }
+  void release(void* data) noexcept override { blocks_.erase(data); }
 
  private:
   Backend& inner_;
   Observer observer_;
-  std::size_t allocated_bytes_ = 0;
+  std::map<void*, Buffer> blocks_;
 };
 
 }  // namespace dpll::bench

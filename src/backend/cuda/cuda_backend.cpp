@@ -1,6 +1,7 @@
 // The CUDA backend: kernels of ours, a vendor's convolutions and products, one stream.
 #include "backend/cuda/cuda_backend.h"
 
+#include "advance.h"
 #include "backend/cuda/cuda_ops.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -25,18 +26,15 @@ class CudaBackend final : public Backend {
   }
   DType compute_dtype() const override { return context_.compute; }
   DType master_dtype() const override { return DType::f32; }
+  DType weight_dtype() const override { return context_.compute; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::ohwi; }
+  // Tensor cores read 16 bytes of channels at a time.
+  int image_channels(int channels) const override {
+    return context_.compute == DType::f32 ? channels : std::max(channels, 8);
+  }
   bool host_addressable() const override { return runtime_->host_addressable(); }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
-    if (data == nullptr) {
-      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
-           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
-    }
-    runtime_->fill_zero(data, bytes);
-    return Buffer(this, data, bytes);
-  }
+  std::size_t available_bytes() const override { return runtime_->free_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override {
     runtime_->copy_in(to.data, from_host, to.bytes());
   }
@@ -49,6 +47,9 @@ class CudaBackend final : public Backend {
   }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return runtime_->make_readback(bytes);
+  }
   std::function<void()> record(std::function<void()> sequence) override { return runtime_->record(sequence); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
@@ -75,8 +76,18 @@ class CudaBackend final : public Backend {
   void cross_entropy(const CrossEntropyCall& call) override {
     DPLL_CUDA_NAMESPACE::cross_entropy(context_, call);
   }
+  void advance(const AdvanceCall& call) override { DPLL_CUDA_NAMESPACE::advance(call, context_.stream()); }
 
  protected:
+  void* take(std::size_t bytes, const std::string& what) override {
+    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
+           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
+    }
+    runtime_->fill_zero(data, bytes);
+    return data;
+  }
   void release(void* data) noexcept override { runtime_->release(data); }
 
  private:

@@ -14,7 +14,7 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
   return {.images = spec.rows(),
           .height = spec.height,
           .width = spec.width,
-          .in_channels = spec.in_channels,
+          .in_channels = spec.in_channels + spec.zero_channels,
           .out_channels = spec.out_channels,
           .kernel = projection ? 1 : spec.kernel,
           .stride = spec.stride,
@@ -22,50 +22,58 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
           .type = context.compute};
 }
 
-std::int64_t weights_of(const ConvolutionShape& shape) {
-  return std::int64_t{shape.out_channels} * shape.kernel * shape.kernel * shape.in_channels;
-}
-
-// A convolution, and its weights in the compute type.
-class StagedConvolution {
+// A convolution whose input has zero channels behind those that its weights know: tensor cores want 8
+// channels where images have 3. Weights and their gradient pass through copies of the wider shape; without
+// zero channels they are used where they lie.
+class PaddedConvolution {
  public:
-  StagedConvolution(const Context& context, const ConvolutionShape& shape, MemoryPlan& plan)
-      : context_(context), weights_(weights_of(shape)), conv_(context.math.make_convolution(shape)) {
-    if (context.converts())
-      staged_ = plan.add_bytes(static_cast<std::size_t>(weights_) * size_of(context.compute));
+  PaddedConvolution(const Context& context, const ConvolutionShape& shape, int zero_channels,
+                    MemoryPlan& plan)
+      : context_(context),
+        channels_(shape.in_channels - zero_channels),
+        padded_channels_(shape.in_channels),
+        rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel),
+        conv_(context.math.make_convolution(shape)) {
+    if (padded()) {
+      padded_ = plan.add_bytes(static_cast<std::size_t>(rows_ * padded_channels_) * size_of(shape.type));
+    }
   }
 
   std::size_t scratch_bytes() const { return conv_->workspace_bytes(); }
 
   void forward(void* y, const void* x, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->forward(y, x, staged(weight, workspace), scratch);
+    conv_->forward(y, x, padded(weight, workspace), scratch);
   }
   void data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->data_gradient(d_x, d_y, staged(weight, workspace), scratch);
+    conv_->data_gradient(d_x, d_y, padded(weight, workspace), scratch);
   }
   void weight_gradient(const Tensor& d_weight, const void* d_y, const void* x, void* workspace,
                        void* scratch) {
-    if (!context_.converts()) {
+    check_type(context_, d_weight, "d_weight");
+    if (!padded()) {
       conv_->weight_gradient(d_weight.data, d_y, x, scratch);
       return;
     }
-    void* const computed = staged_.in(workspace);
-    conv_->weight_gradient(computed, d_y, x, scratch);
-    convert(d_weight.data, DType::f32, computed, context_.compute, weights_, context_.stream());
+    conv_->weight_gradient(padded_.in(workspace), d_y, x, scratch);
+    copy_channels(d_weight.data, channels_, padded_.in(workspace), padded_channels_, rows_, context_.compute,
+                  context_.stream());
   }
 
  private:
-  const void* staged(const Tensor& weight, void* workspace) const {
-    if (!context_.converts()) return weight.data;
-    void* const to = staged_.in(workspace);
-    convert(to, context_.compute, weight.data, DType::f32, weights_, context_.stream());
-    return to;
+  bool padded() const { return padded_channels_ > channels_; }
+  const void* padded(const Tensor& weight, void* workspace) const {
+    check_type(context_, weight, "weight");
+    if (!padded()) return weight.data;
+    copy_channels(padded_.in(workspace), padded_channels_, weight.data, channels_, rows_, context_.compute,
+                  context_.stream());
+    return padded_.in(workspace);
   }
 
   Context context_;
-  std::int64_t weights_;
+  int channels_, padded_channels_;
+  std::int64_t rows_;  // of the weights: out * kernel * kernel
   std::unique_ptr<Convolution> conv_;
-  Piece<std::byte> staged_;
+  Piece<std::byte> padded_;
 };
 
 class CudaPreactConv final : public PreactConv {
@@ -74,14 +82,16 @@ class CudaPreactConv final : public PreactConv {
       : context_(context),
         spec_(spec),
         train_(spec.mode == Mode::train),
-        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
+        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width,
+                 spec.in_channels + spec.zero_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), plan_) {
+        conv_(context, shape_of(context, spec, false), spec.zero_channels, plan_) {
+    DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
     std::size_t scratch = conv_.scratch_bytes();
     if (spec.projection) {
-      projection_.emplace(context, shape_of(context, spec, true), plan_);
+      projection_.emplace(context, shape_of(context, spec, true), spec.zero_channels, plan_);
       scratch = std::max(scratch, projection_->scratch_bytes());
     }
     scratch = std::max(scratch, view_statistics_workspace(out_rows_));
@@ -178,7 +188,7 @@ class CudaPreactConv final : public PreactConv {
  private:
   std::size_t input_bytes() const {
     return static_cast<std::size_t>(in_rows_.views * in_rows_.rows) *
-           static_cast<std::size_t>(spec_.in_channels) * size_of(context_.compute);
+           static_cast<std::size_t>(in_rows_.channels) * size_of(context_.compute);
   }
   bool needs_d_a() const { return spec_.preact || spec_.input_gradient; }
 
@@ -205,8 +215,8 @@ class CudaPreactConv final : public PreactConv {
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
   MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
-  StagedConvolution conv_;
-  std::optional<StagedConvolution> projection_;
+  PaddedConvolution conv_;
+  std::optional<PaddedConvolution> projection_;
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "backend/host_copy.h"
+
 namespace dpll::bench {
 namespace {
 
@@ -25,7 +27,7 @@ Measurement measure(Backend& backend, double seconds, const std::function<void()
 void fill_with_small_numbers(Backend& backend, const Tensor& tensor) {
   std::vector<float> row(static_cast<std::size_t>(tensor.elements()));
   for (std::size_t i = 0; i < row.size(); ++i) row[i] = static_cast<float>(i % 251) / 251.0F - 0.5F;
-  if (tensor.dtype == DType::f32) backend.copy_in(tensor, row.data());
+  write_floats(backend, tensor, row);
 }
 
 }  // namespace

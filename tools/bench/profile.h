@@ -16,7 +16,8 @@ namespace dpll::bench {
 // not seen at all.
 class Profile final : public trace::Sink {
  public:
-  explicit Profile(Backend& backend);
+  // `behind_the_host`: what to wait for, or null.
+  explicit Profile(Backend* behind_the_host);
   ~Profile() override;
   Profile(const Profile&) = delete;
   Profile& operator=(const Profile&) = delete;
@@ -39,7 +40,7 @@ class Profile final : public trace::Sink {
  private:
   double now();
 
-  Backend& backend_;
+  Backend* waits_for_;
   trace::Sink* before_;
   std::chrono::steady_clock::time_point start_;
   std::vector<Slice> slices_;

@@ -45,7 +45,7 @@ std::size_t rotation_bytes(const Job& job, const Backend& backend) {
   if (job.rotate_mib > 0) return static_cast<std::size_t>(job.rotate_mib) << 20;
   if (!backend.host_addressable()) return kGpuRotation;
   const long last_level = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  return std::max(static_cast<std::size_t>(std::max(last_level, 0L)), std::size_t{32} << 20);
+  return std::max(2 * static_cast<std::size_t>(std::max(last_level, 0L)), std::size_t{64} << 20);
 }
 
 // Google Benchmark calls its functions several times to find the number of iterations; what counts are the
@@ -220,7 +220,7 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--rotate", job.rotate_mib,
-                 "MiB of copies that calls take turns with; 0: the last-level cache")
+                 "MiB of copies that calls take turns with; 0: twice the last-level cache")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_flag("--list", job.list, "Print the names and stop");

@@ -22,35 +22,41 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
           .type = context.compute};
 }
 
-std::int64_t weights_of(const ConvolutionShape& shape) {
-  return std::int64_t{shape.out_channels} * shape.kernel * shape.kernel * shape.in_channels;
-}
-
 // A convolution, and its weights in the compute type.
 class StagedConvolution {
  public:
-  StagedConvolution(const Context& context, const ConvolutionShape& shape, MemoryPlan& plan)
-      : context_(context), weights_(weights_of(shape)), conv_(context.math.make_convolution(shape)) {
+  // `train`: with a weight gradient; `input_gradient`: with a data gradient.
+  StagedConvolution(const Context& context, const ConvolutionShape& shape, bool train, bool input_gradient,
+                    MemoryPlan& plan)
+      : context_(context), weights_(shape.weight_elements()) {
+    const auto way = [&](ConvolutionPass pass) {
+      std::shared_ptr<const ConvolutionWay> chosen = first_way(context.math, shape, pass);
+      scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
+      return chosen;
+    };
+    forward_ = way(ConvolutionPass::forward);
+    if (input_gradient) data_gradient_ = way(ConvolutionPass::data_gradient);
+    if (train) weight_gradient_ = way(ConvolutionPass::weight_gradient);
     if (context.converts())
       staged_ = plan.add_bytes(static_cast<std::size_t>(weights_) * size_of(context.compute));
   }
 
-  std::size_t scratch_bytes() const { return conv_->workspace_bytes(); }
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
 
   void forward(void* y, const void* x, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->forward(y, x, staged(weight, workspace), scratch);
+    forward_->run(forward_tensors(y, x, staged(weight, workspace)), scratch);
   }
   void data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->data_gradient(d_x, d_y, staged(weight, workspace), scratch);
+    data_gradient_->run(data_gradient_tensors(d_x, d_y, staged(weight, workspace)), scratch);
   }
   void weight_gradient(const Tensor& d_weight, const void* d_y, const void* x, void* workspace,
                        void* scratch) {
     if (!context_.converts()) {
-      conv_->weight_gradient(d_weight.data, d_y, x, scratch);
+      weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch);
       return;
     }
     void* const computed = staged_.in(workspace);
-    conv_->weight_gradient(computed, d_y, x, scratch);
+    weight_gradient_->run(weight_gradient_tensors(computed, d_y, x), scratch);
     convert(d_weight.data, DType::f32, computed, context_.compute, weights_, context_.stream());
   }
 
@@ -64,7 +70,8 @@ class StagedConvolution {
 
   Context context_;
   std::int64_t weights_;
-  std::unique_ptr<Convolution> conv_;
+  std::shared_ptr<const ConvolutionWay> forward_, data_gradient_, weight_gradient_;
+  std::size_t scratch_bytes_ = 0;
   Piece<std::byte> staged_;
 };
 
@@ -77,11 +84,11 @@ class CudaPreactConv final : public PreactConv {
         in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), plan_) {
+        conv_(context, shape_of(context, spec, false), train_, train_ && needs_d_a(), plan_) {
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
     std::size_t scratch = conv_.scratch_bytes();
     if (spec.projection) {
-      projection_.emplace(context, shape_of(context, spec, true), plan_);
+      projection_.emplace(context, shape_of(context, spec, true), train_, train_ && needs_d_a(), plan_);
       scratch = std::max(scratch, projection_->scratch_bytes());
     }
     scratch = std::max(scratch, view_statistics_workspace(out_rows_));

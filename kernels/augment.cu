@@ -5,12 +5,13 @@
 #include "augment/pixel_ops.h"
 #include "augment/policy_draw.h"
 #include "augment/view_draw.h"
-#include "launch.cuh"
+#include "channel_rows.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
 constexpr int kBlocks = 4;     // on a multiprocessor at least: 64 registers, or sm_80 spills
+constexpr int kVec = 8;        // channels of a pixel that is written at once
 constexpr int kThreads = 256;  // also the values of a pixel: one thread a histogram bin
 constexpr int kMaxPolicyChannels = 3;
 
@@ -186,11 +187,24 @@ __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask t
   }
   if (recipe.cutout_after) blacken_box(image, drawn->view, block);
   __syncthreads();
+  const int written = spec.channels + spec.zero_channels;
   T* const out = static_cast<T*>(task.images) +
-                 (std::int64_t{view} * spec.batch + row) * static_cast<std::int64_t>(values);
-  for (int i = block.thread; i < values; i += kThreads) {
-    const int c = i % spec.channels;
-    out[i] = from_float<T>(normalise_pixel(image[i], spec.mean.data()[c], spec.std.data()[c]));
+                 (std::int64_t{view} * spec.batch + row) * block.pixels() * std::int64_t{written};
+  if (written == kVec) {
+    for (int i = block.thread; i < block.pixels(); i += kThreads) {
+      float pixel[kVec] = {};
+      for (int c = 0; c < spec.channels; ++c) {
+        pixel[c] = normalise_pixel(image[i * spec.channels + c], spec.mean.data()[c], spec.std.data()[c]);
+      }
+      store(out + std::int64_t{i} * kVec, pixel);
+    }
+    return;
+  }
+  for (int i = block.thread; i < block.pixels() * written; i += kThreads) {
+    const int pixel = i / written, c = i % written;
+    out[i] = c < spec.channels ? from_float<T>(normalise_pixel(image[pixel * spec.channels + c],
+                                                               spec.mean.data()[c], spec.std.data()[c]))
+                               : from_float<T>(0);
   }
 }
 

@@ -13,7 +13,7 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 struct AugmentTask {
   AugmentSpec spec;
   const PreparedPolicy *weak = nullptr, *strong = nullptr;  // device memory
-  void* images = nullptr;                                   // [V*B, H, W, C]
+  void* images = nullptr;                                   // [V*B, H, W, C + zero channels]
   const std::uint8_t* pixels = nullptr;                     // [N, H, W, C]
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null

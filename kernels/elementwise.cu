@@ -16,19 +16,6 @@ __device__ void for_own_elements(std::int64_t elements, const Body& body) {
   body(first, elements - first < kElements ? static_cast<int>(elements - first) : kElements);
 }
 
-template <typename To, typename From>
-__global__ void convert_kernel(To* to, const From* from, std::int64_t elements) {
-  for_own_elements(elements, [&](std::int64_t first, int count) {
-    float values[kElements];
-    if (count == kElements) {
-      load(values, from + first);
-      store(to + first, values);
-      return;
-    }
-    for (int i = 0; i < count; ++i) to[first + i] = from_float<To>(to_float(from[first + i]));
-  });
-}
-
 template <typename T>
 __global__ void add_kernel(T* to, const T* first_term, const T* second_term, int accumulate,
                            std::int64_t elements) {
@@ -41,6 +28,17 @@ __global__ void add_kernel(T* to, const T* first_term, const T* second_term, int
       to[at] = from_float<T>(sum);
     }
   });
+}
+
+// Rows are the few of a stem's weights: not worth vectors.
+template <typename T>
+__global__ void copy_channels_kernel(T* to, int to_channels, const T* from, int from_channels,
+                                     std::int64_t elements) {
+  const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (at >= elements) return;
+  const std::int64_t row = at / to_channels;
+  const int channel = static_cast<int>(at % to_channels);
+  to[at] = channel < from_channels ? from[row * from_channels + channel] : from_float<T>(0);
 }
 
 template <typename T, int kVec>
@@ -75,25 +73,23 @@ LaunchShape over(std::int64_t elements) {
 
 }  // namespace
 
-void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements,
-             Stream stream) {
-  if (elements == 0) return;
-  for_type(to_type, [&](auto to_element) {
-    using To = decltype(to_element);
-    for_type(from_type, [&](auto from_element) {
-      using From = decltype(from_element);
-      launch("convert", convert_kernel<To, From>, over(elements), stream, static_cast<To*>(to),
-             static_cast<const From*>(from), elements);
-    });
-  });
-}
-
 void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
                    std::int64_t elements, Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
     launch("add_gradients", add_kernel<T>, over(elements), stream, static_cast<T*>(to),
            static_cast<const T*>(first), static_cast<const T*>(second), accumulate ? 1 : 0, elements);
+  });
+}
+
+void copy_channels(void* to, int to_channels, const void* from, int from_channels, std::int64_t rows,
+                   DType type, Stream stream) {
+  const std::int64_t elements = rows * to_channels;
+  for_type(type, [&](auto element) {
+    using T = decltype(element);
+    launch("copy_channels", copy_channels_kernel<T>,
+           LaunchShape{{blocks_for(elements, kThreads), 1, 1}, kThreads, 0}, stream, static_cast<T*>(to),
+           to_channels, static_cast<const T*>(from), from_channels, elements);
   });
 }
 

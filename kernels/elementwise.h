@@ -9,13 +9,13 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// to = from, between any two of f32, f16 and bf16. Bytes: both once.
-void convert(void* to, DType to_type, const void* from, DType from_type, std::int64_t elements,
-             Stream stream);
-
 // to = first + second (+ to, with accumulate); second may be null. All of one type.
 void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
                    std::int64_t elements, Stream stream);
+
+// to [rows, to_channels] = from [rows, from_channels], cut off or filled up with zeros. Both of one type.
+void copy_channels(void* to, int to_channels, const void* from, int from_channels, std::int64_t rows,
+                   DType type, Stream stream);
 
 // sums [C] = column sums of values [rows, C], in float32 and a fixed order.
 std::size_t column_sums_workspace(std::int64_t rows, int channels);

@@ -6,24 +6,51 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kThreads = 256, kVec = 4, kCheckedPerThread = 16, kMaxCheckBlocks = 1024;
+constexpr int kThreads = 256, kVec = 8;  // elements a thread: 16 bytes of 16-bit gradients
+constexpr int kCheckedPerThread = 4 * kVec, kMaxCheckBlocks = 2048;
 
 struct Coefficients {
   float weight_decay, momentum, ema, rest;
   int nesterov;
 };
 
-__global__ void begin_count(UpdateHealth* health) {
-  if (threadIdx.x == 0) health->nonfinite = 0;
+__device__ inline unsigned long long nonfinite_of(float value) {
+  return fabsf(value) <= 3.402823466e38F ? 0u : 1u;  // false for NaN
 }
 
-__global__ void count_nonfinite(UpdateHealth* health, const float* values, std::int64_t elements) {
+template <typename T>
+__device__ unsigned long long count_nonfinite(const T* values, std::int64_t elements) {
   unsigned long long found = 0;
-  const std::int64_t step = std::int64_t{gridDim.x} * kThreads;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x; i < elements; i += step) {
-    found += fabsf(values[i]) <= 3.402823466e38F ? 0u : 1u;  // false for NaN
+  const std::int64_t step = std::int64_t{gridDim.x} * kThreads * kVec;
+  for (std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec; first < elements;
+       first += step) {
+    if (first + kVec <= elements) {
+      float value[kVec];
+      load(value, values + first);
+      for (int i = 0; i < kVec; ++i) found += nonfinite_of(value[i]);
+    } else {
+      for (std::int64_t i = first; i < elements; ++i) found += nonfinite_of(to_float(values[i]));
+    }
   }
-  if (found > 0) atomicAdd(reinterpret_cast<unsigned long long*>(&health->nonfinite), found);
+  return found;
+}
+
+// The block that is last to finish judges the step. Sums of integers do not depend on their order.
+template <typename W>
+__global__ void check(SgdTask task) {
+  SgdScratch& scratch = *task.scratch;
+  const unsigned long long found = count_nonfinite(static_cast<const W*>(task.d_weight), task.spec.weights) +
+                                   count_nonfinite(task.d_value, task.spec.elements - task.spec.weights);
+  if (found > 0) atomicAdd(&scratch.nonfinite, found);
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x != 0 || atomicAdd(&scratch.blocks_done, 1u) != gridDim.x - 1) return;
+  const unsigned long long all = atomicAdd(&scratch.nonfinite, 0ull);  // as the other blocks left it
+  scratch.loss_scale = task.step->loss_scale;
+  scratch.update =
+      judge_gradients(*task.health, task.step->loss_scale, task.spec.dynamic_loss_scale, all) ? 1 : 0;
+  scratch.nonfinite = 0;
+  scratch.blocks_done = 0;
 }
 
 // Rounds as PyTorch and the CPU backend do: x + alpha * y is one fused multiply-add, momentum * velocity is
@@ -36,61 +63,82 @@ __device__ void update_one(float& value, float& velocity, float d_value, float l
   value = fmaf(-learning_rate, direction, value);
 }
 
-__global__ void update(SgdTask task, Coefficients k) {
-  if (task.health->nonfinite != 0) {
-    if (blockIdx.x == 0 && threadIdx.x == 0) task.health->skipped += 1;
-    return;
-  }
-  const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec;
-  if (first >= task.spec.elements) return;
-  const std::int64_t left = task.spec.elements - first;
-  const int count = left < kVec ? static_cast<int>(left) : kVec;
-  const float loss_scale = task.step->loss_scale, learning_rate = task.step->learning_rate;
+// Eight neighbouring elements, of which `count` exist; Full: all do, lie on one side of the border between
+// weights and other parameters, and are aligned.
+template <typename W, bool kFull>
+__device__ void update_vector(const SgdTask& task, const Coefficients& k, std::int64_t first, int count) {
+  const std::int64_t weights = task.spec.weights;
+  const auto* const d_weight = static_cast<const W*>(task.d_weight);
+  auto* const weight = static_cast<W*>(task.weight);
+  const bool is_weight = first < weights;
+  const float loss_scale = task.scratch->loss_scale, learning_rate = task.step->learning_rate;
   float value[kVec] = {}, velocity[kVec] = {}, d_value[kVec] = {}, average[kVec] = {};
-  if (count == kVec) {
+  if constexpr (kFull) {
     load(value, task.value + first);
     load(velocity, task.velocity + first);
-    load(d_value, task.d_value + first);
+    if (is_weight) {
+      load(d_value, d_weight + first);
+    } else {
+      load(d_value, task.d_value + (first - weights));
+    }
     if (task.average != nullptr) load(average, task.average + first);
   } else {
     for (int i = 0; i < count; ++i) {
-      value[i] = task.value[first + i];
-      velocity[i] = task.velocity[first + i];
-      d_value[i] = task.d_value[first + i];
-      if (task.average != nullptr) average[i] = task.average[first + i];
+      const std::int64_t at = first + i;
+      value[i] = task.value[at];
+      velocity[i] = task.velocity[at];
+      d_value[i] = at < weights ? to_float(d_weight[at]) : task.d_value[at - weights];
+      if (task.average != nullptr) average[i] = task.average[at];
     }
   }
   for (int i = 0; i < kVec; ++i) {
     update_one(value[i], velocity[i], d_value[i], loss_scale, learning_rate, k);
     average[i] = fmaf(k.rest, value[i], rounded_product(k.ema, average[i]));
   }
-  if (count == kVec) {
+  if constexpr (kFull) {
     store(task.value + first, value);
     store(task.velocity + first, velocity);
+    if (is_weight && weight != nullptr) store(weight + first, value);
     if (task.average != nullptr) store(task.average + first, average);
   } else {
     for (int i = 0; i < count; ++i) {
-      task.value[first + i] = value[i];
-      task.velocity[first + i] = velocity[i];
-      if (task.average != nullptr) task.average[first + i] = average[i];
+      const std::int64_t at = first + i;
+      task.value[at] = value[i];
+      task.velocity[at] = velocity[i];
+      if (at < weights && weight != nullptr) weight[at] = from_float<W>(value[i]);
+      if (task.average != nullptr) task.average[at] = average[i];
     }
+  }
+}
+
+template <typename W>
+__global__ void update(SgdTask task, Coefficients k) {
+  if (task.scratch->update == 0) return;
+  const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec;
+  if (first >= task.spec.elements) return;
+  const std::int64_t left = task.spec.elements - first, weights = task.spec.weights;
+  if (left >= kVec && (first + kVec <= weights || (first >= weights && weights % kVec == 0))) {
+    update_vector<W, true>(task, k, first, kVec);
+  } else {
+    update_vector<W, false>(task, k, first, left < kVec ? static_cast<int>(left) : kVec);
   }
 }
 
 }  // namespace
 
-void sgd(const SgdTask& task, Stream stream) {
+void sgd(const SgdTask& task, DType weight_type, Stream stream) {
   const std::int64_t elements = task.spec.elements;
   const unsigned check_blocks =
       std::min<unsigned>(blocks_for(elements, kThreads * kCheckedPerThread), kMaxCheckBlocks);
   const Coefficients k{static_cast<float>(task.spec.weight_decay), static_cast<float>(task.spec.momentum),
                        static_cast<float>(task.spec.ema), static_cast<float>(1 - task.spec.ema),
                        task.spec.nesterov ? 1 : 0};
-  launch("sgd begin", begin_count, LaunchShape{{1, 1, 1}, kWarp, 0}, stream, task.health);
-  launch("sgd check", count_nonfinite, LaunchShape{{check_blocks, 1, 1}, kThreads, 0}, stream, task.health,
-         task.d_value, elements);
-  launch("sgd update", update, LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1}, kThreads, 0},
-         stream, task, k);
+  for_type(weight_type, [&](auto element) {
+    using W = decltype(element);
+    launch("sgd check", check<W>, LaunchShape{{check_blocks, 1, 1}, kThreads, 0}, stream, task);
+    launch("sgd update", update<W>, LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1}, kThreads, 0},
+           stream, task, k);
+  });
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,6 +1,8 @@
-// The update of all parameters, which lie in one flat array; see dpll/ops/sgd.h for the formula. Two kernels:
-// one counts gradients that are not finite, the other updates everything, or nothing if there were any.
-// Bytes a parameter: 8 read to check, then 12 read and 8 written (with an average 16 and 12).
+// The update of all parameters, which lie in one flat array; see dpll/ops/sgd.h for the formula. Two kernels,
+// because no weight may move before all gradients are known to be finite: one counts those that are not and
+// judges the step, the other updates everything, or nothing.
+// Bytes a weight in 16 bits: 2 read to check, then 10 read and 10 written (with an average 14 and 14); a
+// parameter in float32: 4, then 12 and 8 (16 and 12).
 #pragma once
 
 #include "dpll/ops/sgd.h"
@@ -8,16 +10,27 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
+// Device memory that one update owns, zero before its first call.
+struct SgdScratch {
+  unsigned long long nonfinite = 0;  // so far in this step
+  unsigned blocks_done = 0;
+  unsigned update = 0;   // this step moves the weights
+  float loss_scale = 1;  // that this step's gradients carry
+};
+
 struct SgdTask {
   SgdSpec spec;
   float* value = nullptr;
   float* velocity = nullptr;
-  float* average = nullptr;  // with spec.ema > 0
-  const float* d_value = nullptr;
+  float* average = nullptr;        // with spec.ema > 0
+  void* weight = nullptr;          // [weights] in the weight type, or null
+  const void* d_weight = nullptr;  // [weights] in the weight type
+  const float* d_value = nullptr;  // [elements - weights]
   UpdateHealth* health = nullptr;
-  const StepState* step = nullptr;
+  StepState* step = nullptr;
+  SgdScratch* scratch = nullptr;
 };
 
-void sgd(const SgdTask& task, Stream stream);
+void sgd(const SgdTask& task, DType weight_type, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

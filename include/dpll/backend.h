@@ -57,7 +57,14 @@ class Backend {
   virtual std::string description() const = 0;  // one line: library versions, processor, threads
   virtual DType compute_dtype() const = 0;
   virtual DType master_dtype() const = 0;
+  // Of the weights of convolutions and linear layers as operations read them, and of their gradients: the
+  // compute type where that has 16 bits (the update then writes copies of the master values), else the master
+  // type.
+  virtual DType weight_dtype() const { return master_dtype(); }
   virtual ConvWeightLayout conv_weight_layout() const = 0;
+  // Channels that image tensors of `channels` channels should have for a convolution to be fast; those beyond
+  // are zero.
+  virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
 
   // Error(device) naming `what` and the sizes when there is not enough memory.

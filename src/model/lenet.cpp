@@ -125,6 +125,7 @@ LeNetProgram::LeNetProgram(LeNet& network, const ProgramSpec& spec)
                              .width = in.width,
                              .in_channels = in.channels,
                              .out_channels = LeNet::kChannels1,
+                             .zero_channels = backend_.image_channels(in.channels) - in.channels,
                              .kernel = 5,
                              .pad = 2,
                              .preact = false,
@@ -135,6 +136,7 @@ LeNetProgram::LeNetProgram(LeNet& network, const ProgramSpec& spec)
   conv2.height = in.height / 2;
   conv2.width = in.width / 2;
   conv2.in_channels = LeNet::kChannels1;
+  conv2.zero_channels = 0;
   conv2.out_channels = LeNet::kChannels2;
   conv2.input_gradient = true;
   const int features = LeNet::kChannels2 * (in.height / 4) * (in.width / 4);
@@ -158,8 +160,8 @@ LeNetProgram::LeNetProgram(LeNet& network, const ProgramSpec& spec)
   }
 
   const DType compute = backend_.compute_dtype();
-  plan_.add(&images_, compute, {rows, in.height, in.width, in.channels}, schedule_.activation(-1, 0, 0),
-            "images");
+  plan_.add(&images_, compute, {rows, in.height, in.width, backend_.image_channels(in.channels)},
+            schedule_.activation(-1, 0, 0), "images");
   plan_.add(&stage1_.conv_saved, conv1_->saved_bytes(), schedule_.activation(0, 0, 0), "conv.0 saved");
   plan_.add(&stage2_.conv_saved, conv2_->saved_bytes(), schedule_.activation(2, 2, 2), "conv.4 saved");
   const auto pool_spec = [&](int height, int width, int channels, Pool pool) {
@@ -190,7 +192,7 @@ void LeNetProgram::forward(const BatchRows& rows) {
   conv1_->forward({.y = stage1_.value,
                    .y_stats = stage1_.stats,
                    .x = images_,
-                   .weight = state_.value(network_.conv1_weight_),
+                   .weight = state_.weight(network_.conv1_weight_),
                    .bias = state_.value(network_.conv1_bias_),
                    .rows = rows,
                    .saved = stage1_.conv_saved,
@@ -204,7 +206,7 @@ void LeNetProgram::forward(const BatchRows& rows) {
   conv2_->forward({.y = stage2_.value,
                    .y_stats = stage2_.stats,
                    .x = stage1_.pooled,
-                   .weight = state_.value(network_.conv2_weight_),
+                   .weight = state_.weight(network_.conv2_weight_),
                    .bias = state_.value(network_.conv2_bias_),
                    .rows = rows,
                    .saved = stage2_.conv_saved,
@@ -218,7 +220,7 @@ void LeNetProgram::forward(const BatchRows& rows) {
   hidden_->forward({.y = stage3_.value,
                     .y_stats = stage3_.stats,
                     .x = stage2_.pooled,
-                    .weight = state_.value(network_.hidden_weight_),
+                    .weight = state_.weight(network_.hidden_weight_),
                     .bias = state_.value(network_.hidden_bias_),
                     .workspace = workspace_});
   stage3_.pool->forward({.y = stage3_.pooled,
@@ -229,7 +231,7 @@ void LeNetProgram::forward(const BatchRows& rows) {
                          .workspace = workspace_});
   last_->forward({.y = logits_,
                   .x = stage3_.pooled,
-                  .weight = state_.value(network_.last_weight_),
+                  .weight = state_.weight(network_.last_weight_),
                   .bias = state_.value(network_.last_bias_),
                   .workspace = workspace_});
 }
@@ -240,7 +242,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                    .d_bias = state_.gradient(network_.last_bias_),
                    .d_y = d_logits_,
                    .x = stage3_.pooled,
-                   .weight = state_.value(network_.last_weight_),
+                   .weight = state_.weight(network_.last_weight_),
                    .workspace = workspace_});
   stage3_.pool->backward({.d_x = stage3_.d_value,
                           .bn = state_.batch_norm(network_.bn3_),
@@ -254,7 +256,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                      .d_bias = state_.gradient(network_.hidden_bias_),
                      .d_y = stage3_.d_value,
                      .x = stage2_.pooled,
-                     .weight = state_.value(network_.hidden_weight_),
+                     .weight = state_.weight(network_.hidden_weight_),
                      .workspace = workspace_});
   stage2_.pool->backward({.d_x = stage2_.d_value,
                           .bn = state_.batch_norm(network_.bn2_),
@@ -268,7 +270,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                     .d_bias = state_.gradient(network_.conv2_bias_),
                     .d_y = stage2_.d_value,
                     .x = stage1_.pooled,
-                    .weight = state_.value(network_.conv2_weight_),
+                    .weight = state_.weight(network_.conv2_weight_),
                     .rows = rows,
                     .saved = stage2_.conv_saved,
                     .workspace = workspace_});
@@ -283,7 +285,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                     .d_bias = state_.gradient(network_.conv1_bias_),
                     .d_y = stage1_.d_value,
                     .x = images_,
-                    .weight = state_.value(network_.conv1_weight_),
+                    .weight = state_.weight(network_.conv1_weight_),
                     .rows = rows,
                     .saved = stage1_.conv_saved,
                     .workspace = workspace_});

@@ -154,7 +154,7 @@ void MlpProgram::forward(const BatchRows&) {
     stage.linear->forward({.y = stage.value,
                            .y_stats = stage.stats,
                            .x = *input,
-                           .weight = state_.value(layer.weight),
+                           .weight = state_.weight(layer.weight),
                            .bias = state_.value(layer.bias),
                            .workspace = workspace_});
     stage.bn_relu->forward({.y = stage.active,
@@ -167,7 +167,7 @@ void MlpProgram::forward(const BatchRows&) {
   }
   last_->forward({.y = logits_,
                   .x = *input,
-                  .weight = state_.value(network_.last_.weight),
+                  .weight = state_.weight(network_.last_.weight),
                   .bias = state_.value(network_.last_.bias),
                   .workspace = workspace_});
 }
@@ -178,7 +178,7 @@ void MlpProgram::backward(const BatchRows&) {
                    .d_bias = state_.gradient(network_.last_.bias),
                    .d_y = d_logits_,
                    .x = stages_.empty() ? images_ : stages_.back().active,
-                   .weight = state_.value(network_.last_.weight),
+                   .weight = state_.weight(network_.last_.weight),
                    .workspace = workspace_});
   for (std::size_t i = stages_.size(); i-- > 0;) {
     Stage& stage = stages_[i];
@@ -195,7 +195,7 @@ void MlpProgram::backward(const BatchRows&) {
                             .d_bias = state_.gradient(layer.bias),
                             .d_y = stage.d_value,
                             .x = i == 0 ? images_ : stages_[i - 1].active,
-                            .weight = state_.value(layer.weight),
+                            .weight = state_.weight(layer.weight),
                             .workspace = workspace_});
   }
 }

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "backend/host_copy.h"
 #include "dpll/core/philox.h"
 #include "dpll/safetensors.h"
 
@@ -34,6 +35,10 @@ Shape shape_of(const std::vector<std::int64_t>& dims) {
     default:
       fail(ExitCode::internal, "a parameter has {} dimensions", dims.size());
   }
+}
+
+bool is_weight(const ParameterSpec& spec) {
+  return spec.dims.size() >= 2;
 }
 
 // Position in memory of element i of PyTorch's order.
@@ -88,8 +93,6 @@ std::vector<float> initial_values(const ParameterSpec& spec, int ordinal, std::u
 ParameterId ModelState::add_parameter(const ParameterSpec& spec) {
   DPLL_CHECK(backend_ == nullptr, "parameter {} comes after allocate()", spec.name);
   specs_.push_back(spec);
-  offsets_.push_back(flat_elements_);
-  flat_elements_ += round_up(product(spec.dims));
   return {static_cast<int>(specs_.size()) - 1};
 }
 
@@ -109,13 +112,31 @@ BatchNormId ModelState::add_batch_norm(const std::string& name, int channels) {
 void ModelState::allocate(Backend& backend, bool with_average) {
   DPLL_CHECK(backend_ == nullptr, "allocate() called twice");
   backend_ = &backend;
-  const std::size_t bytes = static_cast<std::size_t>(flat_elements_) * size_of(backend.master_dtype());
+  offsets_.resize(specs_.size());
+  for (const bool weights : {true, false}) {
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      if (is_weight(specs_[i]) != weights) continue;
+      offsets_[i] = flat_elements_;
+      flat_elements_ += round_up(product(specs_[i].dims));
+    }
+    if (weights) flat_weights_ = flat_elements_;
+  }
+  const DType master = backend.master_dtype(), weight = backend.weight_dtype();
+  const auto bytes_of = [](std::int64_t elements, DType dtype) {
+    return static_cast<std::size_t>(elements) * size_of(dtype);
+  };
+  const std::size_t bytes = bytes_of(flat_elements_, master);
   values_ = backend.allocate(bytes, "the parameters");
-  gradients_ = backend.allocate(bytes, "the gradients");
+  if (weight == master) {
+    gradients_ = backend.allocate(bytes, "the gradients");
+  } else {
+    gradients_ = backend.allocate(bytes_of(flat_elements_ - flat_weights_, master), "the gradients");
+    weights_ = backend.allocate(bytes_of(flat_weights_, weight), "the weights in 16 bits");
+    weight_gradients_ = backend.allocate(bytes_of(flat_weights_, weight), "the gradients of the weights");
+  }
   velocities_ = backend.allocate(bytes, "the momentum");
   if (with_average) averages_ = backend.allocate(bytes, "the averaged parameters");
-  running_ = backend.allocate(static_cast<std::size_t>(buffer_elements_) * size_of(backend.master_dtype()),
-                              "the running statistics");
+  running_ = backend.allocate(bytes_of(buffer_elements_, master), "the running statistics");
 }
 
 void ModelState::initialise(std::uint64_t seed) {
@@ -123,10 +144,11 @@ void ModelState::initialise(std::uint64_t seed) {
     write(Array::value, i, initial_values(spec(i), i, seed));
     if (has_average()) write(Array::average, i, initial_values(spec(i), i, seed));
   }
-  backend_->fill_zero(velocities());
+  backend_->fill_zero(flat(velocities_));
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
-    write_floats(running(i), std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
+    write_floats(*backend_, running(i),
+                 std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
   }
   batches_tracked = 0;
 }
@@ -136,22 +158,49 @@ Tensor ModelState::flat(const Buffer& buffer) const {
   return buffer.tensor(backend_->master_dtype(), {flat_elements_});
 }
 
-Tensor ModelState::slice(const Buffer& buffer, std::int64_t offset, const Shape& shape) const {
-  const DType dtype = backend_->master_dtype();
+Tensor ModelState::slice(const Buffer& buffer, DType dtype, std::int64_t offset, const Shape& shape) const {
   return {static_cast<std::byte*>(buffer.data()) + static_cast<std::size_t>(offset) * size_of(dtype), dtype,
           shape};
 }
 
+Tensor ModelState::slice(Array array, int index) const {
+  return slice(buffer_of(array), backend_->master_dtype(), offsets_[static_cast<std::size_t>(index)],
+               shape_of(spec(index).dims));
+}
+
 Tensor ModelState::value(ParameterId id) const {
-  return slice(values_, offsets_[static_cast<std::size_t>(id.index)], shape_of(spec(id.index).dims));
+  return slice(Array::value, id.index);
+}
+
+Tensor ModelState::weight(ParameterId id) const {
+  if (!has_copies()) return value(id);
+  return slice(weights_, backend_->weight_dtype(), offsets_[static_cast<std::size_t>(id.index)],
+               shape_of(spec(id.index).dims));
 }
 
 Tensor ModelState::gradient(ParameterId id) const {
-  return slice(gradients_, offsets_[static_cast<std::size_t>(id.index)], shape_of(spec(id.index).dims));
+  const std::int64_t offset = offsets_[static_cast<std::size_t>(id.index)];
+  const Shape shape = shape_of(spec(id.index).dims);
+  const DType master = backend_->master_dtype();
+  if (!has_copies()) return slice(gradients_, master, offset, shape);
+  return is_weight(spec(id.index)) ? slice(weight_gradients_, backend_->weight_dtype(), offset, shape)
+                                   : slice(gradients_, master, offset - flat_weights_, shape);
+}
+
+SgdCall ModelState::update_call() const {
+  const DType master = backend_->master_dtype();
+  const Shape others{flat_elements_ - flat_weights_};
+  return {.value = flat(values_),
+          .velocity = flat(velocities_),
+          .average = flat(averages_),
+          .weight = has_copies() ? slice(weights_, backend_->weight_dtype(), 0, {flat_weights_}) : Tensor{},
+          .d_weight = has_copies() ? slice(weight_gradients_, backend_->weight_dtype(), 0, {flat_weights_})
+                                   : slice(gradients_, master, 0, {flat_weights_}),
+          .d_value = slice(gradients_, master, has_copies() ? 0 : flat_weights_, others)};
 }
 
 Tensor ModelState::running(int index) const {
-  return slice(running_, buffer_offsets_[static_cast<std::size_t>(index)],
+  return slice(running_, backend_->master_dtype(), buffer_offsets_[static_cast<std::size_t>(index)],
                {buffer_specs_[static_cast<std::size_t>(index)].channels});
 }
 
@@ -191,35 +240,9 @@ const Buffer& ModelState::buffer_of(Array array) const {
   fail(ExitCode::internal, "unknown array");
 }
 
-std::vector<float> ModelState::read_floats(const Tensor& from) const {
-  std::vector<float> out(static_cast<std::size_t>(from.elements()));
-  if (from.dtype == DType::f32) {
-    backend_->copy_out(out.data(), from);
-  } else {
-    DPLL_CHECK(from.dtype == DType::f64, "master values are {}", name_of(from.dtype));
-    std::vector<double> wide(out.size());
-    backend_->copy_out(wide.data(), from);
-    std::transform(wide.begin(), wide.end(), out.begin(), [](double x) { return static_cast<float>(x); });
-  }
-  return out;
-}
-
-void ModelState::write_floats(const Tensor& to, const std::vector<float>& data) {
-  DPLL_CHECK(static_cast<std::int64_t>(data.size()) == to.elements(), "{} values for {}", data.size(),
-             to.shape.to_string());
-  if (to.dtype == DType::f32) {
-    backend_->copy_in(to, data.data());
-  } else {
-    DPLL_CHECK(to.dtype == DType::f64, "master values are {}", name_of(to.dtype));
-    const std::vector<double> wide(data.begin(), data.end());
-    backend_->copy_in(to, wide.data());
-  }
-}
-
 std::vector<float> ModelState::read(Array array, int index) const {
   const ParameterSpec& s = spec(index);
-  const std::vector<float> memory =
-      read_floats(slice(buffer_of(array), offsets_[static_cast<std::size_t>(index)], shape_of(s.dims)));
+  const std::vector<float> memory = read_floats(*backend_, slice(array, index));
   if (s.order == ElementOrder::plain) return memory;
   std::vector<float> out(memory.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -231,18 +254,19 @@ std::vector<float> ModelState::read(Array array, int index) const {
 
 void ModelState::write(Array array, int index, const std::vector<float>& data) {
   const ParameterSpec& s = spec(index);
-  const Tensor to = slice(buffer_of(array), offsets_[static_cast<std::size_t>(index)], shape_of(s.dims));
-  if (s.order == ElementOrder::plain) return write_floats(to, data);
   std::vector<float> memory(data.size());
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::int64_t at = memory_position(s, backend_->conv_weight_layout(), static_cast<std::int64_t>(i));
     memory[static_cast<std::size_t>(at)] = data[i];
   }
-  write_floats(to, memory);
+  write_floats(*backend_, slice(array, index), memory);
+  if (array == Array::value && is_weight(s) && has_copies()) {
+    write_floats(*backend_, weight(ParameterId{index}), memory);
+  }
 }
 
 std::vector<float> ModelState::read_buffer(int index) const {
-  return read_floats(running(index));
+  return read_floats(*backend_, running(index));
 }
 
 void ModelState::save(SafetensorsWriter& writer, Array array, const std::string& prefix) const {
@@ -271,7 +295,7 @@ void ModelState::load(const SafetensorsFile& file, Array array, const std::strin
 void ModelState::load_buffers(const SafetensorsFile& file, const std::string& prefix) {
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
-    write_floats(running(i), file.get<float>(prefix + buffer.name, {buffer.channels}));
+    write_floats(*backend_, running(i), file.get<float>(prefix + buffer.name, {buffer.channels}));
     const std::string tracked =
         prefix + buffer.name.substr(0, buffer.name.rfind('.')) + ".num_batches_tracked";
     if (file.contains(tracked)) batches_tracked = file.get<std::int64_t>(tracked).at(0);

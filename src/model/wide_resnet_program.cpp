@@ -23,12 +23,13 @@ WideResNetProgram::WideResNetProgram(WideResNet& network, const ProgramSpec& spe
                                      .width = in.width,
                                      .in_channels = in.channels,
                                      .out_channels = WideResNet::kStemChannels,
+                                     .zero_channels = backend_.image_channels(in.channels) - in.channels,
                                      .preact = false,
                                      .stats = train,
                                      .input_gradient = false});
   need_workspace(stem_->workspace_bytes());
-  plan_.add(&images_, compute, {rows, in.height, in.width, in.channels}, schedule_.activation(-1, 0, 0),
-            "images");
+  plan_.add(&images_, compute, {rows, in.height, in.width, backend_.image_channels(in.channels)},
+            schedule_.activation(-1, 0, 0), "images");
   plan_.add(&stem_saved_, stem_->saved_bytes(), schedule_.activation(0, 0, 0), "conv1 saved");
   streams_.push_back({});
 
@@ -159,7 +160,7 @@ void WideResNetProgram::forward(const BatchRows& rows) {
   stem_->forward({.y = stem_out_.value,
                   .y_stats = stem_out_.stats,
                   .x = images_,
-                  .weight = state_.value(network_.stem_),
+                  .weight = state_.weight(network_.stem_),
                   .rows = rows,
                   .saved = stem_saved_,
                   .workspace = workspace_});
@@ -176,7 +177,7 @@ void WideResNetProgram::forward(const BatchRows& rows) {
                   .workspace = workspace_});
   fc_->forward({.y = logits_,
                 .x = pooled_,
-                .weight = state_.value(network_.fc_weight_),
+                .weight = state_.weight(network_.fc_weight_),
                 .bias = state_.value(network_.fc_bias_),
                 .workspace = workspace_});
 }
@@ -189,8 +190,8 @@ void WideResNetProgram::forward_block(const Block& block, const Activation& x, c
                         .x = x.value,
                         .x_stats = x.stats,
                         .bn = state_.batch_norm(p.bn1),
-                        .weight = state_.value(p.conv1),
-                        .projection_weight = p.projects() ? state_.value(p.shortcut) : Tensor{},
+                        .weight = state_.weight(p.conv1),
+                        .projection_weight = p.projects() ? state_.weight(p.shortcut) : Tensor{},
                         .rows = rows,
                         .saved = block.saved1,
                         .workspace = workspace_});
@@ -199,7 +200,7 @@ void WideResNetProgram::forward_block(const Block& block, const Activation& x, c
                         .x = block.h.value,
                         .x_stats = block.h.stats,
                         .bn = state_.batch_norm(p.bn2),
-                        .weight = state_.value(p.conv2),
+                        .weight = state_.weight(p.conv2),
                         .residual = p.projects() ? block.y.value : x.value,
                         .rows = rows,
                         .saved = block.saved2,
@@ -212,7 +213,7 @@ void WideResNetProgram::backward(const BatchRows& rows) {
                  .d_bias = state_.gradient(network_.fc_bias_),
                  .d_y = d_logits_,
                  .x = pooled_,
-                 .weight = state_.value(network_.fc_weight_),
+                 .weight = state_.weight(network_.fc_weight_),
                  .workspace = workspace_});
   pool_->backward({.d_x = streams_.back().gradient,
                    .bn = state_.batch_norm(network_.head_bn_),
@@ -227,7 +228,7 @@ void WideResNetProgram::backward(const BatchRows& rows) {
   stem_->backward({.d_weight = state_.gradient(network_.stem_),
                    .d_y = streams_.front().gradient,
                    .x = images_,
-                   .weight = state_.value(network_.stem_),
+                   .weight = state_.weight(network_.stem_),
                    .rows = rows,
                    .saved = stem_saved_,
                    .workspace = workspace_});
@@ -242,7 +243,7 @@ void WideResNetProgram::backward_block(const Block& block, const Activation& x, 
                          .d_y = d_y,
                          .x = block.h.value,
                          .x_stats = block.h.stats,
-                         .weight = state_.value(p.conv2),
+                         .weight = state_.weight(p.conv2),
                          .rows = rows,
                          .saved = block.saved2,
                          .workspace = workspace_});
@@ -256,8 +257,8 @@ void WideResNetProgram::backward_block(const Block& block, const Activation& x, 
                          .d_projected = p.projects() ? d_y : Tensor{},
                          .x = x.value,
                          .x_stats = x.stats,
-                         .weight = state_.value(p.conv1),
-                         .projection_weight = p.projects() ? state_.value(p.shortcut) : Tensor{},
+                         .weight = state_.weight(p.conv1),
+                         .projection_weight = p.projects() ? state_.weight(p.shortcut) : Tensor{},
                          .rows = rows,
                          .saved = block.saved1,
                          .workspace = workspace_});

@@ -104,13 +104,13 @@ Tensor GoldenCase::conv_weight_input(const std::string& key) {
   const HostTensor weight = stored(key);
   const Shape shape = weight.shape;
   const bool permute = backend_.conv_weight_layout() == ConvWeightLayout::ohwi;
-  Tensor tensor = put(permute ? permute_weight(weight, shape, false) : weight, backend_.master_dtype());
+  Tensor tensor = put(permute ? permute_weight(weight, shape, false) : weight, backend_.weight_dtype());
   tensor.shape = shape;
   return tensor;
 }
 
 Tensor GoldenCase::conv_weight_output(const std::string& like) {
-  return output(like, backend_.master_dtype());
+  return output(like, backend_.weight_dtype());
 }
 
 BatchNorm GoldenCase::batch_norm() {

@@ -48,10 +48,12 @@ class GoldenCase {
   Tensor compute_input(const std::string& key) { return input(key, backend_.compute_dtype()); }
   Tensor master_input(const std::string& key) { return input(key, backend_.master_dtype()); }
   Tensor conv_weight_input(const std::string& key);
+  Tensor weight_input(const std::string& key) { return input(key, backend_.weight_dtype()); }
   // A tensor of the shape of `like` in the file, full of NaN: whatever is not overwritten shows.
   Tensor compute_output(const std::string& like) { return output(like, backend_.compute_dtype()); }
   Tensor master_output(const std::string& like) { return output(like, backend_.master_dtype()); }
   Tensor conv_weight_output(const std::string& like);
+  Tensor weight_output(const std::string& like) { return output(like, backend_.weight_dtype()); }
   // gamma, beta and running statistics of the file; d_gamma and d_beta in training.
   BatchNorm batch_norm();
 

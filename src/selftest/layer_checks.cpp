@@ -126,7 +126,7 @@ void check_linear(Backend& backend, GoldenCase& c) {
   void* workspace = c.memory(op->workspace_bytes());
   LinearForward f{.y = c.compute_output("y"),
                   .x = c.compute_input("x"),
-                  .weight = c.master_input("weight"),
+                  .weight = c.weight_input("weight"),
                   .bias = c.master_input("bias"),
                   .workspace = workspace};
   if (spec.stats) f.y_stats = c.master_output("y_stats");
@@ -134,7 +134,7 @@ void check_linear(Backend& backend, GoldenCase& c) {
   c.check("y", f.y);
   if (spec.stats) c.check("y_stats", f.y_stats);
   const LinearBackward b{.d_x = c.compute_output("d_x"),
-                         .d_weight = c.master_output("d_weight"),
+                         .d_weight = c.weight_output("d_weight"),
                          .d_bias = c.master_output("d_bias"),
                          .d_y = c.compute_input("d_y"),
                          .x = f.x,

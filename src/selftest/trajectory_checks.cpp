@@ -57,7 +57,8 @@ class Trajectory {
     if (c.value<std::string>("network") == "lenet") model.architecture = Architecture::lenet;
     network_ = make_network(backend, model, {side_, side_, channels_, classes_}, false);
     load_initial_values(network_->state());
-    sgd_ = backend.make_sgd({.elements = network_->state().values().elements(),
+    sgd_ = backend.make_sgd({.elements = network_->state().flat_elements(),
+                             .weights = network_->state().flat_weights(),
                              .momentum = c.value<double>("momentum"),
                              .weight_decay = c.value<double>("weight_decay"),
                              .nesterov = c.value<bool>("nesterov")});
@@ -143,15 +144,16 @@ class Trajectory {
   // Rows of sample order[epoch][first + r], or sample first + r without an order.
   void fill_images(const Program& program, std::int64_t epoch, std::int64_t first, int batch,
                    const std::vector<std::int32_t>& order) {
-    const std::int64_t pixels = std::int64_t{side_} * side_ * channels_;
+    const std::int64_t pixels = std::int64_t{side_} * side_, stored = program.images().shape[3];
     HostTensor input(program.images().shape);
     for (int v = 0; v < program.spec().views; ++v) {
       for (std::int64_t r = 0; r < batch; ++r) {
         const std::int64_t position = epoch * samples_ + first + r;
         const std::int64_t sample = order.empty() ? first + r : order[static_cast<std::size_t>(position)];
-        for (std::int64_t p = 0; p < pixels; ++p) {
-          const std::int64_t from = (v * samples_ + sample) * pixels + p;
-          input[(v * batch + r) * pixels + p] = 2 * images_[static_cast<std::size_t>(from)];
+        for (std::int64_t p = 0; p < pixels * channels_; ++p) {
+          const std::int64_t from = (v * samples_ + sample) * pixels * channels_ + p;
+          const std::int64_t to = ((v * batch + r) * pixels + p / channels_) * stored + p % channels_;
+          input[to] = 2 * images_[static_cast<std::size_t>(from)];
         }
       }
     }
@@ -162,11 +164,11 @@ class Trajectory {
     Step& step = step_of(batch);
     const auto e = static_cast<std::size_t>(epoch);
     const auto begin = order_.begin() + epoch * samples_;
-    const BatchRows rows{.step = case_.put_step({.epoch = static_cast<std::uint32_t>(epoch),
-                                                 .first = static_cast<std::uint32_t>(first),
-                                                 .learning_rate = rates_[e],
-                                                 .lambda = lambdas_[e]}),
-                         .order = case_.put_int32({begin, begin + samples_})};
+    StepState* const step_state = case_.put_step({.epoch = static_cast<std::uint32_t>(epoch),
+                                                  .first = static_cast<std::uint32_t>(first),
+                                                  .learning_rate = rates_[e],
+                                                  .lambda = lambdas_[e]});
+    const BatchRows rows{.step = step_state, .order = case_.put_int32({begin, begin + samples_})};
     fill_images(*step.program, epoch, first, batch, order_);
     step.program->forward(rows);
     step.objective->run({.d_logits = step.program->d_logits(),
@@ -178,12 +180,10 @@ class Trajectory {
                          .rows = rows,
                          .workspace = step.objective_workspace});
     step.program->backward(rows);
-    const ModelState& state = network_->state();
-    sgd_->run({.value = state.values(),
-               .velocity = state.velocities(),
-               .health = health_,
-               .d_value = state.gradients(),
-               .step = rows.step});
+    SgdCall update = network_->state().update_call();
+    update.health = health_;
+    update.step = step_state;
+    sgd_->run(update);
   }
 
   Backend& backend_;

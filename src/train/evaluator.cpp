@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "backend/host_copy.h"
+
 namespace dpll {
 
 Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images,
@@ -35,7 +37,7 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
 
 void Evaluator::make_batch(Batch& batch, int size, const ViewSetup& views) {
   batch.program = network_.make_program({mode_, 1, size});
-  batch.normalise = store_.make_plain(views, size);
+  batch.normalise = store_.make_plain(views, *batch.program);
   arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
 }
 
@@ -60,18 +62,8 @@ void Evaluator::run_operations(Batch& batch) {
 }
 
 void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
-  const Tensor& tensor = batch.program->logits();
-  const auto begin = static_cast<std::ptrdiff_t>(logits.size());
-  logits.resize(logits.size() + static_cast<std::size_t>(tensor.elements()));
-  if (tensor.dtype == DType::f32) {
-    backend_.copy_out(logits.data() + begin, tensor);
-    return;
-  }
-  DPLL_CHECK(tensor.dtype == DType::f64, "logits of type {}", name_of(tensor.dtype));
-  std::vector<double> wide(static_cast<std::size_t>(tensor.elements()));
-  backend_.copy_out(wide.data(), tensor);
-  std::transform(wide.begin(), wide.end(), logits.begin() + begin,
-                 [](double z) { return static_cast<float>(z); });
+  const std::vector<float> of_batch = read_floats(backend_, batch.program->logits());
+  logits.insert(logits.end(), of_batch.begin(), of_batch.end());
 }
 
 EvaluationResult Evaluator::run(Logits logits) {

@@ -46,7 +46,8 @@ SampleStore::SampleStore(Backend& backend, const ImageSet& samples, const std::s
   }
 }
 
-std::unique_ptr<ViewMaker> SampleStore::make_views(const ViewSetup& setup, int views, int batch) const {
+std::unique_ptr<ViewMaker> SampleStore::make_views(const ViewSetup& setup, const Program& program) const {
+  const int views = program.spec().views, batch = program.spec().batch;
   if (table_.dtype == DType::f32) {
     return std::make_unique<VectorViews>(backend_,
                                          FeatureViewsSpec{.views = views,
@@ -56,24 +57,27 @@ std::unique_ptr<ViewMaker> SampleStore::make_views(const ViewSetup& setup, int v
                                                           .strong = setup.strong_features},
                                          table_);
   }
-  return std::make_unique<ImageViews>(backend_,
-                                      AugmentSpec{.views = views,
-                                                  .batch = batch,
-                                                  .height = static_cast<int>(table_.shape[1]),
-                                                  .width = static_cast<int>(table_.shape[2]),
-                                                  .channels = static_cast<int>(table_.shape[3]),
-                                                  .weak = setup.weak,
-                                                  .strong = setup.strong,
-                                                  .mean = setup.mean,
-                                                  .std = setup.std},
-                                      table_);
+  const auto channels = static_cast<int>(table_.shape[3]);
+  return std::make_unique<ImageViews>(
+      backend_,
+      AugmentSpec{.views = views,
+                  .batch = batch,
+                  .height = static_cast<int>(table_.shape[1]),
+                  .width = static_cast<int>(table_.shape[2]),
+                  .channels = channels,
+                  .zero_channels = static_cast<int>(program.images().shape[3]) - channels,
+                  .weak = setup.weak,
+                  .strong = setup.strong,
+                  .mean = setup.mean,
+                  .std = setup.std},
+      table_);
 }
 
-std::unique_ptr<ViewMaker> SampleStore::make_plain(const ViewSetup& setup, int batch) const {
+std::unique_ptr<ViewMaker> SampleStore::make_plain(const ViewSetup& setup, const Program& program) const {
   ViewSetup plain;
   plain.mean = setup.mean;
   plain.std = setup.std;
-  return make_views(plain, 1, batch);
+  return make_views(plain, program);
 }
 
 }  // namespace dpll

@@ -8,6 +8,7 @@
 
 #include "dpll/backend.h"
 #include "dpll/data.h"
+#include "dpll/model/network.h"
 #include "dpll/views.h"
 
 namespace dpll {
@@ -16,7 +17,7 @@ namespace dpll {
 class ViewMaker {
  public:
   virtual ~ViewMaker() = default;
-  // images: compute [V*B, H, W, C].
+  // images: Program::images().
   virtual void run(const Tensor& images, const BatchRows& rows) = 0;
 };
 
@@ -25,10 +26,10 @@ class SampleStore {
   // Copies the samples; `what` names them where memory runs out.
   SampleStore(Backend& backend, const ImageSet& samples, const std::string& what);
 
-  // The recipes of `setup`; the maker reads the store's memory.
-  std::unique_ptr<ViewMaker> make_views(const ViewSetup& setup, int views, int batch) const;
+  // The recipes of `setup`, for the input of `program`; the maker reads the store's memory.
+  std::unique_ptr<ViewMaker> make_views(const ViewSetup& setup, const Program& program) const;
   // One view, the samples as they are but for normalisation.
-  std::unique_ptr<ViewMaker> make_plain(const ViewSetup& setup, int batch) const;
+  std::unique_ptr<ViewMaker> make_plain(const ViewSetup& setup, const Program& program) const;
 
  private:
   Backend& backend_;

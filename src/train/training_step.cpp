@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "backend/host_copy.h"
+
 namespace dpll {
 namespace {
 
@@ -77,7 +79,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   total_ = reinterpret_cast<ObjectiveMetrics*>(base + 2 * kSlot);
   health_ = reinterpret_cast<UpdateHealth*>(base + 3 * kSlot);
 
-  sgd_ = backend_.make_sgd({.elements = network_.state().values().elements(),
+  sgd_ = backend_.make_sgd({.elements = network_.state().flat_elements(),
+                            .weights = network_.state().flat_weights(),
                             .momentum = config.optimiser.momentum,
                             .weight_decay = config.optimiser.weight_decay,
                             .nesterov = config.optimiser.nesterov,
@@ -88,7 +91,7 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
 
 void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views) {
   batch.program = network_.make_program({Mode::train, views_, size});
-  batch.augment = store_.make_views(views, views_, size);
+  batch.augment = store_.make_views(views, *batch.program);
   batch.objective = backend_.make_pll_objective(
       {.views = views_, .batch = size, .classes = classes_, .variant = config.objective.variant});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
@@ -156,13 +159,10 @@ void TrainingStep::objective(Batch& batch) {
 }
 
 void TrainingStep::update() {
-  ModelState& model = network_.state();
-  sgd_->run({.value = model.values(),
-             .velocity = model.velocities(),
-             .average = model.averages(),
-             .health = health_,
-             .d_value = model.gradients(),
-             .step = state_});
+  SgdCall call = network_.state().update_call();
+  call.health = health_;
+  call.step = state_;
+  sgd_->run(call);
 }
 
 std::vector<std::pair<std::string, std::function<void()>>> TrainingStep::phases() {
@@ -203,26 +203,11 @@ UpdateHealth TrainingStep::health() const {
 }
 
 std::vector<float> TrainingStep::targets() const {
-  std::vector<float> out(static_cast<std::size_t>(targets_.elements()));
-  if (targets_.dtype == DType::f32) {
-    backend_.copy_out(out.data(), targets_);
-  } else {
-    std::vector<double> wide(out.size());
-    backend_.copy_out(wide.data(), targets_);
-    std::transform(wide.begin(), wide.end(), out.begin(), [](double x) { return static_cast<float>(x); });
-  }
-  return out;
+  return read_floats(backend_, targets_);
 }
 
 void TrainingStep::set_targets(const std::vector<float>& targets) {
-  DPLL_CHECK(static_cast<std::int64_t>(targets.size()) == targets_.elements(),
-             "{} values for the target table {}", targets.size(), targets_.shape.to_string());
-  if (targets_.dtype == DType::f32) {
-    backend_.copy_in(targets_, targets.data());
-  } else {
-    const std::vector<double> wide(targets.begin(), targets.end());
-    backend_.copy_in(targets_, wide.data());
-  }
+  write_floats(backend_, targets_, targets);
 }
 
 std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch) const {
@@ -232,15 +217,8 @@ std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch
 }
 
 std::string TrainingStep::first_nonfinite(const std::string& name, const Tensor& tensor) const {
-  std::vector<double> values(static_cast<std::size_t>(tensor.elements()));
-  if (tensor.dtype == DType::f32) {
-    std::vector<float> narrow(values.size());
-    backend_.copy_out(narrow.data(), tensor);
-    std::copy(narrow.begin(), narrow.end(), values.begin());
-  } else {
-    backend_.copy_out(values.data(), tensor);
-  }
-  const auto bad = std::find_if(values.begin(), values.end(), [](double x) { return !std::isfinite(x); });
+  const std::vector<float> values = read_floats(backend_, tensor);
+  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
   if (bad == values.end()) return {};
   return fmt::format("'{}' {} has {} at element {}", name, tensor.shape.to_string(), *bad,
                      bad - values.begin());

@@ -63,6 +63,9 @@ inline void __syncwarp(unsigned = 0xFFFFFFFFu, source_location where = source_lo
   emulation::warp_barrier(where);
 }
 
+// One thread runs at a time on one memory.
+inline void __threadfence() {}
+
 inline int lane_index() {
   return static_cast<int>(emulation::place().thread.x % 32);
 }

@@ -42,7 +42,7 @@ endfunction()
 # A removed barrier: histograms are read while other threads still count.
 dpll_mutate(augment.cu "[image[i]], 1);\n  }\n  __syncthreads();" "[image[i]], 1);\n  }")
 # An index that goes one too far.
-dpll_mutate(sgd.cu "task.spec.elements - first;" "task.spec.elements - first + 1;")
+dpll_mutate(sgd.cu "task.spec.elements - first, weights" "task.spec.elements - first + 1, weights")
 # A reduction that leaves out half of a warp's lanes.
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > 1")
 dpll_add_emulated_backend(dpll_mutant_cuda ${mutant_folder} "${mutant_sources}"

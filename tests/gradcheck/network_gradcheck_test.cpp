@@ -52,9 +52,11 @@ void check_network(const RunConfig::Model& model, const InputShape& input, int v
   loss();
   std::copy(cotangent.begin(), cotangent.end(), net.program->d_logits().as<double>());
   net.program->backward(net.rows);
-  const Tensor flat = state.gradients();
-  const std::vector<double> gradient(flat.as<double>(), flat.as<double>() + flat.elements());
-  const double* base = flat.as<double>();
+  std::vector<std::vector<double>> gradients;
+  for (int i = 0; i < state.parameters(); ++i) {
+    const Tensor tensor = state.gradient(i);
+    gradients.emplace_back(tensor.as<double>(), tensor.as<double>() + tensor.elements());
+  }
 
   // Truncation O(h^2), rounding O(1e-16 / h), a kink crossed within h changes a derivative by O(h): 1e-5
   // covers them.
@@ -63,7 +65,7 @@ void check_network(const RunConfig::Model& model, const InputShape& input, int v
     CAPTURE(state.spec(i).name);
     const Tensor value = state.value(ParameterId{i});
     const auto n = static_cast<std::size_t>(value.elements());
-    const auto offset = static_cast<std::size_t>(state.gradient(i).as<double>() - base);
+    const std::vector<double>& gradient = gradients[static_cast<std::size_t>(i)];
     const std::vector<double> saved(value.as<double>(), value.as<double>() + n);
     std::vector<double> direction(n);
     double analytic = 0, norm = 0;
@@ -74,7 +76,7 @@ void check_network(const RunConfig::Model& model, const InputShape& input, int v
     norm = std::sqrt(norm);
     for (std::size_t j = 0; j < n; ++j) {
       direction[j] /= norm;
-      analytic += direction[j] * gradient[offset + j];
+      analytic += direction[j] * gradient[j];
     }
     const auto moved = [&](double step) {
       for (std::size_t j = 0; j < n; ++j) value.as<double>()[j] = saved[j] + step * direction[j];
@@ -83,7 +85,7 @@ void check_network(const RunConfig::Model& model, const InputShape& input, int v
     const double numeric = (moved(kStep) - moved(-kStep)) / (2 * kStep);
     std::copy(saved.begin(), saved.end(), value.as<double>());
     double scale = 0;
-    for (std::size_t j = 0; j < n; ++j) scale += gradient[offset + j] * gradient[offset + j];
+    for (std::size_t j = 0; j < n; ++j) scale += gradient[j] * gradient[j];
     CAPTURE(numeric);
     CAPTURE(analytic);
     CHECK(std::isfinite(analytic));

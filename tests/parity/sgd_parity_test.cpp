@@ -1,7 +1,11 @@
-// sgd on the CPU against the reference backend: a handful of roundings of values of order 1.
+// sgd of the CPU and CUDA backends against the reference backend: a handful of roundings of values of
+// order 1.
+#include <algorithm>
 #include <cmath>
 
+#include "emulation/emulated_backend.h"
 #include "support/doctest.h"
+#include "support/encode.h"
 #include "support/parity.h"
 
 using namespace dpll;
@@ -9,14 +13,19 @@ using namespace dpll::test;
 
 namespace {
 
-void check_case(const SgdCase& c, const Tensors& inputs, std::uint64_t seed) {
+Tolerances tolerances() {
   const Tolerance few_roundings = {4 * kEpsilon, 0};
-  const Tolerances t = {
-      {"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
-  const auto run = [&](Backend& backend) { return run_sgd(backend, c, inputs); };
-  check_cpu_parity(fmt::format("sgd {}", c.name), seed, Threads::one_result, run, t);
-  check_cuda_parity(fmt::format("sgd {}", c.name), seed, run, t);
+  return {{"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
 }
+
+void check_case(const SgdCase& c, const Tensors& inputs, std::uint64_t seed) {
+  const auto run = [&](Backend& backend) { return run_sgd(backend, c, inputs); };
+  check_cpu_parity(fmt::format("sgd {}", c.name), seed, Threads::one_result, run, tolerances());
+  check_cuda_parity(fmt::format("sgd {}", c.name), seed, run, tolerances());
+}
+
+// fields of "health"
+enum { kNonfinite, kSkipped, kGoodSteps, kHalted, kLossScale };
 
 }  // namespace
 
@@ -25,13 +34,65 @@ TEST_CASE("sgd: the backends agree with the reference") {
 }
 
 TEST_CASE("sgd: the backends skip broken gradients as the reference does") {
-  const SgdCase c{"broken", {.elements = 70001, .ema = 0.9}};
-  for (const std::int64_t i : {std::int64_t{0}, std::int64_t{40000}, std::int64_t{70000}}) {
-    for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
-      Tensors inputs = sgd_inputs(c, 1002);
-      inputs["d_value"][i] = value;
-      inputs["d_value"][1] = value;
-      check_case(c, inputs, 1002);
+  for (const bool dynamic : {false, true}) {
+    const SgdCase c{
+        "broken", {.elements = 70001, .weights = 50000, .ema = 0.9, .dynamic_loss_scale = dynamic}, 256};
+    for (const std::int64_t i : {std::int64_t{0}, std::int64_t{40000}, std::int64_t{70000}}) {
+      for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+        Tensors inputs = sgd_inputs(c, 1002);
+        inputs["d_value"][i] = value;
+        inputs["d_value"][1] = value;
+        check_case(c, inputs, 1002);
+      }
+    }
+  }
+}
+
+TEST_CASE("sgd: overflow halves a dynamic loss scale and halts without one") {
+  const auto health_of = [](bool dynamic, float loss_scale, double gradient, double halted) {
+    const SgdCase c{"overflow", {.elements = 9, .dynamic_loss_scale = dynamic}, loss_scale};
+    Tensors inputs = sgd_inputs(c, 1003);
+    inputs["d_value"][3] = gradient;
+    inputs["health"][3] = halted;
+    const OpResult result = run_sgd(*make_cpu_backend({.threads = 1}), c, inputs);
+    const bool moved = result.outputs.at("value").values != inputs.at("value").values;
+    CHECK(moved == (std::isfinite(gradient) && halted == 0));
+    return result.outputs.at("health").values;
+  };
+  const double inf = HUGE_VAL;
+  CHECK(health_of(true, 256, inf, 0) == std::vector<double>{1, 4, 0, 0, 128});
+  CHECK(health_of(true, kLeastLossScale, inf, 0) == std::vector<double>{1, 4, 0, 1, double{kLeastLossScale}});
+  CHECK(health_of(false, 256, inf, 0) == std::vector<double>{1, 4, 0, 1, 256});
+  CHECK(health_of(false, 1, 2, 0) == std::vector<double>{0, 3, 6, 0, 1});
+  // Halted: whatever comes changes nothing.
+  CHECK(health_of(false, 1, 2, 1) == std::vector<double>{0, 4, 0, 1, 1});
+  CHECK(health_of(true, 256, 2, 1) == std::vector<double>{0, 4, 0, 1, 256});
+}
+
+TEST_CASE("sgd: 16-bit weights are the new values, rounded, and their gradients count in full") {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(type);
+    for (const SgdCase& c : small_sgd_cases()) {
+      CAPTURE(c.name);
+      Tensors inputs = sgd_inputs(c, 1004);
+      const auto rounded = [&](const HostTensor& values) {
+        return decode(type, encode(type, values), values.shape);
+      };
+      for (std::int64_t i = 0; i < c.spec.weights; ++i) {
+        HostTensor one({1});
+        one[0] = inputs["d_value"][i];
+        inputs["d_value"][i] = rounded(one)[0];
+      }
+      const OpResult got = run_sgd(*backend, c, inputs), want = run_sgd(*make_reference_backend(), c, inputs);
+      CHECK(got.violations == "");
+      for (const auto& [name, tensor] : want.outputs) {
+        const std::string wrong = difference(name, 1004, got.outputs.at(name), tensor, tolerances().at(name));
+        CHECK_MESSAGE(wrong.empty(), wrong);
+      }
+      if (c.spec.weights == 0) continue;
+      HostTensor leading({c.spec.weights});
+      std::copy_n(got.outputs.at("value").values.begin(), c.spec.weights, leading.values.begin());
+      CHECK(got.outputs.at("weight").values == rounded(leading).values);
     }
   }
 }

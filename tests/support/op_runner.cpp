@@ -198,11 +198,11 @@ OpResult run_preact_conv(Backend& backend, const PreactConvCase& c, const Tensor
     forward.bn = place_batch_norm(memory, master, s.mode, inputs);
     if (train) forward.x_stats = memory.input("x_stats", master, view_stats(inputs.at("x"), s.views));
   }
-  forward.weight = memory.input("weight", master, to_layout(inputs.at("weight"), layout));
+  forward.weight = memory.input("weight", backend.weight_dtype(), to_layout(inputs.at("weight"), layout));
   if (s.bias) forward.bias = memory.input("bias", master, inputs.at("bias"));
   if (s.projection) {
-    forward.projection_weight =
-        memory.input("projection_weight", master, to_layout(inputs.at("projection_weight"), layout));
+    forward.projection_weight = memory.input("projection_weight", backend.weight_dtype(),
+                                             to_layout(inputs.at("projection_weight"), layout));
     forward.projected = memory.output("projected", compute, out);
   }
   if (s.residual && c.shared) {
@@ -228,12 +228,12 @@ OpResult run_preact_conv(Backend& backend, const PreactConvCase& c, const Tensor
                                                      : memory.output("d_x", compute, forward.x.shape);
     }
     backward.accumulate = c.accumulate;
-    backward.d_weight = memory.output("d_weight", master, forward.weight.shape);
+    backward.d_weight = memory.output("d_weight", backend.weight_dtype(), forward.weight.shape);
     if (s.bias) backward.d_bias = memory.output("d_bias", master, forward.bias.shape);
     backward.d_y = memory.input("d_y", compute, inputs.at("d_y"));
     if (s.projection) {
       backward.d_projection_weight =
-          memory.output("d_projection_weight", master, forward.projection_weight.shape);
+          memory.output("d_projection_weight", backend.weight_dtype(), forward.projection_weight.shape);
       backward.d_projected =
           c.shared ? backward.d_y : memory.input("d_projected", compute, inputs.at("d_projected"));
     }
@@ -333,7 +333,7 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
   forward.y = memory.output("y", compute, {s.rows(), s.out_features});
   if (s.stats) forward.y_stats = memory.output("y_stats", master, view_stats_shape(s.views, s.out_features));
   forward.x = memory.input("x", compute, inputs.at("x"));
-  forward.weight = memory.input("weight", master, inputs.at("weight"));
+  forward.weight = memory.input("weight", backend.weight_dtype(), inputs.at("weight"));
   forward.bias = memory.input("bias", master, inputs.at("bias"));
   forward.workspace = memory.scratch("workspace", op->workspace_bytes());
   op->forward(forward);
@@ -343,7 +343,7 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
   if (s.mode == Mode::train && passes == Passes::forward_and_backward) {
     LinearBackward backward;
     if (s.input_gradient) backward.d_x = memory.output("d_x", compute, forward.x.shape);
-    backward.d_weight = memory.output("d_weight", master, forward.weight.shape);
+    backward.d_weight = memory.output("d_weight", backend.weight_dtype(), forward.weight.shape);
     backward.d_bias = memory.output("d_bias", master, forward.bias.shape);
     backward.d_y = memory.input("d_y", compute, inputs.at("d_y"));
     backward.x = forward.x;

@@ -188,8 +188,8 @@ Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed) {
     inputs[name] = random.normal_tensor({c.spec.elements});
   }
   for (double& gradient : inputs["d_value"].values) gradient *= static_cast<double>(c.loss_scale);
-  inputs["health"] = HostTensor({2});
-  inputs["health"].values = {17, 3};
+  inputs["health"] = HostTensor({4});
+  inputs["health"].values = {17, 3, static_cast<double>(c.good_steps), 0};
   return inputs;
 }
 
@@ -203,18 +203,34 @@ OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs) {
   if (c.spec.ema > 0) call.average = memory.in_out("average", master, inputs.at("average"));
   const HostTensor& before = inputs.at("health");
   call.health = memory.in_out_struct(
-      "health", UpdateHealth{static_cast<std::uint64_t>(before[0]), static_cast<std::uint64_t>(before[1])});
-  call.d_value = memory.input("d_value", master, inputs.at("d_value"));
-  call.step = memory.input_struct("step", test_step(1, c.loss_scale));
+      "health", UpdateHealth{static_cast<std::uint64_t>(before[0]), static_cast<std::uint64_t>(before[1]),
+                             static_cast<std::uint32_t>(before[2]), static_cast<std::uint32_t>(before[3])});
+  const std::vector<double>& gradients = inputs.at("d_value").values;
+  const auto part = [&](std::int64_t begin, std::int64_t end) {
+    HostTensor values({end - begin});
+    std::copy(gradients.begin() + begin, gradients.begin() + end, values.values.begin());
+    return values;
+  };
+  const std::int64_t weights = c.spec.weights;
+  if (weights > 0) call.d_weight = memory.input("d_weight", backend.weight_dtype(), part(0, weights));
+  if (weights > 0 && backend.weight_dtype() != master) {
+    call.weight = memory.output("weight", backend.weight_dtype(), {weights});
+  }
+  if (weights < c.spec.elements)
+    call.d_value = memory.input("d_value", master, part(weights, c.spec.elements));
+  call.step = memory.in_out_struct("step", test_step(1, c.loss_scale));
   op->run(call);
   OpResult result;
   result.outputs["value"] = memory.read(call.value);
   result.outputs["velocity"] = memory.read(call.velocity);
   if (c.spec.ema > 0) result.outputs["average"] = memory.read(call.average);
+  if (call.weight.defined()) result.outputs["weight"] = memory.read(call.weight);
   const UpdateHealth health = memory.read_struct(call.health);
-  result.outputs["health"] = HostTensor({2});
-  result.outputs["health"].values = {static_cast<double>(health.nonfinite),
-                                     static_cast<double>(health.skipped)};
+  result.outputs["health"] = HostTensor({5});
+  result.outputs["health"].values = {
+      static_cast<double>(health.nonfinite), static_cast<double>(health.skipped),
+      static_cast<double>(health.good_steps), static_cast<double>(health.halted),
+      static_cast<double>(memory.read_struct(call.step).loss_scale)};
   result.violations = memory.check();
   return result;
 }

@@ -124,6 +124,8 @@ TEST_CASE("one NaN or infinite gradient leaves everything as it was and is count
       p.run();
       CHECK(p.health.nonfinite == 2);
       CHECK(p.health.skipped == 2);
+      CHECK(p.health.halted == 1);
+      p.health.halted = 0;
       p.set_gradient(0);
       p.d_value[at] = std::numeric_limits<float>::max();
       p.run();

@@ -1,6 +1,8 @@
 // Parameters and buffers of a network: one flat array each for values, gradients, velocities and (with EMA)
 // averages, so that the update is one pass; and their exchange with PyTorch's state-dict names, shapes and
-// layouts.
+// layouts. The weights of convolutions and linear layers (parameters of two dimensions or more) come first in
+// each. Where the backend multiplies in 16 bits, another array holds copies of them in that type, and their
+// gradients are of that type as well.
 #pragma once
 
 #include <cstdint>
@@ -60,15 +62,16 @@ class ModelState {
   // element in PyTorch's order). Velocities become zero, averages equal the values.
   void initialise(std::uint64_t seed);
 
-  Tensor value(ParameterId id) const;
-  Tensor gradient(ParameterId id) const;
+  Tensor value(ParameterId id) const;     // master
+  Tensor weight(ParameterId id) const;    // as operations read weights: Backend::weight_dtype()
+  Tensor gradient(ParameterId id) const;  // of a weight: Backend::weight_dtype(), else master
   BatchNorm batch_norm(const BatchNormId& id) const;
 
   // The flat arrays. Gaps between parameters (alignment) are zero and stay zero.
-  Tensor values() const { return flat(values_); }
-  Tensor gradients() const { return flat(gradients_); }
-  Tensor velocities() const { return flat(velocities_); }
-  Tensor averages() const { return flat(averages_); }  // undefined without EMA
+  std::int64_t flat_elements() const { return flat_elements_; }
+  std::int64_t flat_weights() const { return flat_weights_; }  // of them, the first ones
+  // What the update works on; without health and step.
+  SgdCall update_call() const;
   bool has_average() const { return averages_.data() != nullptr; }
   // Exchanges values and averages, to evaluate the averaged weights.
   void swap_average();
@@ -109,19 +112,22 @@ class ModelState {
     float initial = 0;
   };
   Tensor flat(const Buffer& buffer) const;
-  Tensor slice(const Buffer& buffer, std::int64_t offset, const Shape& shape) const;
+  Tensor slice(const Buffer& buffer, DType dtype, std::int64_t offset, const Shape& shape) const;
+  Tensor slice(Array array, int index) const;
+  bool has_copies() const { return weights_.data() != nullptr; }
   const Buffer& buffer_of(Array array) const;
   Tensor running(int index) const;
-  void write_floats(const Tensor& to, const std::vector<float>& data);
-  std::vector<float> read_floats(const Tensor& from) const;
 
   Backend* backend_ = nullptr;
   std::vector<ParameterSpec> specs_;
   std::vector<std::int64_t> offsets_;  // in elements
   std::vector<BufferSpec> buffer_specs_;
   std::vector<std::int64_t> buffer_offsets_;
-  std::int64_t flat_elements_ = 0, buffer_elements_ = 0;
-  Buffer values_, gradients_, velocities_, averages_, running_;
+  std::int64_t flat_elements_ = 0, flat_weights_ = 0, buffer_elements_ = 0;
+  Buffer values_, velocities_, averages_, running_;
+  Buffer gradients_;         // of all parameters, or with copies of those that are no weights
+  Buffer weights_;           // copies, where the weight type is not the master type
+  Buffer weight_gradients_;  // with copies
 };
 
 }  // namespace dpll

@@ -32,7 +32,8 @@ class Program {
 
   const ProgramSpec& spec() const { return spec_; }
   MemoryPlanner& plan() { return plan_; }
-  const Tensor& images() const { return images_; }      // compute [V*B, H, W, C]
+  // compute [V*B, H, W, C]; C may be Backend::image_channels() of the images, the channels behind being 0
+  const Tensor& images() const { return images_; }
   const Tensor& logits() const { return logits_; }      // compute [V*B, classes]
   const Tensor& d_logits() const { return d_logits_; }  // compute [V*B, classes]
 

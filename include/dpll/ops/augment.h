@@ -39,14 +39,18 @@ struct ViewRecipe {
 
 struct AugmentSpec {
   int views = 1, batch = 1;
-  int height = 1, width = 1, channels = 1;
-  ViewRecipe weak;                                     // view 0
-  ViewRecipe strong;                                   // views 1..
+  int height = 1, width = 1, channels = 1;  // of the pixels
+  int zero_channels = 0;  // more channels of the images, written as 0; see Backend::image_channels()
+  ViewRecipe weak;        // view 0
+  ViewRecipe strong;      // views 1..
   std::array<float, kMaxImageChannels> mean{}, std{};  // of pixels scaled to [0, 1]
 };
 
+// Error(internal) where a number of `spec` is out of range.
+void check_spec(const AugmentSpec& spec);
+
 struct AugmentCall {
-  Tensor images = {};  // compute [V*B, H, W, C]
+  Tensor images = {};  // compute [V*B, H, W, C + zero_channels]
   Tensor pixels = {};  // u8 [N, H, W, C]
   BatchRows rows = {};
 };

@@ -4,7 +4,8 @@
 //   Layout      Activations are row-major [views * batch, H, W, C], view-major: rows [v * batch, (v+1) *
 //   batch) are view v. Types       "compute" tensors (activations and their gradients) are
 //   Backend::compute_dtype(), "master" tensors
-//               (parameters, their gradients, statistics) Backend::master_dtype().
+//               (parameters, their gradients, statistics) Backend::master_dtype(), "weight" tensors (what
+//               convolutions and linear layers multiply with, and its gradient) Backend::weight_dtype().
 //   Calls       One struct of views a call: outputs, inputs, what forward saved for backward, workspace.
 //   Tensors that a
 //               spec does not ask for stay undefined. Outputs are overwritten unless the struct says

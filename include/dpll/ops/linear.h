@@ -22,15 +22,15 @@ struct LinearForward {
   Tensor y = {};        // compute [V*B, out]; any shape with that many elements, as x
   Tensor y_stats = {};  // master [V, 2, out], with spec.stats
   Tensor x = {};        // compute [V*B, in]; any shape with that many elements
-  Tensor weight = {};   // master [out, in]
+  Tensor weight = {};   // weight [out, in]
   Tensor bias = {};     // master [out]
   void* workspace = nullptr;
 };
 
 struct LinearBackward {
-  Tensor d_x = {};  // compute, shape of x
-  Tensor d_weight = {};
-  Tensor d_bias = {};
+  Tensor d_x = {};       // compute, shape of x
+  Tensor d_weight = {};  // weight
+  Tensor d_bias = {};    // master
   Tensor d_y = {};
   Tensor x = {};
   Tensor weight = {};

@@ -28,6 +28,9 @@ struct PreactConvSpec {
   int views = 1, batch = 1;   // batch: samples per view
   int height = 1, width = 1;  // of x
   int in_channels = 1, out_channels = 1;
+  // x (and d_x) has as many channels more, behind in_channels, and they are zero: see
+  // Backend::image_channels(). Weights do not have them. Needs a layer without preact.
+  int zero_channels = 0;
   int kernel = 3, stride = 1, pad = 1;
   bool preact = true;
   double dropout = 0;              // needs preact
@@ -47,12 +50,12 @@ struct PreactConvForward {
   Tensor y = {};                  // compute [V*B, OH, OW, out]
   Tensor y_stats = {};            // master [V, 2, out], with spec.stats
   Tensor projected = {};          // compute, shape of y, with spec.projection
-  Tensor x = {};                  // compute [V*B, H, W, in]
+  Tensor x = {};                  // compute [V*B, H, W, in + zero_channels]
   Tensor x_stats = {};            // master [V, 2, in], with spec.preact in training
   BatchNorm bn = {};              // with spec.preact
-  Tensor weight = {};             // master [out, in, k, k] in Backend::conv_weight_layout()
+  Tensor weight = {};             // weight [out, in, k, k] in Backend::conv_weight_layout()
   Tensor bias = {};               // master [out], with spec.bias
-  Tensor projection_weight = {};  // master [out, in, 1, 1]
+  Tensor projection_weight = {};  // weight [out, in, 1, 1]
   Tensor residual = {};           // compute, shape of y, with spec.residual; may be the same tensor as y
   BatchRows rows = {};            // for dropout
   void* saved = nullptr;          // written; unused in evaluation
@@ -62,9 +65,9 @@ struct PreactConvForward {
 struct PreactConvBackward {
   Tensor d_x = {};  // compute, shape of x
   Accumulate accumulate =
-      Accumulate::no;  // yes: d_x += …, how a block adds the gradient of its identity shortcut
-  Tensor d_weight = {};
-  Tensor d_bias = {};
+      Accumulate::no;    // yes: d_x += …, how a block adds the gradient of its identity shortcut
+  Tensor d_weight = {};  // as the weights, and d_projection_weight
+  Tensor d_bias = {};    // master
   Tensor d_projection_weight = {};
   BatchNorm bn = {};        // gamma read, d_gamma and d_beta written
   Tensor d_y = {};          // compute, shape of y

@@ -1,38 +1,57 @@
-// sgd: one pass over all parameters, which lie in one flat array, as do their gradients and velocities.
+// sgd: one pass over all parameters, which lie in one flat array, as do their velocities. The weights of
+// convolutions and linear layers come first: their gradients are of the weight type, and where that has 16
+// bits the pass writes a copy of the new values in it.
 //   g = d_value / loss_scale + weight_decay * value
 //   velocity = momentum * velocity + g
 //   value -= learning_rate * (nesterov ? g + momentum * velocity : velocity)
 //   average = ema * average + (1 - ema) * value       with ema > 0
+//   weight = value, rounded                           the first `weights` elements, where `weight` is given
 // PyTorch's SGD with dampening 0; weight decay falls on every parameter, batch norm and biases included, as
 // published. If any gradient is NaN or infinite nothing is changed and the step counts as skipped.
+//
+// What a skipped step means depends on the loss scale. Where it is dynamic, gradients beyond the 16-bit range
+// are expected now and then: the scale of the steps that follow is halved, and doubled again after
+// kLossScaleInterval steps without such a gradient (Micikevicius et al., "Mixed Precision Training", 2018).
+// Otherwise, or when the scale would fall below kLeastLossScale, the update halts: it changes nothing from
+// then on, so that whoever looks later finds the state of the step that failed.
 #pragma once
 
 #include <cstdint>
 
+#include "dpll/core/host_device.h"
 #include "dpll/ops/common.h"
 
 namespace dpll {
 
+inline constexpr float kFirstLossScale = 65536, kLeastLossScale = 1.0F / 16384, kMostLossScale = 16777216;
+inline constexpr std::uint32_t kLossScaleInterval = 2000;
+
 struct SgdSpec {
   std::int64_t elements = 0;
+  std::int64_t weights = 0;  // of them, the first ones
   double momentum = 0.9;
   double weight_decay = 1e-4;
   bool nesterov = false;
   double ema = 0;
+  bool dynamic_loss_scale = false;
 };
 
 struct UpdateHealth {
-  std::uint64_t nonfinite = 0;  // NaN or infinite gradient elements of this step
-  std::uint64_t skipped = 0;    // steps skipped since the start
+  std::uint64_t nonfinite = 0;   // NaN or infinite gradient elements of this step
+  std::uint64_t skipped = 0;     // steps skipped since the start
+  std::uint32_t good_steps = 0;  // since the loss scale changed
+  std::uint32_t halted = 0;      // 1: no step changes anything any more
 };
 
 struct SgdCall {
   Tensor value = {};               // master [elements]
   Tensor velocity = {};            // master [elements]
   Tensor average = {};             // master [elements], with spec.ema > 0
+  Tensor weight = {};              // weight [weights]; undefined where the weight type is the master type
   UpdateHealth* health = nullptr;  // backend memory
-  Tensor d_value = {};             // master [elements]
-  const StepState* step = nullptr;
+  StepState* step = nullptr;       // learning_rate is read, loss_scale read and, where dynamic, changed
+  Tensor d_weight = {};            // weight [weights]
+  Tensor d_value = {};             // master [elements - weights]: of the other parameters
 };
 
 class Sgd {
@@ -40,5 +59,27 @@ class Sgd {
   virtual ~Sgd() = default;
   virtual void run(const SgdCall& call) = 0;
 };
+
+// What `nonfinite` such gradient elements mean for this step and those after it: changes health and
+// *loss_scale. True: the step updates. Shared by the backends.
+DPLL_HD bool judge_gradients(UpdateHealth& health, float& loss_scale, bool dynamic, std::uint64_t nonfinite) {
+  health.nonfinite = nonfinite;
+  if (nonfinite == 0 && health.halted == 0) {
+    health.good_steps += 1;
+    if (dynamic && health.good_steps >= kLossScaleInterval) {
+      health.good_steps = 0;
+      if (loss_scale < kMostLossScale) loss_scale *= 2;
+    }
+    return true;
+  }
+  health.skipped += 1;
+  health.good_steps = 0;
+  if (dynamic && loss_scale > kLeastLossScale) {
+    if (health.halted == 0) loss_scale /= 2;
+  } else {
+    health.halted = 1;
+  }
+  return false;
+}
 
 }  // namespace dpll

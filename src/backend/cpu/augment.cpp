@@ -71,17 +71,8 @@ class CpuAugment final : public Augment {
       : spec_(spec),
         weak_policy_(prepare_policy(spec.weak, spec.height, spec.width)),
         strong_policy_(prepare_policy(spec.strong, spec.height, spec.width)) {
-    DPLL_CHECK(spec.views >= 1 && spec.batch >= 1 && spec.height >= 1 && spec.width >= 1,
-               "augment of {} views, batch {}, {} x {}", spec.views, spec.batch, spec.height, spec.width);
-    DPLL_CHECK(spec.channels >= 1 && spec.channels <= kMaxImageChannels, "augment of {} channels",
-               spec.channels);
-    for (const ViewRecipe& recipe : {spec.weak, spec.strong}) {
-      DPLL_CHECK(recipe.pad >= 0 && recipe.pad < std::min(spec.height, spec.width) && recipe.cutout >= 0,
-                 "augment with pad {}, cutout {} of images {} x {}", recipe.pad, recipe.cutout, spec.height,
-                 spec.width);
-      DPLL_CHECK(recipe.policy == AugmentPolicy::none || spec.channels == 1 || spec.channels == 3,
-                 "a policy for {} channels", spec.channels);
-    }
+    check_spec(spec);
+    DPLL_CHECK(spec.zero_channels == 0, "the CPU's images have no zero channels");
     for (std::size_t c = 0; c < static_cast<std::size_t>(spec.channels); ++c) {
       for (std::size_t i = 0; i < 256; ++i) {
         table_[c][i] = normalise_pixel(static_cast<std::uint8_t>(i), spec.mean[c], spec.std[c]);

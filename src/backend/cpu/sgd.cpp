@@ -56,10 +56,13 @@ class CpuSgd final : public Sgd {
   explicit CpuSgd(const SgdSpec& spec) : spec_(spec) {}
 
   void run(const SgdCall& call) override {
+    const std::int64_t weights = spec_.weights, others = spec_.elements - spec_.weights;
     DPLL_CHECK(call.value.elements() == spec_.elements && call.velocity.elements() == spec_.elements &&
-                   call.d_value.elements() == spec_.elements,
-               "update of {} elements: value {}, velocity {}, d_value {}", spec_.elements,
-               call.value.elements(), call.velocity.elements(), call.d_value.elements());
+                   (weights == 0 || call.d_weight.elements() == weights) &&
+                   (others == 0 || call.d_value.elements() == others),
+               "update of {} elements, {} of weights: value {}, velocity {}, d_weight {}, d_value {}",
+               spec_.elements, weights, call.value.elements(), call.velocity.elements(),
+               call.d_weight.elements(), call.d_value.elements());
     const bool averaging = spec_.ema > 0;
     DPLL_CHECK(!averaging || call.average.elements() == spec_.elements, "average of {} elements",
                call.average.elements());
@@ -67,36 +70,42 @@ class CpuSgd final : public Sgd {
     auto* value = call.value.as<float>();
     auto* velocity = call.velocity.as<float>();
     auto* average = averaging ? call.average.as<float>() : nullptr;
-    const auto* d_value = call.d_value.as<float>();
+    const float* const d_weight = weights > 0 ? call.d_weight.as<float>() : nullptr;
+    const float* const d_value = others > 0 ? call.d_value.as<float>() : nullptr;
 
-    const std::int64_t nonfinite = count_all_nonfinite(d_value);
-    call.health->nonfinite = static_cast<std::uint64_t>(nonfinite);
-    if (nonfinite > 0) {
-      ++call.health->skipped;
-      return;
-    }
     Coefficients k{};
     k.loss_scale = call.step->loss_scale;
+    const std::int64_t nonfinite =
+        count_all_nonfinite(d_weight, weights) + count_all_nonfinite(d_value, others);
+    if (!judge_gradients(*call.health, call.step->loss_scale, spec_.dynamic_loss_scale,
+                         static_cast<std::uint64_t>(nonfinite))) {
+      return;
+    }
     k.weight_decay = static_cast<float>(spec_.weight_decay);
     k.momentum = static_cast<float>(spec_.momentum);
     k.learning_rate = call.step->learning_rate;
     const auto ema = static_cast<float>(spec_.ema);
     const auto rest = static_cast<float>(1 - spec_.ema);
     const auto step = spec_.nesterov ? update_nesterov : update;
-    parallel_chunks(spec_.elements, kChunk, [&](std::int64_t begin, std::int64_t end) {
-      step(value + begin, velocity + begin, d_value + begin, end - begin, k);
-      if (averaging) update_average(average + begin, value + begin, end - begin, ema, rest);
-    });
+    const auto update_range = [&](std::int64_t first, std::int64_t count, const float* gradient) {
+      parallel_chunks(count, kChunk, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t at = first + begin;
+        step(value + at, velocity + at, gradient + begin, end - begin, k);
+        if (averaging) update_average(average + at, value + at, end - begin, ema, rest);
+      });
+    };
+    update_range(0, weights, d_weight);
+    update_range(weights, others, d_value);
   }
 
  private:
-  std::int64_t count_all_nonfinite(const float* values) const {
+  static std::int64_t count_all_nonfinite(const float* values, std::int64_t elements) {
     std::int64_t found = 0;
-    const std::int64_t chunks = (spec_.elements + kChunk - 1) / kChunk;
+    const std::int64_t chunks = (elements + kChunk - 1) / kChunk;
 #pragma omp parallel for schedule(static) reduction(+ : found) if (chunks > 1)
     for (std::int64_t i = 0; i < chunks; ++i) {
       const std::int64_t begin = i * kChunk;
-      found += count_nonfinite(values + begin, std::min(kChunk, spec_.elements - begin));
+      found += count_nonfinite(values + begin, std::min(kChunk, elements - begin));
     }
     return found;
   }

@@ -12,13 +12,7 @@ constexpr std::size_t kSharedBytes = 99 * 1024;
 class CudaAugment final : public Augment {
  public:
   CudaAugment(const Context& context, const AugmentSpec& spec) : context_(context), spec_(spec) {
-    for (const ViewRecipe& recipe : {spec.weak, spec.strong}) {
-      DPLL_CHECK(recipe.pad >= 0 && recipe.pad < std::min(spec.height, spec.width) && recipe.cutout >= 0,
-                 "augment with pad {}, cutout {} of images {} x {}", recipe.pad, recipe.cutout, spec.height,
-                 spec.width);
-      DPLL_CHECK(recipe.policy == AugmentPolicy::none || spec.channels == 1 || spec.channels == 3,
-                 "a policy for {} channels", spec.channels);
-    }
+    check_spec(spec);
     if (augment_shared_bytes(spec) > kSharedBytes) {
       fail(ExitCode::device,
            "images of {} x {} x {} are too large for augmentation on the GPU: two must fit into {} bytes",

@@ -25,7 +25,12 @@ class CudaBackend final : public Backend {
   }
   DType compute_dtype() const override { return context_.compute; }
   DType master_dtype() const override { return DType::f32; }
+  DType weight_dtype() const override { return context_.compute; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::ohwi; }
+  // Tensor cores read 16 bytes of channels at a time.
+  int image_channels(int channels) const override {
+    return context_.compute == DType::f32 ? channels : std::max(channels, 8);
+  }
   bool host_addressable() const override { return runtime_->host_addressable(); }
 
   Buffer allocate(std::size_t bytes, const std::string& what) override {

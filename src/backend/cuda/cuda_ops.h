@@ -17,7 +17,6 @@ struct Context {
   DType compute;  // f32, f16 or bf16; parameters, their gradients and statistics are f32
 
   Stream stream() const { return runtime.stream(); }
-  bool converts() const { return compute != DType::f32; }
 };
 
 std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const PreactConvSpec& spec);

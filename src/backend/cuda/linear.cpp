@@ -19,16 +19,14 @@ class CudaLinear final : public Linear {
                                             .transposed_b = true,
                                             .type = context.compute,
                                             .out = context.compute})) {
-    const std::int64_t weights = std::int64_t{spec.in_features} * spec.out_features;
-    if (context.converts())
-      weight_ = plan_.add_bytes(static_cast<std::size_t>(weights) * size_of(context.compute));
     std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
     if (spec.mode == Mode::train) {
       d_weight_ = context.math.make_product({.m = spec.out_features,
                                              .n = spec.in_features,
                                              .k = spec.rows(),
                                              .transposed_a = true,
-                                             .type = context.compute});
+                                             .type = context.compute,
+                                             .out = context.compute});
       scratch = std::max(
           {scratch, d_weight_->workspace_bytes(), column_sums_workspace(spec.rows(), spec.out_features)});
       if (spec.input_gradient) {
@@ -48,8 +46,9 @@ class CudaLinear final : public Linear {
   void forward(const LinearForward& call) override {
     check_type(context_, call.x, "x");
     check_type(context_, call.y, "y");
+    check_type(context_, call.weight, "weight");
     void* const scratch = scratch_.in(call.workspace);
-    forward_->run(call.y.data, call.x.data, weight(call.weight, call.workspace), scratch);
+    forward_->run(call.y.data, call.x.data, call.weight.data, scratch);
     view_statistics({.type = context_.compute,
                      .shape = rows_,
                      .y = call.y.data,
@@ -62,28 +61,21 @@ class CudaLinear final : public Linear {
   void backward(const LinearBackward& call) override {
     DPLL_CHECK(spec_.mode == Mode::train, "linear has no backward in evaluation");
     void* const scratch = scratch_.in(call.workspace);
-    d_weight_->run(floats(call.d_weight), call.d_y.data, call.x.data, scratch);
+    check_type(context_, call.d_weight, "d_weight");
+    d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch);
     column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
                 scratch, context_.stream());
     if (!d_x_) return;
-    d_x_->run(call.d_x.data, call.d_y.data, weight(call.weight, call.workspace), scratch);
+    d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch);
   }
 
  private:
-  // In the compute type.
-  const void* weight(const Tensor& master, void* workspace) const {
-    if (!context_.converts()) return master.data;
-    void* const staged = weight_.in(workspace);
-    convert(staged, context_.compute, master.data, DType::f32, master.elements(), context_.stream());
-    return staged;
-  }
-
   Context context_;
   LinearSpec spec_;
   ViewRows rows_;  // of y
   std::unique_ptr<Product> forward_, d_weight_, d_x_;
   MemoryPlan plan_;
-  Piece<std::byte> weight_, scratch_;
+  Piece<std::byte> scratch_;
 };
 
 }  // namespace

@@ -36,22 +36,34 @@ class CudaPllObjective final : public PllObjective {
 
 class CudaSgd final : public Sgd {
  public:
-  CudaSgd(const Context& context, const SgdSpec& spec) : context_(context), spec_(spec) {}
+  CudaSgd(const Context& context, const SgdSpec& spec) : context_(context), spec_(spec) {
+    scratch_ = context.runtime.allocate(sizeof(SgdScratch));
+    if (scratch_ == nullptr) fail(ExitCode::device, "not enough GPU memory for the update's counters");
+    context.runtime.fill_zero(scratch_, sizeof(SgdScratch));
+  }
+  ~CudaSgd() override { context_.runtime.release(scratch_); }
+  CudaSgd(const CudaSgd&) = delete;
+  CudaSgd& operator=(const CudaSgd&) = delete;
 
   void run(const SgdCall& call) override {
+    if (spec_.weights > 0) check_type(context_, call.d_weight, "d_weight");
     sgd({.spec = spec_,
          .value = floats(call.value),
          .velocity = floats(call.velocity),
          .average = floats(call.average),
+         .weight = call.weight.data,
+         .d_weight = call.d_weight.data,
          .d_value = floats(call.d_value),
          .health = call.health,
-         .step = call.step},
-        context_.stream());
+         .step = call.step,
+         .scratch = static_cast<SgdScratch*>(scratch_)},
+        context_.compute, context_.stream());
   }
 
  private:
   Context context_;
   SgdSpec spec_;
+  void* scratch_ = nullptr;
 };
 
 }  // namespace

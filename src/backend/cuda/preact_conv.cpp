@@ -14,7 +14,7 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
   return {.images = spec.rows(),
           .height = spec.height,
           .width = spec.width,
-          .in_channels = spec.in_channels,
+          .in_channels = spec.in_channels + spec.zero_channels,
           .out_channels = spec.out_channels,
           .kernel = projection ? 1 : spec.kernel,
           .stride = spec.stride,
@@ -22,13 +22,18 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
           .type = context.compute};
 }
 
-// A convolution, and its weights in the compute type.
-class StagedConvolution {
+// A convolution whose input has zero channels behind those that its weights know: tensor cores want 8
+// channels where images have 3. Weights and their gradient pass through copies of the wider shape; without
+// zero channels they are used where they lie.
+class PaddedConvolution {
  public:
   // `train`: with a weight gradient; `input_gradient`: with a data gradient.
-  StagedConvolution(const Context& context, const ConvolutionShape& shape, bool train, bool input_gradient,
-                    MemoryPlan& plan)
-      : context_(context), weights_(shape.weight_elements()) {
+  PaddedConvolution(const Context& context, const ConvolutionShape& shape, int zero_channels, bool train,
+                    bool input_gradient, MemoryPlan& plan)
+      : context_(context),
+        channels_(shape.in_channels - zero_channels),
+        padded_channels_(shape.in_channels),
+        rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel) {
     const auto way = [&](ConvolutionPass pass) {
       std::shared_ptr<const ConvolutionWay> chosen = first_way(context.math, shape, pass);
       scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
@@ -37,42 +42,47 @@ class StagedConvolution {
     forward_ = way(ConvolutionPass::forward);
     if (input_gradient) data_gradient_ = way(ConvolutionPass::data_gradient);
     if (train) weight_gradient_ = way(ConvolutionPass::weight_gradient);
-    if (context.converts())
-      staged_ = plan.add_bytes(static_cast<std::size_t>(weights_) * size_of(context.compute));
+    if (padded()) {
+      padded_ = plan.add_bytes(static_cast<std::size_t>(rows_ * padded_channels_) * size_of(shape.type));
+    }
   }
 
   std::size_t scratch_bytes() const { return scratch_bytes_; }
 
   void forward(void* y, const void* x, const Tensor& weight, void* workspace, void* scratch) {
-    forward_->run(forward_tensors(y, x, staged(weight, workspace)), scratch);
+    forward_->run(forward_tensors(y, x, padded(weight, workspace)), scratch);
   }
   void data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace, void* scratch) {
-    data_gradient_->run(data_gradient_tensors(d_x, d_y, staged(weight, workspace)), scratch);
+    data_gradient_->run(data_gradient_tensors(d_x, d_y, padded(weight, workspace)), scratch);
   }
   void weight_gradient(const Tensor& d_weight, const void* d_y, const void* x, void* workspace,
                        void* scratch) {
-    if (!context_.converts()) {
+    check_type(context_, d_weight, "d_weight");
+    if (!padded()) {
       weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch);
       return;
     }
-    void* const computed = staged_.in(workspace);
-    weight_gradient_->run(weight_gradient_tensors(computed, d_y, x), scratch);
-    convert(d_weight.data, DType::f32, computed, context_.compute, weights_, context_.stream());
+    weight_gradient_->run(weight_gradient_tensors(padded_.in(workspace), d_y, x), scratch);
+    copy_channels(d_weight.data, channels_, padded_.in(workspace), padded_channels_, rows_, context_.compute,
+                  context_.stream());
   }
 
  private:
-  const void* staged(const Tensor& weight, void* workspace) const {
-    if (!context_.converts()) return weight.data;
-    void* const to = staged_.in(workspace);
-    convert(to, context_.compute, weight.data, DType::f32, weights_, context_.stream());
-    return to;
+  bool padded() const { return padded_channels_ > channels_; }
+  const void* padded(const Tensor& weight, void* workspace) const {
+    check_type(context_, weight, "weight");
+    if (!padded()) return weight.data;
+    copy_channels(padded_.in(workspace), padded_channels_, weight.data, channels_, rows_, context_.compute,
+                  context_.stream());
+    return padded_.in(workspace);
   }
 
   Context context_;
-  std::int64_t weights_;
+  int channels_, padded_channels_;
+  std::int64_t rows_;  // of the weights: out * kernel * kernel
   std::shared_ptr<const ConvolutionWay> forward_, data_gradient_, weight_gradient_;
   std::size_t scratch_bytes_ = 0;
-  Piece<std::byte> staged_;
+  Piece<std::byte> padded_;
 };
 
 class CudaPreactConv final : public PreactConv {
@@ -81,14 +91,18 @@ class CudaPreactConv final : public PreactConv {
       : context_(context),
         spec_(spec),
         train_(spec.mode == Mode::train),
-        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
+        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width,
+                 spec.in_channels + spec.zero_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), train_, train_ && needs_d_a(), plan_) {
+        conv_(context, shape_of(context, spec, false), spec.zero_channels, train_, train_ && needs_d_a(),
+              plan_) {
+    DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
     std::size_t scratch = conv_.scratch_bytes();
     if (spec.projection) {
-      projection_.emplace(context, shape_of(context, spec, true), train_, train_ && needs_d_a(), plan_);
+      projection_.emplace(context, shape_of(context, spec, true), spec.zero_channels, train_,
+                          train_ && needs_d_a(), plan_);
       scratch = std::max(scratch, projection_->scratch_bytes());
     }
     scratch = std::max(scratch, view_statistics_workspace(out_rows_));
@@ -185,7 +199,7 @@ class CudaPreactConv final : public PreactConv {
  private:
   std::size_t input_bytes() const {
     return static_cast<std::size_t>(in_rows_.views * in_rows_.rows) *
-           static_cast<std::size_t>(spec_.in_channels) * size_of(context_.compute);
+           static_cast<std::size_t>(in_rows_.channels) * size_of(context_.compute);
   }
   bool needs_d_a() const { return spec_.preact || spec_.input_gradient; }
 
@@ -212,8 +226,8 @@ class CudaPreactConv final : public PreactConv {
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
   MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
-  StagedConvolution conv_;
-  std::optional<StagedConvolution> projection_;
+  PaddedConvolution conv_;
+  std::optional<PaddedConvolution> projection_;
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y

@@ -10,19 +10,21 @@ class ReferenceSgd final : public Sgd {
   explicit ReferenceSgd(const SgdSpec& spec) : spec_(spec) {}
 
   void run(const SgdCall& call) override {
-    const auto* d_value = call.d_value.as<double>();
-    call.health->nonfinite = 0;
+    const double* const d_weight = spec_.weights > 0 ? call.d_weight.as<double>() : nullptr;
+    const double* const d_others = spec_.weights < spec_.elements ? call.d_value.as<double>() : nullptr;
+    const auto gradient = [&](std::int64_t i) {
+      return i < spec_.weights ? d_weight[i] : d_others[i - spec_.weights];
+    };
+    std::uint64_t nonfinite = 0;
     for (std::int64_t i = 0; i < spec_.elements; ++i) {
-      if (!std::isfinite(d_value[i])) ++call.health->nonfinite;
+      if (!std::isfinite(gradient(i))) ++nonfinite;
     }
-    if (call.health->nonfinite > 0) {
-      ++call.health->skipped;
-      return;
-    }
+    const double loss_scale = call.step->loss_scale;
+    if (!judge_gradients(*call.health, call.step->loss_scale, spec_.dynamic_loss_scale, nonfinite)) return;
     for (std::int64_t i = 0; i < spec_.elements; ++i) {
       double& value = call.value.as<double>()[i];
       double& velocity = call.velocity.as<double>()[i];
-      const double g = d_value[i] / call.step->loss_scale + spec_.weight_decay * value;
+      const double g = gradient(i) / loss_scale + spec_.weight_decay * value;
       velocity = spec_.momentum * velocity + g;
       value -= call.step->learning_rate * (spec_.nesterov ? g + spec_.momentum * velocity : velocity);
       if (spec_.ema > 0) {

@@ -1,0 +1,16 @@
+// Tensors of any floating-point type to and from floats of the host. Both wait for the backend: never in a
+// step.
+#pragma once
+
+#include <vector>
+
+#include "dpll/backend.h"
+
+namespace dpll {
+
+// Rounded to float where the tensor is wider. Error(internal) unless it is of f16, bf16, f32 or f64.
+std::vector<float> read_floats(Backend& backend, const Tensor& from);
+// Rounded to the tensor's type. As many values as the tensor has elements.
+void write_floats(Backend& backend, const Tensor& to, const std::vector<float>& values);
+
+}  // namespace dpll

@@ -34,6 +34,8 @@ struct RunConfig {
     DeviceChoice device = DeviceChoice::automatic;
     int threads = 0;  // 0: all cores
     bool deterministic = true;
+    bool tuning = true;
+    std::string tuning_cache = "cache";
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
     int epochs = 200;

@@ -89,7 +89,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log)
       data_(load_and_report(config, log)),
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
-      backend_(make_backend(config.run)),
+      backend_(make_backend(config.run, [this](const std::string& text) { log_.warning(text); })),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
       network_(make_network(*backend_, config.model,
@@ -381,9 +381,20 @@ int Trainer::stop_on_signal(int signal) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
+void print_warning(const std::string& text) {
+  std::fprintf(stderr, "warning: %s\n", text.c_str());
+}
+
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run,
+                                      [[maybe_unused]] const std::function<void(const std::string&)>& warn) {
 #if defined(DPLL_WITH_CUDA)
-  if (run.device == DeviceChoice::cuda) return make_gpu_backend();
+  if (run.device == DeviceChoice::cuda) {
+    return make_gpu_backend({.deterministic = run.deterministic,
+                             .tuning = run.tuning,
+                             .tuning_cache = run.tuning_cache,
+                             .choices = {},
+                             .warn = warn});
+  }
   constexpr const char* kReason = "to compare it with the CPU's, which is not there yet";
 #else
   constexpr const char* kReason = "which this program was built without";

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/cuda/cuda_backend.h"
+#include "emulation/emulator.h"
 #include "emulation/reference_library.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -29,14 +30,28 @@ class EmulatedRuntime final : public Runtime {
     std::memcpy(to_host, from, bytes);
   }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void synchronize() override {}
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
+  double milliseconds(const std::function<void()>& work) override {
+    const auto now = [] {
+      return emulated_milliseconds() + 1e-6 * static_cast<double>(emulation::counters().threads);
+    };
+    const double before = now();
+    work();
+    return now() - before;
+  }
+  std::size_t cache_bytes() const override { return 1000; }
 };
 
 }  // namespace
 
+std::unique_ptr<Runtime> make_emulated_runtime() {
+  return std::make_unique<EmulatedRuntime>();
+}
+
 std::unique_ptr<Backend> make_emulated_backend(DType compute) {
-  return make_backend(std::make_unique<EmulatedRuntime>(), make_reference_library(), compute);
+  return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute, {});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/half.h"
+#include "dpll/core/check.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -178,20 +179,41 @@ class Loops {
 
 class LoopWay final : public ConvolutionWay {
  public:
-  LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, std::string name)
-      : loops_(shape), pass_(pass), name_(std::move(name)) {}
+  LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, const LoopOffer& offer)
+      : shape_(shape), loops_(shape), pass_(pass), offer_(offer) {}
 
-  const std::string& name() const override { return name_; }
+  const std::string& name() const override { return offer_.name; }
   std::size_t workspace_bytes() const override { return kWorkspace; }
   void run(const ConvolutionTensors& tensors, void* workspace) const override {
+    if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
     std::memset(workspace, 0xFF, kWorkspace);
     loops_.run(pass_, tensors);
+    emulated_milliseconds() += offer_.milliseconds;
+    if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
+    if (offer_.behaviour == Behaviour::different_each_run) add_to_last(tensors, 1e-7 * ++runs_);
   }
 
  private:
+  // To the last element of what the pass computes.
+  void add_to_last(const ConvolutionTensors& t, double value) const {
+    const bool y = pass_ == ConvolutionPass::forward || pass_ == ConvolutionPass::forward_statistics ||
+                   pass_ == ConvolutionPass::activated_forward_statistics;
+    const bool x = pass_ == ConvolutionPass::data_gradient;
+    const bool d_z = pass_ == ConvolutionPass::data_gradient_reductions;
+    void* const tensor = y ? t.y : x ? t.x : d_z ? t.d_z : t.weight;
+    const std::int64_t elements = y          ? shape_.y_elements()
+                                  : x || d_z ? shape_.x_elements()
+                                             : shape_.weight_elements();
+    void* const last =
+        static_cast<std::byte*>(tensor) + static_cast<std::size_t>(elements - 1) * size_of(shape_.type);
+    write(last, shape_.type, {read(last, shape_.type, 1)[0] + value});
+  }
+
+  ConvolutionShape shape_;
   Loops loops_;
   ConvolutionPass pass_;
-  std::string name_;
+  LoopOffer offer_;
+  mutable int runs_ = 0;
 };
 
 class LoopProduct final : public Product {
@@ -227,19 +249,36 @@ class LoopProduct final : public Product {
 
 class ReferenceLibrary final : public MathLibrary {
  public:
+  explicit ReferenceLibrary(const std::vector<LoopOffer>& ways) : ways_(ways) {}
+
   std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) override {
-    return {{"loops", [=] { return std::make_shared<LoopWay>(shape, pass, "loops"); }}};
+    std::vector<ConvolutionOffer> offers;
+    for (const LoopOffer& way : ways_) {
+      offers.push_back({way.name, [=]() -> std::shared_ptr<const ConvolutionWay> {
+                          if (way.behaviour == Behaviour::cannot_be_built) return nullptr;
+                          return std::make_shared<LoopWay>(shape, pass, way);
+                        }});
+    }
+    return offers;
   }
   std::unique_ptr<Product> make_product(const ProductShape& shape) override {
     return std::make_unique<LoopProduct>(shape);
   }
   std::string description() const override { return "plain loops"; }
+
+ private:
+  std::vector<LoopOffer> ways_;
 };
 
 }  // namespace
 
-std::unique_ptr<MathLibrary> make_reference_library() {
-  return std::make_unique<ReferenceLibrary>();
+std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways) {
+  return std::make_unique<ReferenceLibrary>(ways);
+}
+
+double& emulated_milliseconds() {
+  static double now = 0;
+  return now;
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

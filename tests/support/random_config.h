@@ -22,6 +22,8 @@ class RandomConfig {
     c.run.device = choice<DeviceChoice>(4);
     c.run.threads = between(0, 1024);
     c.run.deterministic = flip();
+    c.run.tuning = flip();
+    c.run.tuning_cache = text(1);
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
     c.run.epochs = between(1, 1'000'000);

@@ -35,7 +35,7 @@ class PaddedConvolution {
         padded_channels_(shape.in_channels),
         rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel) {
     const auto way = [&](ConvolutionPass pass) {
-      std::shared_ptr<const ConvolutionWay> chosen = first_way(context.math, shape, pass);
+      std::shared_ptr<const ConvolutionWay> chosen = context.tuner.way(shape, pass);
       scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
       return chosen;
     };

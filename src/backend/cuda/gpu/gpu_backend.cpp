@@ -8,10 +8,21 @@
 
 namespace dpll {
 
-std::unique_ptr<Backend> make_gpu_backend() {
+std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
+  const cuda::EngineRules rules{.deterministic = options.deterministic};
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
-  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), {});
-  return cuda::make_backend(std::move(runtime), std::move(math), DType::f32);
+  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), rules);
+  cuda::TuningOptions tuning{
+      .enabled = options.tuning,
+      .deterministic = rules.deterministic,
+      .tf32 = rules.tf32,
+      .identity =
+          fmt::format("{}, {}, {}, {}", runtime->description(), math->description(),
+                      rules.deterministic ? "deterministic" : "any engine", rules.tf32 ? "tf32" : "no tf32"),
+      .cache_folder = options.tuning_cache,
+      .known_choices = options.choices,
+      .warn = options.warn};
+  return cuda::make_backend(std::move(runtime), std::move(math), DType::f32, std::move(tuning));
 }
 
 std::string gpu_version_text() {

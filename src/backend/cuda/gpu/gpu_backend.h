@@ -1,6 +1,7 @@
 // The CUDA backend on a real GPU. Only in builds with CUDA (DPLL_WITH_CUDA).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -8,9 +9,17 @@
 
 namespace dpll {
 
-// On the first visible GPU, in float32 without tf32, deterministic. Error(device), one line, where driver,
-// GPU, cuDNN or cuBLAS is missing or too old.
-std::unique_ptr<Backend> make_gpu_backend();
+struct GpuOptions {
+  bool deterministic = true;
+  bool tuning = false;       // time what has several ways, and use the fastest
+  std::string tuning_cache;  // folder that keeps the choices; empty: none
+  std::string choices;       // Backend::tuning_choices() of an earlier run, to repeat them; or empty
+  std::function<void(const std::string&)> warn = [](const std::string&) {};
+};
+
+// On the first visible GPU, in float32 without tf32. Error(device), one line, where driver, GPU, cuDNN or
+// cuBLAS is missing or too old.
+std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options);
 
 // For --version, two lines: the cuDNN that is found on this machine and the GPU, or why there is none.
 std::string gpu_version_text();

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "dpll/backend.h"
 #include "namespace.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -28,6 +30,7 @@ class Runtime {
   virtual void fill_zero(void* data, std::size_t bytes) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // within the GPU's memory
   virtual void synchronize() = 0;
+  virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Captures what `sequence` enqueues and returns its replay.
   virtual std::function<void()> record(const std::function<void()>& sequence) = 0;

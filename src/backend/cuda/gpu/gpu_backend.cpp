@@ -9,7 +9,7 @@
 namespace dpll {
 
 std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
-  const cuda::EngineRules rules{.deterministic = options.deterministic};
+  const cuda::EngineRules rules{.deterministic = options.deterministic, .tf32 = options.tf32};
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
   std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), rules);
   cuda::TuningOptions tuning{
@@ -22,7 +22,11 @@ std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
       .cache_folder = options.tuning_cache,
       .known_choices = options.choices,
       .warn = options.warn};
-  return cuda::make_backend(std::move(runtime), std::move(math), DType::f32, std::move(tuning));
+  return cuda::make_backend(std::move(runtime), std::move(math), options.compute, std::move(tuning));
+}
+
+int gpu_architecture() {
+  return cuda::gpu_architecture(0);
 }
 
 std::string gpu_version_text() {

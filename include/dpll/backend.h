@@ -79,6 +79,9 @@ class Backend {
   // are zero.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
+  // Which of several ways to compute the same the operations made so far use, where that was found out by
+  // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
+  virtual std::string tuning_choices() const { return ""; }
 
   // Error(device) naming `what` and the sizes when there is not enough memory.
   Buffer allocate(std::size_t bytes, const std::string& what);

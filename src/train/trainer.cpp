@@ -93,7 +93,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       data_(load_and_report(config, log)),
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
-      backend_(maker(config.run)),
+      backend_(maker(config.run, [this](const std::string& text) { log_.warning(text); })),
       memory_at_start_(backend_->available_bytes()),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),

@@ -6,6 +6,7 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/host_readback.h"
+#include "emulation/emulator.h"
 #include "emulation/reference_library.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -43,11 +44,21 @@ class EmulatedRuntime final : public Runtime {
     std::memcpy(to_host, from, bytes);
   }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return std::make_unique<HostReadback>(bytes);
   }
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
+  double milliseconds(const std::function<void()>& work) override {
+    const auto now = [] {
+      return emulated_milliseconds() + 1e-6 * static_cast<double>(emulation::counters().threads);
+    };
+    const double before = now();
+    work();
+    return now() - before;
+  }
+  std::size_t cache_bytes() const override { return 1000; }
 
  private:
   std::size_t memory_, used_ = 0;
@@ -56,8 +67,12 @@ class EmulatedRuntime final : public Runtime {
 
 }  // namespace
 
+std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
+  return std::make_unique<EmulatedRuntime>(memory);
+}
+
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
-  return make_backend(std::make_unique<EmulatedRuntime>(memory), make_reference_library(), compute);
+  return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -54,7 +54,8 @@ void print_warning(const std::string& text) {
   std::fprintf(stderr, "warning: %s\n", text.c_str());
 }
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]] const Warn& warn) {
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]] const Warn& warn,
+                                      [[maybe_unused]] const std::string& choices) {
   if (!uses_gpu(run)) return make_cpu_backend({.threads = run.threads});
 #if defined(DPLL_WITH_CUDA)
   const Precision precision = run.precision == Precision::automatic ? automatic_precision() : run.precision;
@@ -65,7 +66,7 @@ std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]
                            .deterministic = run.deterministic,
                            .tuning = run.tuning,
                            .tuning_cache = run.tuning_cache,
-                           .choices = {},
+                           .choices = choices,
                            .warn = warn});
 #else
   fail_without_cuda(run);

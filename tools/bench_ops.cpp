@@ -5,8 +5,8 @@
 //
 // Each result is compared with the float64 reference before it is timed (bench/op_benchmarks.h says how the
 // large ones are). The calls take turns with copies of their inputs and outputs that no cache holds together.
-// Google Benchmark decides how often a call runs; a time is that of a batch of calls, from an idle device to
-// an idle device, divided by their number.
+// Google Benchmark decides how often a call runs; a time is that of a batch of calls, by the clock of the
+// device (CUDA events on a GPU), divided by their number.
 #include <benchmark/benchmark.h>
 
 #include <unistd.h>
@@ -87,7 +87,7 @@ OpFigures time_call(Backend& backend, const std::string& name, const ObservedCal
   const auto body = [&](benchmark::State& state) {
     runs.emplace_back();
     for ([[maybe_unused]] auto _ : state) {
-      const double seconds = seconds_of(backend, [&] {
+      const double seconds = backend.seconds_of([&] {
         for (int i = 0; i < batch; ++i) {
           calls[next]();
           next = (next + 1) % calls.size();

@@ -144,7 +144,7 @@ class Bench {
     while (static_cast<int>(times.size()) < count) {
       const auto steps = static_cast<int>(std::min<std::int64_t>(chunk, full_steps_));
       if (next_ + steps > full_steps_) begin_epoch();
-      const double seconds = seconds_of(backend_, [&] {
+      const double seconds = wall_seconds_of(backend_, [&] {
         for (int i = 0; i < steps; ++i) step_.enqueue();
         step_.request_records();
         step_.collect_records();
@@ -161,7 +161,7 @@ class Bench {
     double seconds = 0;
     for (int i = 0; i < count; ++i) {
       if (next_ >= full_steps_) begin_epoch();
-      seconds += seconds_of(backend_, [&] {
+      seconds += wall_seconds_of(backend_, [&] {
         const trace::Range range("step");
         if (backend_.host_addressable()) {
           step_.enqueue();
@@ -289,7 +289,7 @@ int run(const Job& job) {
   const nlohmann::ordered_json split = split_by_phase(profile, kStepPhases, profiled_seconds, profiled);
   double evaluation_seconds = 0;
   if (bench.test()) {
-    evaluation_seconds = seconds_of(backend, [&] { bench.test()->run(); });
+    evaluation_seconds = wall_seconds_of(backend, [&] { bench.test()->run(); });
   }
   const double epoch_estimate = double(bench.step().steps_per_epoch()) * step.median + evaluation_seconds;
 

@@ -79,6 +79,9 @@ class Backend {
   // are zero.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
+  // Which of several ways to compute the same the operations made so far use, where that was found out by
+  // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
+  virtual std::string tuning_choices() const { return ""; }
 
   // Error(device) naming `what` and the sizes when there is not enough memory.
   Buffer allocate(std::size_t bytes, const std::string& what);
@@ -97,6 +100,9 @@ class Backend {
   virtual void copy(const Tensor& to, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
+  // How long the device works on what `work` enqueues, in seconds; waits for it. By the host's clock, from an
+  // idle device to an idle one, unless the device has a clock of its own.
+  virtual double seconds_of(const std::function<void()>& work);
   // For copies of up to `bytes`. The backend must outlive it.
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 

@@ -81,6 +81,13 @@ class Trainer {
   double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
 };
 
+// The ways that this run's convolutions took before it stopped, so that it goes on with the same.
+std::string tuning_of(const RunFolder& folder) {
+  if (!folder.has(run_files::kTuning)) return "";
+  const std::vector<std::uint8_t> bytes = read_file(folder.file(run_files::kTuning));
+  return {bytes.begin(), bytes.end()};
+}
+
 DataSet load_and_report(const RunConfig& config, Log& log) {
   DataSet data = load_data(config);
   for (const std::string& warning : data.warnings) log.warning(warning);
@@ -94,7 +101,8 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       data_(load_and_report(config, log)),
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
-      backend_(maker(config.run)),
+      backend_(maker(
+          config.run, [this](const std::string& text) { log_.warning(text); }, tuning_of(folder))),
       memory_at_start_(backend_->available_bytes()),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
@@ -132,6 +140,9 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
   if (test_ != nullptr) test_->attach(arena_.data());
   if (validation_ != nullptr) validation_->attach(arena_.data());
   if (selection_ != nullptr) selection_->attach(arena_.data());
+  if (const std::string tuning = backend_->tuning_choices(); !tuning.empty()) {
+    write_file_atomically(folder_.file(run_files::kTuning), tuning);
+  }
   identity_ = run_identity(config_, *network_, data_, candidates_);
 
   const std::string kind = data_.train.tabular() ? fmt::format("samples of {} features", data_.train.channels)

@@ -6,6 +6,7 @@
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/host_readback.h"
+#include "emulation/emulator.h"
 #include "emulation/reference_library.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -42,13 +43,22 @@ class EmulatedRuntime final : public Runtime {
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
     std::memcpy(to_host, from, bytes);
   }
-  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
+  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return std::make_unique<HostReadback>(bytes);
   }
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
+  double milliseconds(const std::function<void()>& work) override {
+    const auto now = [] {
+      return emulated_milliseconds() + 1e-6 * static_cast<double>(emulation::counters().threads);
+    };
+    const double before = now();
+    work();
+    return now() - before;
+  }
+  std::size_t cache_bytes() const override { return 1000; }
 
  private:
   std::size_t memory_, used_ = 0;
@@ -57,8 +67,29 @@ class EmulatedRuntime final : public Runtime {
 
 }  // namespace
 
+std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
+  return std::make_unique<EmulatedRuntime>(memory);
+}
+
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
-  return make_backend(std::make_unique<EmulatedRuntime>(memory), make_reference_library(), compute);
+  return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
+}
+
+std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
+  return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
+                      {.forced = way});
+}
+
+int fused_passes_run() {
+  return fused_runs();
+}
+
+std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+                                            const std::function<void(const std::string&)>& warn) {
+  const LoopOffer offer = {.fused_milliseconds = 0.1,
+                           .fused_behaviour = fused_is_wrong ? Behaviour::wrong : Behaviour::right};
+  return make_backend(make_emulated_runtime(), make_reference_library({offer}), compute,
+                      {.enabled = true, .warn = warn});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -70,7 +70,9 @@ RunConfig tiny_run(const TempDir& folder, const std::string& name) {
 }
 
 int train_emulated(const RunConfig& config, DType compute) {
-  return train(config, [compute](const RunConfig::Run&) { return make_emulated_cuda_backend(compute); });
+  return train(config, [compute](const RunConfig::Run&, const Warn&, const std::string&) {
+    return make_emulated_cuda_backend(compute);
+  });
 }
 
 std::vector<std::uint8_t> result(const TempDir& folder, const std::string& run, const char* file) {
@@ -168,7 +170,10 @@ TEST_CASE("device = check: no tensor of the emulated CUDA backend is beyond its 
     config.run.check_steps = 100;  // as many full steps as there are: two
     std::vector<std::string> lines;
     const int code = check_devices(
-        config, [type](const RunConfig::Run&) { return make_emulated_cuda_backend(type); },
+        config,
+        [type](const RunConfig::Run&, const Warn&, const std::string&) {
+          return make_emulated_cuda_backend(type);
+        },
         [&](const std::string& line) { lines.push_back(line); });
     for (const std::string& line : lines) {
       CAPTURE(std::string(name_of(type)));
@@ -193,7 +198,10 @@ TEST_CASE("device = check: broken kernels are marked") {
   RunConfig config = tiny_run(folder, "check");
   std::vector<std::string> lines;
   const int code = check_devices(
-      config, [](const RunConfig::Run&) { return make_mutant_cuda_backend(DType::f32); },
+      config,
+      [](const RunConfig::Run&, const Warn&, const std::string&) {
+        return make_mutant_cuda_backend(DType::f32);
+      },
       [&](const std::string& line) { lines.push_back(line); });
   CHECK(code == static_cast<int>(ExitCode::device));
   CHECK(std::any_of(lines.begin(), lines.end(), [](const std::string& l) { return l.starts_with("!"); }));
@@ -204,7 +212,9 @@ TEST_CASE("a run that does not fit says what would, and that does") {
   write_data(folder);
   RunConfig config = tiny_run(folder, "large");
   const std::size_t limit = std::size_t{2} << 20;
-  const auto maker = [&](const RunConfig::Run&) { return make_emulated_cuda_backend(DType::f32, limit); };
+  const auto maker = [&](const RunConfig::Run&, const Warn&, const std::string&) {
+    return make_emulated_cuda_backend(DType::f32, limit);
+  };
   config.optimiser.batch = 20;
   const Error error = error_of([&] { train(config, maker); });
   CHECK(error.code() == ExitCode::device);

@@ -81,7 +81,8 @@ TEST_CASE("sgd: 16-bit weights are the new values, rounded, and their gradients 
       const OpResult got = run_sgd(*backend, c, inputs), want = run_sgd(*make_reference_backend(), c, inputs);
       CHECK(got.violations == "");
       for (const auto& [name, tensor] : want.outputs) {
-        const std::string wrong = difference(name, 1004, got.outputs.at(name), tensor, sgd_tolerances().at(name));
+        const std::string wrong =
+            difference(name, 1004, got.outputs.at(name), tensor, sgd_tolerances().at(name));
         CHECK_MESSAGE(wrong.empty(), wrong);
       }
       if (c.spec.weights == 0) continue;

@@ -33,8 +33,7 @@ struct Conditioning {
 };
 Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views);
 
-// Of the outputs of run_<op>() on inputs that <op>_inputs() made.
-Tolerances preact_conv_tolerances(const PreactConvCase& c, const Tensors& inputs);
+// Of the outputs of run_<op>() on inputs that <op>_inputs() made; preact_conv has a file of its own.
 Tolerances bn_relu_pool_tolerances(const BnReluPoolCase& c, const Tensors& inputs);
 Tolerances linear_tolerances(const LinearCase& c);
 // Of with_metric_fields(run_pll_objective()).

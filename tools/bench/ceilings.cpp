@@ -12,12 +12,12 @@ constexpr int kRepetitions = 5;
 // Medians of repetitions of about seconds / kRepetitions each, at least one call.
 Measurement measure(Backend& backend, double seconds, const std::function<void()>& call) {
   call();
-  const double once = std::max(seconds_of(backend, call), 1e-9);
+  const double once = std::max(backend.seconds_of(call), 1e-9);
   const int calls = std::max(1, static_cast<int>(seconds / kRepetitions / once));
   std::vector<std::vector<double>> repetitions;
   for (int r = 0; r < kRepetitions; ++r) {
     std::vector<double> times;
-    for (int i = 0; i < calls; ++i) times.push_back(seconds_of(backend, call));
+    for (int i = 0; i < calls; ++i) times.push_back(backend.seconds_of(call));
     repetitions.push_back(std::move(times));
   }
   return measurement_of(repetitions);

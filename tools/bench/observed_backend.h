@@ -53,6 +53,7 @@ class ObservedBackend final : public Backend {
   DType weight_dtype() const override { return inner_.weight_dtype(); }
   ConvWeightLayout conv_weight_layout() const override { return inner_.conv_weight_layout(); }
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
+  std::string tuning_choices() const override { return inner_.tuning_choices(); }
   bool host_addressable() const override { return inner_.host_addressable(); }
 
   std::size_t available_bytes() const override { return inner_.available_bytes(); }
@@ -61,6 +62,7 @@ class ObservedBackend final : public Backend {
   void copy(const Tensor& to, const Tensor& from) override { inner_.copy(to, from); }
   void fill_zero(const Tensor& tensor) override { inner_.fill_zero(tensor); }
   void synchronize() override { inner_.synchronize(); }
+  double seconds_of(const std::function<void()>& work) override { return inner_.seconds_of(work); }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override { return inner_.make_readback(bytes); }
   std::function<void()> record(std::function<void()> sequence) override {
     return inner_.record(std::move(sequence));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/preact_conv_tolerances.h"
 #include "support/random.h"
 
 namespace dpll::bench {
@@ -64,7 +65,7 @@ OpBenchmark::Prepared prepare_preact_conv(const PreactConvCase& c, const Referen
   const int views = c.spec.views, times = c.spec.batch / small.spec.batch;
   const Tensors small_inputs = preact_conv_inputs(small, kSeed);
   OpBenchmark::Prepared result;
-  result.tolerances = preact_conv_tolerances(c, small_inputs);
+  result.tolerances = preact_conv_tolerances(c, small_inputs, kEpsilon);
   result.want = run_preact_conv(*make_reference_backend(), small, small_inputs, Passes::forward_and_backward);
   Tensors inputs = small_inputs;
   for (const char* rows : {"x", "residual", "d_y", "d_projected", "d_x"}) {

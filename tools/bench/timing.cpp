@@ -6,7 +6,7 @@
 
 namespace dpll::bench {
 
-double seconds_of(Backend& backend, const std::function<void()>& work) {
+double wall_seconds_of(Backend& backend, const std::function<void()>& work) {
   backend.synchronize();
   const auto start = std::chrono::steady_clock::now();
   work();

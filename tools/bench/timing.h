@@ -8,9 +8,9 @@
 
 namespace dpll::bench {
 
-// Seconds that the backend takes for what `work` asks of it, from idle to idle. The only place where the
-// tools take time: a device with a clock of its own would be asked here.
-double seconds_of(Backend& backend, const std::function<void()>& work);
+// Seconds of the host's clock from an idle backend to an idle backend. Backend::seconds_of() is the device's
+// own clock, where it has one.
+double wall_seconds_of(Backend& backend, const std::function<void()>& work);
 
 struct Times {
   double least = 0, median = 0, p90 = 0;

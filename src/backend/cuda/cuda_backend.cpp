@@ -13,8 +13,12 @@ double mebibytes(std::size_t bytes) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute)
-      : runtime_(std::move(runtime)), math_(std::move(math)), context_{*runtime_, *math_, compute} {
+  CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute,
+              TuningOptions tuning)
+      : runtime_(std::move(runtime)),
+        math_(std::move(math)),
+        tuner_(*runtime_, *math_, std::move(tuning)),
+        context_{*runtime_, *math_, tuner_, compute} {
     DPLL_CHECK(compute == DType::f32 || compute == DType::f16 || compute == DType::bf16,
                "a compute type of {}", name_of(compute));
   }
@@ -33,6 +37,7 @@ class CudaBackend final : public Backend {
     return context_.compute == DType::f32 ? channels : std::max(channels, 8);
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
+  std::string tuning_choices() const override { return tuner_.choices(); }
 
   std::size_t available_bytes() const override { return runtime_->free_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override {
@@ -47,6 +52,9 @@ class CudaBackend final : public Backend {
   }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
+  double seconds_of(const std::function<void()>& work) override {
+    return runtime_->milliseconds(work) * 1e-3;
+  }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return runtime_->make_readback(bytes);
   }
@@ -93,14 +101,15 @@ class CudaBackend final : public Backend {
  private:
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<MathLibrary> math_;
+  Tuner tuner_;
   Context context_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
-                                      DType compute) {
-  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute);
+                                      DType compute, TuningOptions tuning) {
+  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute, std::move(tuning));
 }
 
 void check_type(const Context& context, const Tensor& tensor, const char* name) {

@@ -76,11 +76,10 @@ OpFigures time_call(Backend& backend, const std::string& name, const ObservedCal
   }
   figures.rotated_bytes = copies * call.bytes;
   // The first round warms up.
-  const double once = seconds_of(backend,
-                                 [&] {
-                                   for (const auto& one : calls) one();
-                                 }) /
-                      static_cast<double>(copies);
+  const double all = backend.seconds_of([&] {
+    for (const auto& one : calls) one();
+  });
+  const double once = all / static_cast<double>(copies);
   const int batch = std::max(1, static_cast<int>(kShortestBatch / std::max(once, 1e-9)));
   std::size_t next = 0;
   std::vector<std::vector<double>> runs;

@@ -245,8 +245,9 @@ std::int64_t peak_rss_bytes() {
 
 void print_phases(const nlohmann::ordered_json& split, double total_ms,
                   const std::map<std::string, Work>& work) {
-  say(fmt::format("{:<11} {:>10} {:>7} {:>10} {:>10} {:>8} {:>9}", "phase", "mean ms", "share", "bytes", "op",
-                  "GB/s", "GFLOP/s"));
+  std::string header = fmt::format("{:<11} {:>10} {:>7}", "phase", "mean ms", "share");
+  if (!work.empty()) header += fmt::format(" {:>10} {:>10} {:>8} {:>9}", "bytes", "op", "GB/s", "GFLOP/s");
+  say(header);
   for (const auto& [name, ms] : split.items()) {
     const double milliseconds = ms.get<double>();
     std::string row =
@@ -270,8 +271,6 @@ int run(const Job& job) {
                                        : make_candidates(config, data, say);
   Bench bench(config, data, candidates);
   ObservedBackend& backend = bench.backend();
-  const Ceilings ceilings = measure_ceilings(backend.inner(), job.ceiling_seconds);
-
   bench.time_steps(job.warmup);
   const Times step = summary_of(bench.time_steps(job.steps));
   const std::map<std::string, Work> work = bench.count_work();
@@ -281,7 +280,6 @@ int run(const Job& job) {
   const int views = config.views.strong + 1;
   const double images = double(config.optimiser.batch) * views;
   const double operations = 6 * bench.network().forward_macs() * images;
-  const double per_second = operations / step.median;
   const int profiled = std::max(3, job.steps / 2);
   Profile profile(backend.host_addressable() ? nullptr : &backend);
   const double profiled_seconds = bench.profile_steps(profiled);
@@ -292,6 +290,10 @@ int run(const Job& job) {
     evaluation_seconds = wall_seconds_of(backend, [&] { bench.test()->run(); });
   }
   const double epoch_estimate = double(bench.step().steps_per_epoch()) * step.median + evaluation_seconds;
+
+  const std::int64_t peak_rss = peak_rss_bytes();  // before the large buffers of the ceilings
+  const Ceilings ceilings = measure_ceilings(backend.inner(), job.ceiling_seconds);
+  const double per_second = operations / step.median;
 
   nlohmann::ordered_json json = {{"tool", "bench_step"},
                                  {"model", bench.network().name()},
@@ -321,7 +323,7 @@ int run(const Job& job) {
   json["epoch_estimate"] = {{"steps", bench.step().steps_per_epoch()}, {"seconds", epoch_estimate}};
   json["memory"] = {{"activations_bytes", bench.arena_bytes()},
                     {"backend_peak_bytes", backend.peak_bytes()},
-                    {"host_peak_rss_bytes", peak_rss_bytes()}};
+                    {"host_peak_rss_bytes", peak_rss}};
 
   say(fmt::format("{}, batch {} x {} views, {}", bench.network().name(), config.optimiser.batch, views,
                   backend.description()));
@@ -346,7 +348,7 @@ int run(const Job& job) {
   say(fmt::format(
       "memory: {:.1f} MiB of the backend's ({:.1f} MiB activations), {:.1f} MiB of the host's (peak)",
       double(backend.peak_bytes()) / 0x1p20, double(bench.arena_bytes()) / 0x1p20,
-      double(peak_rss_bytes()) / 0x1p20));
+      double(peak_rss) / 0x1p20));
   if (!job.profile.empty()) write_file_atomically(job.profile, profile.chrome_trace(bench.network().name()));
   if (job.epoch) {
     json["epoch"] = train_an_epoch(config);

@@ -360,10 +360,7 @@ int run(const Job& job) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  cpu::limit_spinning(argv);
+int parse_and_run(int argc, char** argv) {
   Job job;
   CLI::App app{"Times training steps, of a configuration or on random images"};
   CLI::Option* file = app.add_option("config", job.config, "Configuration file (INI)")->type_name("FILE");
@@ -397,14 +394,25 @@ int main(int argc, char** argv) {
   app.add_option("--profile", job.profile, "Write a trace of the phases and layers to this file");
   try {
     app.parse(argc, argv);
-    return run(job);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "bench_step: %s\n", error.what());
-    return static_cast<int>(ExitCode::usage);
+    fail(ExitCode::usage, "{}", error.what());
+  }
+  return run(job);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cpu::limit_spinning(argv);
+  try {
+    return parse_and_run(argc, argv);
   } catch (const Error& error) {
     std::fprintf(stderr, "bench_step: %s\n", error.what());
     return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_step: unexpected: %s\n", error.what());
+    return static_cast<int>(ExitCode::internal);
   }
 }

@@ -5,6 +5,7 @@
 #include "core/half.h"
 #include "emulation/emulated_backend.h"
 #include "support/doctest.h"
+#include "support/parity.h"
 #include "support/preact_conv_tolerances.h"
 
 using namespace dpll;

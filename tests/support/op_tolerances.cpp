@@ -151,7 +151,7 @@ std::string complaint_about(const std::string& what, std::uint64_t seed, const O
   for (const auto& [name, tensor] : want.outputs) {
     const std::string label = fmt::format("{}: {}", what, name);
     if (tolerances.count(name) != 1) return label + " has no tolerance";
-    const std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
+    std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
     if (!wrong.empty()) return wrong;
   }
   return "";

@@ -17,6 +17,7 @@ Measurement measure(Backend& backend, double seconds, const std::function<void()
   std::vector<std::vector<double>> repetitions;
   for (int r = 0; r < kRepetitions; ++r) {
     std::vector<double> times;
+    times.reserve(static_cast<std::size_t>(calls));
     for (int i = 0; i < calls; ++i) times.push_back(backend.seconds_of(call));
     repetitions.push_back(std::move(times));
   }

@@ -60,12 +60,16 @@ class CpuBackend final : public Backend {
                   std::min(kPiece, bytes - begin));
     }
   }
-  void fill_zero(const Tensor& tensor) override { std::memset(tensor.data, 0, tensor.bytes()); }
+  void fill_zero(const Tensor& tensor) override {
+    std::memset(tensor.data, 0, tensor.bytes());
+  }
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return std::make_unique<HostReadback>(bytes);
   }
-  std::function<void()> record(std::function<void()> sequence) override { return sequence; }
+  std::function<void()> record(std::function<void()> sequence) override {
+    return sequence;
+  }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
     return cpu::make_preact_conv(spec);
@@ -73,17 +77,27 @@ class CpuBackend final : public Backend {
   std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) override {
     return cpu::make_bn_relu_pool(spec);
   }
-  std::unique_ptr<Linear> make_linear(const LinearSpec& spec) override { return cpu::make_linear(spec); }
+  std::unique_ptr<Linear> make_linear(const LinearSpec& spec) override {
+    return cpu::make_linear(spec);
+  }
   std::unique_ptr<PllObjective> make_pll_objective(const PllObjectiveSpec& spec) override {
     return cpu::make_pll_objective(spec);
   }
-  std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) override { return cpu::make_sgd(spec); }
-  std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override { return cpu::make_augment(spec); }
+  std::unique_ptr<Sgd> make_sgd(const SgdSpec& spec) override {
+    return cpu::make_sgd(spec);
+  }
+  std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) override {
+    return cpu::make_augment(spec);
+  }
   std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) override {
     return cpu::make_feature_views(spec);
   }
-  void cross_entropy(const CrossEntropyCall& call) override { cpu::cross_entropy(call); }
-  void advance(const AdvanceCall& call) override { advance_step(call); }
+  void cross_entropy(const CrossEntropyCall& call) override {
+    cpu::cross_entropy(call);
+  }
+  void advance(const AdvanceCall& call) override {
+    advance_step(call);
+  }
 
  protected:
   void* take(std::size_t bytes, const std::string& what) override {
@@ -99,7 +113,9 @@ class CpuBackend final : public Backend {
     std::memset(data, 0, size);
     return data;
   }
-  void release(void* data) noexcept override { std::free(data); }
+  void release(void* data) noexcept override {
+    std::free(data);
+  }
 
  private:
   int threads_;

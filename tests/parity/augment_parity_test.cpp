@@ -10,8 +10,7 @@ TEST_CASE("augment: the backends agree with the reference") {
     for (const std::uint64_t seed : {1101, 1102}) {
       const Tensors inputs = augment_inputs(c, seed);
       const auto run = [&](Backend& backend) { return run_augment(backend, c, inputs); };
-      // (pixel / 255 - mean) / std: three roundings of values of at most 1, divided by the smallest std.
-      const Tolerances t = {{"images", {kEpsilon, 2 * kEpsilon / 0.224}}};
+      const Tolerances t = augment_tolerances();
       check_cpu_parity(fmt::format("augment {}", c.name), seed, Threads::one_result, run, t);
       check_cuda_parity(fmt::format("augment {}", c.name), seed, run, t);
     }

@@ -12,9 +12,7 @@ TEST_CASE("feature_views: the backends agree with the reference") {
     for (const std::uint64_t seed : {1201, 1202}) {
       const Tensors inputs = feature_views_inputs(c, seed);
       const auto run = [&](Backend& backend) { return run_feature_views(backend, c, inputs); };
-      // x of at most 4 and noise * z of at most 0.5 * 5.8 (u is at least 2^-24): rounding of their sum, and
-      // of z through log, sqrt, the angle (2 pi in float32 is off by 1.7e-7) and cos, a few units each.
-      const Tolerances t = {{"views", {0, kSafety * kEpsilon * 4 + 8 * kEpsilon * 2.9}}};
+      const Tolerances t = feature_views_tolerances();
       check_cpu_parity(fmt::format("feature_views {}", c.name), seed, Threads::one_result, run, t);
       check_cuda_parity(fmt::format("feature_views {}", c.name), seed, run, t);
     }

@@ -1,7 +1,7 @@
 // How far a right preact_conv may be from the reference.
 #pragma once
 
-#include "support/parity.h"
+#include "support/op_tolerances.h"
 
 namespace dpll::test {
 

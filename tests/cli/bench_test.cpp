@@ -124,7 +124,8 @@ TEST_CASE("bench_step: a configuration's step, epoch and profile; the parts make
   // Every slice lies within the one around it, and the layers are there.
   std::set<std::string> names;
   double step_begin = 0, step_end = 0;
-  for (const nlohmann::json& event : json_of(runs.file("trace.json")).at("traceEvents")) {
+  const nlohmann::json trace = json_of(runs.file("trace.json"));
+  for (const nlohmann::json& event : trace.at("traceEvents")) {
     if (event.at("ph") != "X") continue;
     const std::string name = event.at("name");
     const double begin = event.at("ts"), end = begin + event.at("dur").get<double>();
@@ -136,7 +137,7 @@ TEST_CASE("bench_step: a configuration's step, epoch and profile; the parts make
     }
     CHECK((begin >= step_begin && end <= step_end + 1e-6));
   }
-  for (const char* name :
+  for (const std::string name :
        {"step", "augment", "forward", "conv.0", "linear.0", "backward", "update", "evaluation"}) {
     CAPTURE(name);
     CHECK(names.count(name) == 1);

@@ -54,10 +54,18 @@ TEST_CASE("benchmarks: cases made of repeated samples are right at their full si
 TEST_CASE("benchmarks: a wrong kernel is not timed") {
   const auto mutant = test::make_mutant_cuda_backend(DType::f32);
   const std::vector<OpBenchmark> all = small_op_benchmarks({.macs = 0, .parameters = 16});
-  const OpBenchmark& conv = benchmark_of(all, "preact_conv", "preact_v3");
-  CHECK_FALSE(complaint_about(conv, conv.prepare(), *mutant).empty());
+  const OpBenchmark& objective = benchmark_of(all, "pll_objective", "c64");
+  CHECK_FALSE(complaint_about(objective, objective.prepare(), *mutant).empty());
   const OpBenchmark& update = benchmark_of(all, "sgd", "paper");
   CHECK_FALSE(complaint_about(update, update.prepare(), *mutant).empty());
+  // The last element of a result that was made from repeated samples counts as well.
+  const auto cpu = make_cpu_backend({.threads = 1});
+  const OpBenchmark& conv = benchmark_of(all, "preact_conv", "preact_v3");
+  for (const char* output : {"y", "d_x", "d_weight", "bn.running_var"}) {
+    OpBenchmark::Prepared prepared = conv.prepare();
+    prepared.want.outputs.at(output).values.back() += 0.01;
+    CHECK_FALSE(complaint_about(conv, prepared, *cpu).empty());
+  }
 }
 
 TEST_CASE("benchmarks: every operation has some, and each pass is shown with its work and runs on copies") {

@@ -15,7 +15,7 @@
 #include "backend/cpu/wait_policy.h"
 #include "dpll/build_info.h"
 #include "dpll/core/philox.h"
-#include "train/trainer.h"
+#include "train/devices.h"
 #include "train/training_step.h"
 
 namespace {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "dpll/core/tensor.h"
+#include "dpll/ops/advance.h"
 #include "dpll/ops/augment.h"
 #include "dpll/ops/bn_relu_pool.h"
 #include "dpll/ops/feature_views.h"
@@ -44,6 +45,16 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
+// A copy to the host of what an earlier part of the stream has written, made while the host goes on.
+class Readback {
+ public:
+  virtual ~Readback() = default;
+  // Enqueues the copy of `from`, which lies in backend memory. The copy before must have been waited for.
+  virtual void start(const Tensor& from) = 0;
+  // Waits for the copy. Valid until the next start().
+  virtual const void* wait() = 0;
+};
+
 enum class ConvWeightLayout { oihw, ohwi };
 
 class Backend {
@@ -73,6 +84,8 @@ class Backend {
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
+  // For copies of up to `bytes`. The backend must outlive it.
+  virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Turns a fixed sequence of op calls into something that can be replayed: a CUDA graph, or on the CPU the
   // sequence itself. All tensors of the calls stay where they are.
@@ -86,6 +99,7 @@ class Backend {
   virtual std::unique_ptr<Augment> make_augment(const AugmentSpec& spec) = 0;
   virtual std::unique_ptr<FeatureViews> make_feature_views(const FeatureViewsSpec& spec) = 0;
   virtual void cross_entropy(const CrossEntropyCall& call) = 0;
+  virtual void advance(const AdvanceCall& call) = 0;
 
  protected:
   friend class Buffer;

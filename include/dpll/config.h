@@ -10,6 +10,8 @@
 namespace dpll {
 
 enum class DeviceChoice { automatic, cpu, cuda, check };
+// f32, tf32 (float32 multiplied on tensor cores), or activations and weights in 16 bits
+enum class Precision { automatic, f32, tf32, f16, bf16 };
 enum class ResumeMode {
   never,
   automatic,
@@ -32,6 +34,7 @@ struct RunConfig {
     std::string name;  // default: the config file's stem
     std::uint64_t seed = 1;
     DeviceChoice device = DeviceChoice::automatic;
+    Precision precision = Precision::automatic;
     int threads = 0;  // 0: all cores
     bool deterministic = true;
     std::string out_dir = "runs";
@@ -197,6 +200,7 @@ std::string to_string(Architecture);
 std::string to_string(ObjectiveVariant);
 std::string to_string(ScheduleKind);
 std::string to_string(DeviceChoice);
+std::string to_string(Precision);
 std::string to_string(CandidateMode);
 std::string to_string(MatrixKind);
 std::string to_string(SelectionRule);

@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "selftest/golden_checks.h"
 #include "selftest/run_checks.h"
-#include "train/trainer.h"
+#include "train/devices.h"
 
 namespace dpll {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "dpll/safetensors.h"
 #include "train/checkpoint.h"
+#include "train/devices.h"
 #include "train/run_folder.h"
-#include "train/trainer.h"
 
 namespace dpll {
 namespace {

@@ -35,6 +35,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "seed of initial weights, order, views, dropout and validation split"),
       choice_key("run.device", c.run.device,
                  "where to compute; check runs the step on both CPU and GPU and compares"),
+      choice_key("run.precision", c.run.precision, "type of activations and weights on the GPU"),
       integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: all cores"),
       boolean_key("run.deterministic", c.run.deterministic,
                   "the same bits on every run with the same threads"),

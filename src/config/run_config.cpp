@@ -102,6 +102,15 @@ void check_run(const RunConfig& config, const Settings& settings) {
   }
 }
 
+void check_precision(const RunConfig& config, const Settings& settings) {
+  const RunConfig::Run& run = config.run;
+  const bool on_gpu = run.device == DeviceChoice::cuda || run.device == DeviceChoice::check;
+  if (on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32) return;
+  settings.blame({"run.precision", "run.device"},
+                 fmt::format("precision {} is for device = cuda or check; the CPU has f32, device is {}",
+                             spell(run.precision), spell(run.device)));
+}
+
 void check_data(const RunConfig& config, const Settings& settings) {
   const RunConfig::Data& data = config.data;
   if (data.coarse_labels && data.dataset != DatasetKind::cifar100) {
@@ -284,6 +293,7 @@ RunConfig parse_config(const std::string& text, const std::string& path,
   }
   if (config.run.name.empty()) config.run.name = std::filesystem::path(path).stem().string();
   check_run(config, settings);
+  check_precision(config, settings);
   check_data(config, settings);
   check_tabular(config, settings);
   check_candidates(config, settings);
@@ -347,6 +357,9 @@ std::string to_string(ObjectiveVariant value) {
   return spell(value);
 }
 std::string to_string(ScheduleKind value) {
+  return spell(value);
+}
+std::string to_string(Precision value) {
   return spell(value);
 }
 std::string to_string(DeviceChoice value) {

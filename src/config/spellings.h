@@ -29,6 +29,16 @@ inline const std::vector<Spelling<DeviceChoice>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<Precision>>& spellings() {
+  static const std::vector<Spelling<Precision>> table = {{Precision::automatic, "auto"},
+                                                         {Precision::f32, "f32"},
+                                                         {Precision::tf32, "tf32"},
+                                                         {Precision::f16, "f16"},
+                                                         {Precision::bf16, "bf16"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<ResumeMode>>& spellings() {
   static const std::vector<Spelling<ResumeMode>> table = {
       {ResumeMode::never, "no"}, {ResumeMode::automatic, "auto"}, {ResumeMode::require, "yes"}};

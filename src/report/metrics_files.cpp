@@ -49,7 +49,9 @@ const std::vector<std::string>& metrics_columns() {
                                                    "selection_approximated_accuracy",
                                                    "images_per_second",
                                                    "seconds",
-                                                   "nonfinite"};
+                                                   "nonfinite",
+                                                   "skipped_steps",
+                                                   "loss_scale"};
   return columns;
 }
 

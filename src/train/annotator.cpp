@@ -12,9 +12,9 @@
 #include "dpll/candidates.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
+#include "train/devices.h"
 #include "train/evaluator.h"
 #include "train/schedule.h"
-#include "train/trainer.h"
 #include "train/training_step.h"
 
 namespace dpll {
@@ -85,10 +85,13 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     step.set_order(sample_order(count, true, run.run.seed, epoch));
     step.set_targets(truths);
     step.set_total_metrics({});
-    for (std::int64_t i = 0; i < step.steps_per_epoch(); ++i) {
-      const std::int64_t done = epoch * step.steps_per_epoch() + i;
-      step.run(epoch, i, learning_rate(run, epoch, done, step.steps_per_epoch()), 1.0);
+    const std::int64_t steps = step.steps_per_epoch();
+    std::vector<double> rates;
+    for (std::int64_t i = 0; i < steps; ++i) {
+      rates.push_back(learning_rate(run, epoch, epoch * steps + i, steps));
     }
+    step.begin_epoch(epoch, 0, rates, 1.0);
+    for (std::int64_t i = 0; i < steps; ++i) step.enqueue();
     const ObjectiveMetrics m = step.total_metrics();
     if (m.nonfinite > 0 || !std::isfinite(m.total)) {
       fail(ExitCode::run, "the annotator: epoch {} was not finite; a lower annotator.lr is the usual cure",

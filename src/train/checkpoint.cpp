@@ -116,6 +116,9 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   writer.set_metadata("step_in_epoch", std::to_string(progress.step_in_epoch));
   writer.set_metadata("epoch_seconds", fmt::format("{}", progress.epoch_seconds));
   writer.set_metadata("total_seconds", fmt::format("{}", progress.total_seconds));
+  writer.set_metadata("skipped_steps", std::to_string(progress.skipped_steps));
+  writer.set_metadata("loss_scale", fmt::format("{}", step.loss_scale()));
+  writer.set_metadata("good_steps", std::to_string(step.health().good_steps));
   writer.set_metadata("history", history_to_json(progress.history));
   writer.set_metadata(kDigestKey, writer.digest());
 
@@ -174,6 +177,10 @@ std::vector<std::string> load_checkpoint(const RunFolder& folder, const RunConfi
   progress.step_in_epoch = number<std::int64_t>(file, "step_in_epoch");
   progress.epoch_seconds = number<double>(file, "epoch_seconds");
   progress.total_seconds = number<double>(file, "total_seconds");
+  if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
+    progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
+    step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
+  }
   progress.history = history_from_json(required(file, "history"));
 
   std::vector<std::string> changed;

@@ -6,7 +6,7 @@
 //           total_metrics [12] (the unfinished epoch's sums)
 // Metadata  format, the resolved config, what ties the file to its run (network, data, candidates), epoch,
 // step,
-//           seconds, history
+//           seconds, history, skipped steps, loss scale and good steps behind it
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,10 @@ namespace dpll {
 struct Progress {
   int epoch = 0;  // 0-based
   std::int64_t step_in_epoch = 0;
-  double epoch_seconds = 0;  // already spent in this epoch
-  double total_seconds = 0;  // spent in finished epochs
-  History history;           // a row per finished epoch
+  double epoch_seconds = 0;        // already spent in this epoch
+  double total_seconds = 0;        // spent in finished epochs
+  std::int64_t skipped_steps = 0;  // of this epoch, for a gradient that was not finite
+  History history;                 // a row per finished epoch
 };
 
 // What must agree between a checkpoint and the run that resumes from it, by name, for example "network" ->

@@ -59,6 +59,7 @@ void Evaluator::run_operations(Batch& batch) {
                           .logits = batch.program->logits(),
                           .labels = labels_,
                           .rows = rows});
+  backend_.advance({.step = state_, .batch = batch.program->spec().batch});
 }
 
 void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
@@ -70,10 +71,10 @@ EvaluationResult Evaluator::run(Logits logits) {
   const Tensor sums_bytes{sums_, DType::u8, {sizeof(EvaluationSums)}};
   const Tensor state_bytes{state_, DType::u8, {sizeof(StepState)}};
   backend_.fill_zero(sums_bytes);
+  const StepState start;
+  backend_.copy_in(state_bytes, &start);
   EvaluationResult result;
   for (std::int64_t first = 0; first < count_; first += batch_size_) {
-    const StepState state{.first = static_cast<std::uint32_t>(first)};
-    backend_.copy_in(state_bytes, &state);
     Batch& batch = first + batch_size_ <= count_ ? full_ : partial_;
     batch.recorded();
     if (logits == Logits::keep) append_logits(batch, result.logits);

@@ -7,11 +7,7 @@
 #include <limits>
 
 #include <nlohmann/json.hpp>
-#include <thread>
 
-#if defined(DPLL_WITH_CUDA)
-#include "backend/cuda/gpu/gpu_backend.h"
-#endif
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "dpll/run_charts.h"
@@ -20,6 +16,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluator.h"
 #include "train/make_candidates.h"
+#include "train/pace.h"
 #include "train/schedule.h"
 #include "train/selection.h"
 #include "train/signals.h"
@@ -39,13 +36,17 @@ double seconds_since(Clock::time_point start) {
 // A run in progress. The constructor loads and builds everything, run() trains.
 class Trainer {
  public:
-  Trainer(RunConfig& config, const RunFolder& folder, Log& log);
+  Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker);
   int run();
 
  private:
   bool resume_or_start();
   bool train_epoch();  // false: a signal asked to stop
-  void check_finite(std::int64_t step_in_epoch);
+  // Of the steps that are done, in order.
+  void take_records(const std::vector<StepRecord>& records, double lambda,
+                    const std::vector<double>& learning_rates);
+  void check_finite(const StepRecord& record, std::int64_t step_in_epoch);
+  std::int64_t next_stop(std::int64_t step_in_epoch) const;
   void finish_epoch();
   void keep_selected_model();
   void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
@@ -82,14 +83,14 @@ DataSet load_and_report(const RunConfig& config, Log& log) {
   return data;
 }
 
-Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log)
+Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker)
     : config_(config),
       folder_(folder),
       log_(log),
       data_(load_and_report(config, log)),
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
-      backend_(make_backend(config.run)),
+      backend_(maker(config.run)),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
       network_(make_network(*backend_, config.model,
@@ -184,24 +185,33 @@ bool Trainer::train_epoch() {
   step_.set_order(sample_order(step_.samples(), config_.data.shuffle, config_.run.seed, progress_.epoch));
   if (progress_.step_in_epoch == 0) step_.set_total_metrics({});
   const double lambda = consistency_weight(config_.objective, progress_.epoch);
+  const std::int64_t steps = step_.steps_per_epoch();
+  std::vector<double> rates;
+  for (std::int64_t i = 0; i < steps; ++i) {
+    rates.push_back(learning_rate(config_, progress_.epoch, progress_.epoch * steps + i, steps));
+  }
+  step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, rates, lambda);
   epoch_start_ = Clock::now();
   images_this_session_ = 0;
-  while (progress_.step_in_epoch < step_.steps_per_epoch()) {
-    const std::int64_t step = progress_.step_in_epoch;
-    const double lr = learning_rate(config_, progress_.epoch, steps_done(), step_.steps_per_epoch());
-    step_.run(progress_.epoch, step, lr, lambda);
-    const ObjectiveMetrics last = step_.last_metrics();
-    check_finite(step);
-    images_this_session_ += static_cast<std::int64_t>(last.samples) * (config_.views.strong + 1);
-    ++progress_.step_in_epoch;
-    progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
-    if (steps_file_ != nullptr && steps_done() % config_.log.steps == 0) {
-      steps_file_->add(steps_done(), progress_.epoch + 1, last.total / last.samples,
-                       last.supervised / last.samples, last.consistency / last.samples, lr, lambda);
+  // The host hands the GPU a chunk of steps, reports on the one before while they run, and waits only where a
+  // checkpoint or a signal needs all of them to be done.
+  Pace pace(!backend_->host_addressable());
+  std::int64_t enqueued = progress_.step_in_epoch;
+  while (progress_.step_in_epoch < steps) {
+    const std::int64_t stop = next_stop(enqueued);
+    const std::int64_t end = std::min(stop, enqueued + pace.steps());
+    while (enqueued < end) {
+      step_.enqueue();
+      ++enqueued;
     }
-    show_progress(step, last);
-    const bool last_step = progress_.step_in_epoch == step_.steps_per_epoch();
-    if (config_.checkpoint.every_steps > 0 && !last_step &&
+    step_.request_records();
+    const bool settle = end == stop || !pace.overlaps() || StopSignals::received() != 0;
+    while (step_.requests() > (settle ? 0 : 1)) {
+      take_records(step_.collect_records(), lambda, rates);
+      pace.chunk_done();
+    }
+    if (!settle) continue;
+    if (config_.checkpoint.every_steps > 0 && enqueued < steps &&
         steps_done() % config_.checkpoint.every_steps == 0) {
       save_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
     }
@@ -210,19 +220,45 @@ bool Trainer::train_epoch() {
   return true;
 }
 
-// Stops the run when the step that just ran was not finite; its update was skipped, so the last checkpoint is
-// good.
-void Trainer::check_finite(std::int64_t step_in_epoch) {
-  const ObjectiveMetrics last = step_.last_metrics();
-  const UpdateHealth health = step_.health();
-  if (last.nonfinite == 0 && health.nonfinite == 0 && std::isfinite(last.total)) return;
+// The end of the epoch, or the next step behind which there is a checkpoint.
+std::int64_t Trainer::next_stop(std::int64_t step_in_epoch) const {
+  const std::int64_t steps = step_.steps_per_epoch(), every = config_.checkpoint.every_steps;
+  if (every == 0) return steps;
+  const std::int64_t before = progress_.epoch * steps;
+  return std::min(steps, ((before + step_in_epoch) / every + 1) * every - before);
+}
+
+void Trainer::take_records(const std::vector<StepRecord>& records, double lambda,
+                           const std::vector<double>& learning_rates) {
+  for (const StepRecord& record : records) {
+    const std::int64_t step = progress_.step_in_epoch;
+    check_finite(record, step);
+    const ObjectiveMetrics& m = record.metrics;
+    images_this_session_ += static_cast<std::int64_t>(m.samples) * (config_.views.strong + 1);
+    if (record.nonfinite_gradients > 0) progress_.skipped_steps += 1;
+    ++progress_.step_in_epoch;
+    if (steps_file_ != nullptr && steps_done() % config_.log.steps == 0) {
+      steps_file_->add(steps_done(), progress_.epoch + 1, m.total / m.samples, m.supervised / m.samples,
+                       m.consistency / m.samples, learning_rates[static_cast<std::size_t>(step)], lambda);
+    }
+  }
+  progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
+  if (!records.empty()) show_progress(progress_.step_in_epoch - 1, records.back().metrics);
+}
+
+// Stops the run at a step that was not finite. Its update was skipped and so were those after it, so that the
+// parameters are those of that step, and the last checkpoint is good. Gradients beyond f16 are no reason to
+// stop: the loss scale makes up for them.
+void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch) {
+  const ObjectiveMetrics& m = record.metrics;
+  if (m.nonfinite == 0 && record.halted == 0 && std::isfinite(m.total)) return;
   const std::string cause = step_.diagnose(step_in_epoch);
   log_.clear_bar();
   fail(ExitCode::run,
-       "epoch {}, step {}: not finite ({:.0f} samples, {} gradient elements); first: {}; samples {}; "
+       "epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}; "
        "checkpoints in '{}' "
        "are from before. A lower optimiser.lr is the usual cure",
-       progress_.epoch + 1, step_in_epoch + 1, last.nonfinite, health.nonfinite, cause,
+       progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
        fmt::join(step_.batch_samples(step_in_epoch), " "), folder_.path());
 }
 
@@ -290,9 +326,12 @@ void Trainer::finish_epoch() {
                                     selection.approximated_accuracy,
                                     images / epoch_seconds,
                                     epoch_seconds,
-                                    m.nonfinite});
+                                    m.nonfinite,
+                                    double(progress_.skipped_steps),
+                                    double(step_.loss_scale())});
   progress_.epoch = done;
   progress_.step_in_epoch = 0;
+  progress_.skipped_steps = 0;
   keep_selected_model();
   progress_.total_seconds += epoch_seconds;
   progress_.epoch_seconds = 0;
@@ -381,21 +420,7 @@ int Trainer::stop_on_signal(int signal) {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
-#if defined(DPLL_WITH_CUDA)
-  if (run.device == DeviceChoice::cuda) return make_gpu_backend();
-  constexpr const char* kReason = "to compare it with the CPU's, which is not there yet";
-#else
-  constexpr const char* kReason = "which this program was built without";
-#endif
-  if (run.device == DeviceChoice::cuda || run.device == DeviceChoice::check) {
-    fail(ExitCode::device, "run.device = {} needs the CUDA backend, {}; use cpu or auto",
-         to_string(run.device), kReason);
-  }
-  return make_cpu_backend({.threads = run.threads});
-}
-
-int train(RunConfig config) {
+int train(RunConfig config, const BackendMaker& maker) {
   const RunFolder folder(config.run);
   if (config.run.resume == ResumeMode::never && folder.holds_a_run()) {
     fail(ExitCode::run,
@@ -410,9 +435,8 @@ int train(RunConfig config) {
   Log log(folder.file(run_files::kLog), config.log.progress);
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
-    if (config.run.threads == 0) config.run.threads = static_cast<int>(std::thread::hardware_concurrency());
-    if (config.run.device == DeviceChoice::automatic) config.run.device = DeviceChoice::cpu;
-    Trainer trainer(config, folder, log);
+    resolve_devices(config.run);
+    Trainer trainer(config, folder, log, maker);
     // --resume says how this process starts; kept, it would stop config.ini from starting another run.
     RunConfig kept = config;
     if (kept.run.resume == ResumeMode::require) kept.run.resume = ResumeMode::never;

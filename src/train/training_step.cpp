@@ -79,12 +79,21 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   total_ = reinterpret_cast<ObjectiveMetrics*>(base + 2 * kSlot);
   health_ = reinterpret_cast<UpdateHealth*>(base + 3 * kSlot);
 
+  set_state({.seed = seed_, .loss_scale = backend_.compute_dtype() == DType::f16 ? kFirstLossScale : 1.0F});
+  const auto steps = static_cast<std::size_t>(steps_per_epoch_);
+  records_buffer_ = backend_.allocate(steps * sizeof(StepRecord), "the records of an epoch's steps");
+  records_ = static_cast<StepRecord*>(records_buffer_.data());
+  rates_buffer_ = backend_.allocate(steps * sizeof(float), "the learning rates of an epoch");
+  rates_ = rates_buffer_.tensor(DType::f32, {steps_per_epoch_});
+  for (auto& readback : readbacks_) readback = backend_.make_readback(steps * sizeof(StepRecord));
+
   sgd_ = backend_.make_sgd({.elements = network_.state().flat_elements(),
                             .weights = network_.state().flat_weights(),
                             .momentum = config.optimiser.momentum,
                             .weight_decay = config.optimiser.weight_decay,
                             .nesterov = config.optimiser.nesterov,
-                            .ema = config.optimiser.ema});
+                            .ema = config.optimiser.ema,
+                            .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
   make_batch(full_, batch_size_, config, views);
   if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, config, views);
 }
@@ -121,15 +130,63 @@ TrainingStep::Batch& TrainingStep::batch_of(std::int64_t step_in_epoch) {
   return last_batch_size_ > 0 && step_in_epoch == steps_per_epoch_ - 1 ? partial_ : full_;
 }
 
-void TrainingStep::run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda) {
-  const StepState state{.seed = seed_,
-                        .epoch = static_cast<std::uint32_t>(epoch),
-                        .first = static_cast<std::uint32_t>(step_in_epoch * batch_size_),
-                        .learning_rate = static_cast<float>(learning_rate),
-                        .lambda = static_cast<float>(lambda)};
+StepState TrainingStep::state() const {
+  StepState state;
+  backend_.copy_out(&state, as_bytes(state_));
+  return state;
+}
+
+void TrainingStep::set_state(const StepState& state) {
   backend_.copy_in(as_bytes(state_), &state);
-  batch_of(step_in_epoch).recorded();
+}
+
+void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::vector<double>& learning_rates,
+                               double lambda) {
+  DPLL_CHECK(static_cast<std::int64_t>(learning_rates.size()) == steps_per_epoch_ && requests_.empty(),
+             "{} learning rates for {} steps, {} open requests", learning_rates.size(), steps_per_epoch_,
+             requests_.size());
+  write_floats(backend_, rates_, std::vector<float>(learning_rates.begin(), learning_rates.end()));
+  position_ = requested_ = first_step;
+  if (first_step == steps_per_epoch_) return;
+  set_state({.seed = seed_,
+             .epoch = static_cast<std::uint32_t>(epoch),
+             .first = static_cast<std::uint32_t>(first_step * batch_size_),
+             .learning_rate = static_cast<float>(learning_rates[static_cast<std::size_t>(first_step)]),
+             .lambda = static_cast<float>(lambda),
+             .loss_scale = loss_scale(),
+             .position = static_cast<std::uint32_t>(first_step)});
+}
+
+void TrainingStep::enqueue() {
+  DPLL_CHECK(position_ < steps_per_epoch_, "step {} of an epoch of {}", position_ + 1, steps_per_epoch_);
+  batch_of(position_).recorded();
+  ++position_;
   network_.state().batches_tracked += views_;
+}
+
+void TrainingStep::run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda) {
+  begin_epoch(epoch, step_in_epoch,
+              std::vector<double>(static_cast<std::size_t>(steps_per_epoch_), learning_rate), lambda);
+  enqueue();
+}
+
+void TrainingStep::request_records() {
+  const std::int64_t count = position_ - requested_;
+  if (count == 0) return;
+  DPLL_CHECK(requests_.size() < readbacks_.size(), "{} requests are open", requests_.size());
+  const Tensor records{records_ + requested_, DType::f64, {count, kStepRecordFields}};
+  readbacks_[next_slot_]->start(records);
+  requests_.push_back({count, next_slot_});
+  next_slot_ = (next_slot_ + 1) % readbacks_.size();
+  requested_ = position_;
+}
+
+std::vector<StepRecord> TrainingStep::collect_records() {
+  DPLL_CHECK(!requests_.empty(), "no records were requested");
+  const Request request = requests_.front();
+  requests_.pop_front();
+  const auto* const records = static_cast<const StepRecord*>(readbacks_[request.slot]->wait());
+  return {records, records + request.count};
 }
 
 // The walk of a batch.
@@ -140,6 +197,13 @@ void TrainingStep::run_operations(Batch& batch) {
   batch.program->backward(rows());
   // A data-parallel run would reduce the gradients over its processes here.
   update();
+  backend_.advance({.step = state_,
+                    .batch = batch.program->spec().batch,
+                    .records = records_,
+                    .learning_rates = rates_.as<float>(),
+                    .last = last_,
+                    .health = health_,
+                    .steps = static_cast<std::uint32_t>(steps_per_epoch_)});
 }
 
 void TrainingStep::augment(Batch& batch) {
@@ -202,6 +266,19 @@ UpdateHealth TrainingStep::health() const {
   return health;
 }
 
+float TrainingStep::loss_scale() const {
+  return state().loss_scale;
+}
+
+void TrainingStep::restore_loss_scale(float loss_scale, std::uint32_t good_steps) {
+  StepState changed = state();
+  changed.loss_scale = loss_scale;
+  set_state(changed);
+  UpdateHealth health = this->health();
+  health.good_steps = good_steps;
+  backend_.copy_in(as_bytes(health_), &health);
+}
+
 std::vector<float> TrainingStep::targets() const {
   return read_floats(backend_, targets_);
 }
@@ -236,6 +313,9 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
     const std::string found = first_nonfinite(model.spec(i).name, model.value(ParameterId{i}));
     if (!found.empty()) return "parameter " + found;
   }
+  StepState again = state();
+  again.first = static_cast<std::uint32_t>(step_in_epoch * batch_size_);
+  set_state(again);
   augment(batch_of(step_in_epoch));
   program.forward(rows());
   for (const Program::NamedTensor& activation : program.activations()) {

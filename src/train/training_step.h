@@ -1,9 +1,11 @@
 // One training step, from sample indices to updated weights, and the data it works on: the walk of a batch is
-// run() in training_step.cpp. Everything is allocated and recorded by the constructor and attach(); run()
-// allocates nothing.
+// run_operations() in training_step.cpp. Everything is allocated by the constructor and recorded by attach();
+// a step is one replay, without a copy, an allocation or waiting.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,14 +34,28 @@ class TrainingStep {
 
   // The order of the samples for the steps that follow, one entry a sample.
   void set_order(const std::vector<std::int32_t>& order);
-  // Runs step `step_in_epoch` of an epoch (0-based). The update is skipped when a gradient is not finite; see
-  // health().
+  // The steps that follow are those of `epoch` (0-based), from `first_step` on. learning_rates: of all steps
+  // of the epoch.
+  void begin_epoch(int epoch, std::int64_t first_step, const std::vector<double>& learning_rates,
+                   double lambda);
+  // Enqueues the next step. The update is skipped when a gradient is not finite; see ops/sgd.h.
+  void enqueue();
+  // begin_epoch() and enqueue() for a single step.
   void run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda);
 
+  // What steps report. request_records() starts to read back the records of the steps enqueued since the last
+  // request, two requests at most may be open; collect_records() waits for the oldest.
+  void request_records();
+  int requests() const { return static_cast<int>(requests_.size()); }
+  std::vector<StepRecord> collect_records();
+
+  // All of these wait for the steps that are enqueued.
   ObjectiveMetrics last_metrics() const;   // of the last step
-  ObjectiveMetrics total_metrics() const;  // since reset_total_metrics()
+  ObjectiveMetrics total_metrics() const;  // since set_total_metrics()
   void set_total_metrics(const ObjectiveMetrics& metrics);
   UpdateHealth health() const;
+  float loss_scale() const;
+  void restore_loss_scale(float loss_scale, std::uint32_t good_steps);
 
   // The target table [samples, classes], float32.
   std::vector<float> targets() const;
@@ -71,6 +87,8 @@ class TrainingStep {
   void run_operations(Batch& batch);
   Batch& batch_of(std::int64_t step_in_epoch);
   BatchRows rows() const;
+  StepState state() const;
+  void set_state(const StepState& state);
   std::string first_nonfinite(const std::string& name, const Tensor& tensor) const;
 
   Backend& backend_;
@@ -89,6 +107,20 @@ class TrainingStep {
   ObjectiveMetrics* last_ = nullptr;
   ObjectiveMetrics* total_ = nullptr;
   UpdateHealth* health_ = nullptr;
+  // Tables over the steps of an epoch.
+  Buffer records_buffer_, rates_buffer_;
+  StepRecord* records_ = nullptr;
+  Tensor rates_;  // f32 [steps]
+
+  std::int64_t position_ = 0;   // of the next step to enqueue
+  std::int64_t requested_ = 0;  // records of the steps before it have been requested
+  struct Request {
+    std::int64_t count;
+    std::size_t slot;
+  };
+  std::deque<Request> requests_;
+  std::array<std::unique_ptr<Readback>, 2> readbacks_;
+  std::size_t next_slot_ = 0;
 
   Batch full_, partial_;
   std::unique_ptr<Sgd> sgd_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/host_readback.h"
 #include "emulation/reference_library.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -30,6 +31,9 @@ class EmulatedRuntime final : public Runtime {
   }
   void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
   void synchronize() override {}
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return std::make_unique<HostReadback>(bytes);
+  }
   std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
 };
 

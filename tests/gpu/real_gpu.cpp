@@ -13,7 +13,7 @@ RealGpu find() {
 #if DPLL_HAVE_CUDA
   try {
     // Never destroyed: the CUDA runtime may be gone when static objects are.
-    return {make_gpu_backend().release(), ""};
+    return {make_gpu_backend({}).release(), ""};
   } catch (const Error& error) {
     return {nullptr, error.what()};
   }

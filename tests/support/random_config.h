@@ -20,6 +20,9 @@ class RandomConfig {
     c.run.name = text(1);
     c.run.seed = flip() ? ~std::uint64_t{0} : engine_();
     c.run.device = choice<DeviceChoice>(4);
+    if (c.run.device == DeviceChoice::cuda || c.run.device == DeviceChoice::check) {
+      c.run.precision = choice<Precision>(5);
+    }
     c.run.threads = between(0, 1024);
     c.run.deterministic = flip();
     c.run.out_dir = text(1);

@@ -30,15 +30,16 @@ inline constexpr double kBatchNormEpsilon = 1e-5;
 inline constexpr double kBatchNormMomentum = 0.1;
 
 // Values that change from step to step. They live in backend memory, so that a recorded step (a CUDA graph)
-// reads fresh values each time it is replayed; the trainer writes them before the step.
+// reads fresh values each time it is replayed. The trainer writes them before an epoch's first step; each
+// step leaves them as the next one needs them (ops/advance.h).
 struct StepState {
   std::uint64_t seed = 0;   // run seed: key of every Philox draw
   std::uint32_t epoch = 0;  // 0-based
   std::uint32_t first = 0;  // position of the batch's first sample in the epoch's order
   float learning_rate = 0;
-  float lambda = 0;      // weight of the consistency term
-  float loss_scale = 1;  // d_logits are multiplied by it, the update divides by it
-  std::uint32_t unused = 0;
+  float lambda = 0;            // weight of the consistency term
+  float loss_scale = 1;        // d_logits are multiplied by it, the update divides by it
+  std::uint32_t position = 0;  // of the step in its epoch
 };
 
 // Which samples the rows of a batch are: row r of every view is sample order[step->first + r], or step->first

@@ -10,6 +10,7 @@
 
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/onednn.h"
+#include "backend/host_readback.h"
 #include "dpll/backend.h"
 
 namespace dpll {
@@ -61,6 +62,9 @@ class CpuBackend final : public Backend {
   void copy_out(void* to_host, const Tensor& from) override { std::memcpy(to_host, from.data, from.bytes()); }
   void fill_zero(const Tensor& tensor) override { std::memset(tensor.data, 0, tensor.bytes()); }
   void synchronize() override {}
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return std::make_unique<HostReadback>(bytes);
+  }
   std::function<void()> record(std::function<void()> sequence) override { return sequence; }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
@@ -79,6 +83,7 @@ class CpuBackend final : public Backend {
     return cpu::make_feature_views(spec);
   }
   void cross_entropy(const CrossEntropyCall& call) override { cpu::cross_entropy(call); }
+  void advance(const AdvanceCall& call) override { advance_step(call); }
 
  protected:
   void release(void* data) noexcept override { std::free(data); }

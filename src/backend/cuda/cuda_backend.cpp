@@ -1,6 +1,7 @@
 // The CUDA backend: kernels of ours, a vendor's convolutions and products, one stream.
 #include "backend/cuda/cuda_backend.h"
 
+#include "advance.h"
 #include "backend/cuda/cuda_ops.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -50,6 +51,9 @@ class CudaBackend final : public Backend {
   }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return runtime_->make_readback(bytes);
+  }
   std::function<void()> record(std::function<void()> sequence) override { return runtime_->record(sequence); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
@@ -76,6 +80,7 @@ class CudaBackend final : public Backend {
   void cross_entropy(const CrossEntropyCall& call) override {
     DPLL_CUDA_NAMESPACE::cross_entropy(context_, call);
   }
+  void advance(const AdvanceCall& call) override { DPLL_CUDA_NAMESPACE::advance(call, context_.stream()); }
 
  protected:
   void release(void* data) noexcept override { runtime_->release(data); }

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "dpll/backend.h"
 #include "namespace.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -27,6 +29,7 @@ class Runtime {
   virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void fill_zero(void* data, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+  virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Captures what `sequence` enqueues and returns its replay.
   virtual std::function<void()> record(const std::function<void()>& sequence) = 0;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backend/host_readback.h"
 #include "backend/reference/reference_ops.h"
 
 namespace dpll {
@@ -53,6 +54,9 @@ class ReferenceBackend final : public Backend {
   void copy_out(void* to_host, const Tensor& from) override { std::memcpy(to_host, from.data, from.bytes()); }
   void fill_zero(const Tensor& tensor) override { std::memset(tensor.data, 0, tensor.bytes()); }
   void synchronize() override {}
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return std::make_unique<HostReadback>(bytes);
+  }
   std::function<void()> record(std::function<void()> sequence) override { return sequence; }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
@@ -75,6 +79,7 @@ class ReferenceBackend final : public Backend {
     return reference::make_feature_views(spec);
   }
   void cross_entropy(const CrossEntropyCall& call) override { reference::cross_entropy(call); }
+  void advance(const AdvanceCall& call) override { advance_step(call); }
 
  protected:
   void release(void* data) noexcept override { std::free(data); }

@@ -8,10 +8,15 @@
 
 namespace dpll {
 
-std::unique_ptr<Backend> make_gpu_backend() {
+std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
-  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), {});
-  return cuda::make_backend(std::move(runtime), std::move(math), DType::f32);
+  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(
+      runtime->stream(), {.deterministic = options.deterministic, .tf32 = options.tf32});
+  return cuda::make_backend(std::move(runtime), std::move(math), options.compute);
+}
+
+int gpu_architecture() {
+  return cuda::gpu_architecture(0);
 }
 
 std::string gpu_version_text() {

@@ -8,9 +8,18 @@
 
 namespace dpll {
 
-// On the first visible GPU, in float32 without tf32, deterministic. Error(device), one line, where driver,
-// GPU, cuDNN or cuBLAS is missing or too old.
-std::unique_ptr<Backend> make_gpu_backend();
+struct GpuOptions {
+  DType compute = DType::f32;  // f32, f16 or bf16
+  bool tf32 = false;           // f32: multiply in tf32 on tensor cores
+  bool deterministic = true;   // only engines whose sums have one order
+};
+
+// On the first visible GPU. Error(device), one line, where driver, GPU, cuDNN or cuBLAS is missing or too
+// old.
+std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options);
+
+// Of the first visible GPU, 90 for sm_90. Error(device) where there is none that can be used.
+int gpu_architecture();
 
 // For --version, two lines: the cuDNN that is found on this machine and the GPU, or why there is none.
 std::string gpu_version_text();

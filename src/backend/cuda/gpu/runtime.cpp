@@ -32,9 +32,76 @@ std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
+// Error(device) where there is no driver, no such GPU, or one that is too old.
+cudaDeviceProp select_gpu(int device) {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess || count == 0) {
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    fail(ExitCode::device,
+         "device = cuda: no usable NVIDIA GPU: {} (driver for CUDA {}, this program needs {}); device = cpu "
+         "works",
+         error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
+         driver == 0 ? "none" : version_text(driver), version_text(runtime));
+  }
+  if (device < 0 || device >= count) {
+    fail(ExitCode::device, "device = cuda: GPU {} of {} asked for", device, count);
+  }
+  check(cudaSetDevice(device), "selecting it");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "asking for its properties");
+  if (properties.major * 10 + properties.minor < kOldest) {
+    fail(ExitCode::device, "device = cuda: {} is sm_{}{}, sm_{} is the oldest that is supported",
+         properties.name, properties.major, properties.minor, kOldest);
+  }
+  return properties;
+}
+
+// Page-locked memory, without which a copy would make the host wait, and an event behind the copy.
+class GpuReadback final : public Readback {
+ public:
+  GpuReadback(std::size_t bytes, cudaStream_t stream) : bytes_(bytes), stream_(stream) {
+    check(cudaMallocHost(&copy_, bytes), "taking page-locked memory");
+    const cudaError_t error =
+        cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
+    if (error != cudaSuccess) {
+      cudaFreeHost(copy_);
+      check(error, "creating an event");
+    }
+  }
+  ~GpuReadback() override {
+    cudaEventSynchronize(done_);  // a copy that nobody waited for may still write
+    cudaEventDestroy(done_);
+    cudaFreeHost(copy_);
+  }
+  GpuReadback(const GpuReadback&) = delete;
+  GpuReadback& operator=(const GpuReadback&) = delete;
+
+  void start(const Tensor& from) override {
+    if (from.bytes() > bytes_) {
+      fail(ExitCode::internal, "{} bytes to read back, {} at most", from.bytes(), bytes_);
+    }
+    check(cudaMemcpyAsync(copy_, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream_),
+          "copying from the GPU");
+    check(cudaEventRecord(done_, stream_), "marking a copy");
+  }
+  const void* wait() override {
+    check(cudaEventSynchronize(done_), "waiting for its work");
+    return copy_;
+  }
+
+ private:
+  std::size_t bytes_;
+  cudaStream_t stream_;
+  void* copy_ = nullptr;
+  cudaEvent_t done_ = nullptr;
+};
+
 class GpuRuntime final : public Runtime {
  public:
-  explicit GpuRuntime(int device) : properties_(select(device)) {
+  explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
   }
   ~GpuRuntime() override { cudaStreamDestroy(stream_); }
@@ -76,6 +143,10 @@ class GpuRuntime final : public Runtime {
   }
   void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
 
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    return std::make_unique<GpuReadback>(bytes, stream_);
+  }
+
   std::function<void()> record(const std::function<void()>& sequence) override {
     cudaGraph_t graph = nullptr;
     // Relaxed: a kernel's code may be loaded at its first use, which is here.
@@ -98,34 +169,6 @@ class GpuRuntime final : public Runtime {
   }
 
  private:
-  // Error(device) where there is no driver, no such GPU, or one that is too old.
-  static cudaDeviceProp select(int device) {
-    int count = 0;
-    const cudaError_t error = cudaGetDeviceCount(&count);
-    if (error != cudaSuccess || count == 0) {
-      int driver = 0, runtime = 0;
-      cudaDriverGetVersion(&driver);
-      cudaRuntimeGetVersion(&runtime);
-      fail(
-          ExitCode::device,
-          "device = cuda: no usable NVIDIA GPU: {} (driver for CUDA {}, this program needs {}); device = cpu "
-          "works",
-          error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
-          driver == 0 ? "none" : version_text(driver), version_text(runtime));
-    }
-    if (device < 0 || device >= count) {
-      fail(ExitCode::device, "device = cuda: GPU {} of {} asked for", device, count);
-    }
-    check(cudaSetDevice(device), "selecting it");
-    cudaDeviceProp properties{};
-    check(cudaGetDeviceProperties(&properties, device), "asking for its properties");
-    if (properties.major * 10 + properties.minor < kOldest) {
-      fail(ExitCode::device, "device = cuda: {} is sm_{}{}, sm_{} is the oldest that is supported",
-           properties.name, properties.major, properties.minor, kOldest);
-    }
-    return properties;
-  }
-
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
 };
@@ -134,6 +177,11 @@ class GpuRuntime final : public Runtime {
 
 std::unique_ptr<Runtime> make_gpu_runtime(int device) {
   return std::make_unique<GpuRuntime>(device);
+}
+
+int gpu_architecture(int device) {
+  const cudaDeviceProp properties = select_gpu(device);
+  return properties.major * 10 + properties.minor;
 }
 
 }  // namespace cuda

@@ -79,10 +79,12 @@ void check(cublasStatus_t status, const char* what) {
 // first factor.
 class CublasProduct final : public Product {
  public:
-  CublasProduct(std::shared_ptr<const CublasLt> library, const ProductShape& shape, Stream stream)
+  CublasProduct(std::shared_ptr<const CublasLt> library, const ProductShape& shape, bool tf32, Stream stream)
       : library_(std::move(library)), stream_(stream) {
     const CublasLt& lt = *library_;
-    check(lt.description_create(&description_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    const cublasComputeType_t compute =
+        tf32 && shape.type == DType::f32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    check(lt.description_create(&description_, compute, CUDA_R_32F), "describing a product");
     const cublasOperation_t first = shape.transposed_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = shape.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     check(lt.description_set(description_, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first), "transposing");
@@ -157,8 +159,8 @@ std::string description(const CublasLt& library) {
 }
 
 std::unique_ptr<Product> make_cublas_product(std::shared_ptr<const CublasLt> library,
-                                             const ProductShape& shape, Stream stream) {
-  return std::make_unique<CublasProduct>(std::move(library), shape, stream);
+                                             const ProductShape& shape, bool tf32, Stream stream) {
+  return std::make_unique<CublasProduct>(std::move(library), shape, tf32, stream);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -18,7 +18,7 @@ class VendorLibrary final : public MathLibrary {
     return make_cudnn_convolution(cudnn_, shape, rules_);
   }
   std::unique_ptr<Product> make_product(const ProductShape& shape) override {
-    return make_cublas_product(cublas_, shape, stream_);
+    return make_cublas_product(cublas_, shape, rules_.tf32, stream_);
   }
   std::string description() const override {
     return fmt::format("cuDNN {}, {}", cudnn().version.text(), DPLL_CUDA_NAMESPACE::description(*cublas_));

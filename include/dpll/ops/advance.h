@@ -1,0 +1,50 @@
+// advance: the last operation of a recorded step. Keeps what the step has to report and turns the StepState
+// into that of the next step, so that steps follow each other without the host.
+#pragma once
+
+#include <cstdint>
+
+#include "dpll/core/host_device.h"
+#include "dpll/ops/pll_objective.h"
+#include "dpll/ops/sgd.h"
+
+namespace dpll {
+
+// What a training step reports; all numbers are doubles, so that a table of them is one.
+struct StepRecord {
+  ObjectiveMetrics metrics;        // of this step alone
+  double nonfinite_gradients = 0;  // elements; the update was skipped if there are any
+  double halted = 0;               // 1: the update has halted, see sgd.h
+  double loss_scale = 1;           // of the next step
+};
+inline constexpr int kStepRecordFields = sizeof(StepRecord) / sizeof(double);
+
+struct AdvanceCall {
+  StepState* step = nullptr;  // backend memory, as everything here
+  int batch = 0;              // samples of the step that ends
+  // In training, else null:
+  StepRecord* records = nullptr;          // [steps]; that of the step's position is written
+  const float* learning_rates = nullptr;  // [steps]
+  const ObjectiveMetrics* last = nullptr;
+  const UpdateHealth* health = nullptr;
+  std::uint32_t steps = 0;  // of an epoch
+};
+
+// Shared by the backends.
+DPLL_HD void advance_step(const AdvanceCall& call) {
+  StepState& step = *call.step;
+  if (call.records != nullptr && step.position < call.steps) {
+    StepRecord& record = call.records[step.position];
+    record.metrics = *call.last;
+    record.nonfinite_gradients = static_cast<double>(call.health->nonfinite);
+    record.halted = call.health->halted;
+    record.loss_scale = static_cast<double>(step.loss_scale);
+  }
+  step.position += 1;
+  step.first += static_cast<std::uint32_t>(call.batch);
+  if (call.learning_rates != nullptr && step.position < call.steps) {
+    step.learning_rate = call.learning_rates[step.position];
+  }
+}
+
+}  // namespace dpll

@@ -1,0 +1,18 @@
+#include "advance.h"
+
+#include "launch.cuh"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+__global__ void advance_kernel(AdvanceCall call) {
+  if (threadIdx.x == 0) advance_step(call);
+}
+
+}  // namespace
+
+void advance(const AdvanceCall& call, Stream stream) {
+  launch("advance", advance_kernel, LaunchShape{{1, 1, 1}, kWarp, 0}, stream, call);
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,0 +1,35 @@
+// How many steps the host enqueues before it looks at what became of them.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+
+namespace dpll {
+
+// Backends that compute at once are looked at after every step. Of one that works behind the host, chunks of
+// about a tenth of a second are under way two at a time: long enough that the host is never what it waits
+// for, short enough for a progress bar and for Ctrl-C.
+class Pace {
+ public:
+  explicit Pace(bool overlaps) : overlaps_(overlaps), last_(Clock::now()) {}
+
+  bool overlaps() const { return overlaps_; }
+  std::int64_t steps() const { return steps_; }
+  void chunk_done() {
+    if (!overlaps_) return;
+    const Clock::time_point now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    if (seconds < 0.05) steps_ = std::min<std::int64_t>(steps_ * 2, 1024);
+    if (seconds > 0.2) steps_ = std::max<std::int64_t>(steps_ / 2, 1);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool overlaps_;
+  std::int64_t steps_ = 1;
+  Clock::time_point last_;
+};
+
+}  // namespace dpll

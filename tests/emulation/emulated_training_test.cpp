@@ -1,0 +1,159 @@
+// Whole runs on the emulated CUDA backend, in every precision: as the trainer drives it, with its schedule
+// and records on the device.
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <sstream>
+#include <thread>
+
+#include "dpll/core/philox.h"
+#include "dpll/files.h"
+#include "dpll/safetensors.h"
+#include "emulation/emulated_backend.h"
+#include "support/doctest.h"
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+#include "train/run_folder.h"
+#include "train/trainer.h"
+
+using namespace dpll;
+using namespace dpll::test;
+
+namespace {
+
+constexpr int kSamples = 20, kSide = 8, kClasses = 3;
+
+// Noise around a brightness that tells the class, in RGB.
+std::string write_data(const TempDir& folder) {
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> labels;
+  PhiloxStream draw(3, Purpose::split, 0, 0, 0);
+  for (int i = 0; i < kSamples; ++i) {
+    labels.push_back(i % kClasses);
+    for (int p = 0; p < kSide * kSide * 3; ++p) {
+      pixels.push_back(
+          static_cast<std::uint8_t>(60 * (i % kClasses) + static_cast<int>(draw.next_below(90))));
+    }
+  }
+  SafetensorsWriter writer;
+  for (const std::string part : {"", "test_"}) {
+    writer.add(part + "images", DType::u8, {kSamples, kSide, kSide, 3}, pixels.data());
+    writer.add(part + "labels", DType::i32, {kSamples}, labels.data());
+  }
+  const std::string path = folder.file("data.safetensors");
+  writer.write(path);
+  return path;
+}
+
+RunConfig tiny_run(const TempDir& folder, const std::string& name) {
+  RunConfig config;
+  config.run.name = name;
+  config.run.device = DeviceChoice::cpu;  // as far as the trainer knows: the maker decides
+  config.run.threads = 2;
+  config.run.out_dir = folder.file("runs");
+  config.run.epochs = 3;
+  config.data.dataset = DatasetKind::safetensors;
+  config.data.path = folder.file("data.safetensors");
+  config.views.policy = AugmentPolicy::plcr_cifar;
+  config.model.depth = 10;
+  config.model.width = 1;
+  config.objective.ramp_epochs = 2;
+  config.optimiser.batch = 8;  // 8, 8, 4
+  config.optimiser.lr = 0.002;
+  config.evaluation.batch = 16;
+  config.log.steps = 1;
+  config.log.charts = false;
+  config.log.progress = false;
+  config.checkpoint.every_steps = 2;
+  return config;
+}
+
+int train_emulated(const RunConfig& config, DType compute) {
+  return train(config, [compute](const RunConfig::Run&) { return make_emulated_cuda_backend(compute); });
+}
+
+std::vector<std::uint8_t> result(const TempDir& folder, const std::string& run, const char* file) {
+  return read_file(folder.file("runs/" + run + "/" + file));
+}
+
+// A column of steps.csv.
+std::vector<double> losses_of(const TempDir& folder, const std::string& run) {
+  const std::vector<std::uint8_t> bytes = result(folder, run, run_files::kSteps);
+  std::istringstream lines(std::string(bytes.begin(), bytes.end()));
+  std::vector<double> losses;
+  std::string line;
+  std::getline(lines, line);
+  REQUIRE(line.starts_with("step,epoch,loss"));
+  while (std::getline(lines, line)) {
+    std::istringstream cells(line);
+    std::string cell;
+    for (int i = 0; i < 3; ++i) std::getline(cells, cell, ',');
+    losses.push_back(std::stod(cell));
+  }
+  return losses;
+}
+
+}  // namespace
+
+TEST_CASE("emulated CUDA: runs in every precision are the CPU's within its rounding") {
+  const TempDir folder;
+  write_data(folder);
+  REQUIRE(train(tiny_run(folder, "cpu")) == 0);
+  const std::vector<double> want = losses_of(folder, "cpu");
+  REQUIRE(want.size() == 9);
+  struct Kind {
+    DType type;
+    // Of a step's loss: activations are rounded to 24, 11 or 8 bits some twenty times on the way to it, and
+    // nine steps of training amplify what that makes of the weights.
+    double bound;
+  };
+  for (const Kind& kind : {Kind{DType::f32, 1e-5}, {DType::f16, 1e-2}, {DType::bf16, 8e-2}}) {
+    const std::string name = name_of(kind.type);
+    CAPTURE(name);
+    REQUIRE(train_emulated(tiny_run(folder, name), kind.type) == 0);
+    const std::vector<double> got = losses_of(folder, name);
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      CAPTURE(i);
+      CAPTURE(got[i]);
+      CAPTURE(want[i]);
+      CHECK(std::abs(got[i] - want[i]) <= kind.bound * std::abs(want[i]));
+    }
+  }
+}
+
+TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same bytes, loss scale included") {
+  const TempDir folder;
+  write_data(folder);
+  REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f16) == 0);
+  std::thread stopper([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    std::raise(SIGTERM);
+  });
+  // Outside of the run the signal would end the program.
+  const auto before = std::signal(SIGTERM, SIG_IGN);
+  const int code = train_emulated(tiny_run(folder, "stopped"), DType::f16);
+  stopper.join();
+  std::signal(SIGTERM, before);
+  CHECK((code == 0 || code == 143));
+  RunConfig again = tiny_run(folder, "stopped");
+  again.run.resume = ResumeMode::require;
+  REQUIRE(train_emulated(again, DType::f16) == 0);
+  for (const char* file : {run_files::kModel, run_files::kLabels, run_files::kSteps}) {
+    CAPTURE(file);
+    CHECK(result(folder, "stopped", file) == result(folder, "whole", file));
+  }
+}
+
+TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and names the step") {
+  const TempDir folder;
+  write_data(folder);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    RunConfig config = tiny_run(folder, std::string("broken-") + name_of(type));
+    config.views.mean = {0.5, 0.5, 0.5};
+    config.views.std = {1e-39, 1e-39, 1e-39};  // pixels become infinite
+    const Error error = error_of([&] { train_emulated(config, type); });
+    CHECK(error.code() == ExitCode::run);
+    CHECK(contains(error, "not finite"));
+  }
+}

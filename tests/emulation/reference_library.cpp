@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/half.h"
+#include "emulation/stream.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -49,25 +50,34 @@ class LoopConvolution final : public Convolution {
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
   void forward(void* y, const void* x, const void* weight, void* workspace) override {
-    std::memset(workspace, 0xFF, kWorkspace);
-    const std::vector<double> from = read(x, s_.type, x_), by = read(weight, s_.type, weight_);
-    std::vector<double> sums(y_);
-    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iy] += from[ix] * by[iw]; });
-    write(y, s_.type, sums);
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      const std::vector<double> from = read(x, s_.type, x_), by = read(weight, s_.type, weight_);
+      std::vector<double> sums(y_);
+      for_each_product(
+          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iy] += from[ix] * by[iw]; });
+      write(y, s_.type, sums);
+    });
   }
   void data_gradient(void* d_x, const void* d_y, const void* weight, void* workspace) override {
-    std::memset(workspace, 0xFF, kWorkspace);
-    const std::vector<double> from = read(d_y, s_.type, y_), by = read(weight, s_.type, weight_);
-    std::vector<double> sums(x_);
-    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[ix] += from[iy] * by[iw]; });
-    write(d_x, s_.type, sums);
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      const std::vector<double> from = read(d_y, s_.type, y_), by = read(weight, s_.type, weight_);
+      std::vector<double> sums(x_);
+      for_each_product(
+          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[ix] += from[iy] * by[iw]; });
+      write(d_x, s_.type, sums);
+    });
   }
   void weight_gradient(void* d_weight, const void* d_y, const void* x, void* workspace) override {
-    std::memset(workspace, 0xFF, kWorkspace);
-    const std::vector<double> from = read(d_y, s_.type, y_), by = read(x, s_.type, x_);
-    std::vector<double> sums(weight_);
-    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iw] += from[iy] * by[ix]; });
-    write(d_weight, s_.type, sums);
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      const std::vector<double> from = read(d_y, s_.type, y_), by = read(x, s_.type, x_);
+      std::vector<double> sums(weight_);
+      for_each_product(
+          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iw] += from[iy] * by[ix]; });
+      write(d_weight, s_.type, sums);
+    });
   }
 
  private:
@@ -112,24 +122,26 @@ class LoopProduct final : public Product {
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
   void run(void* c, const void* a, const void* b, void* workspace) override {
-    std::memset(workspace, 0xFF, kWorkspace);
-    const std::vector<double> left = read(a, s_.type, size(s_.m, s_.k, 1, 1));
-    const std::vector<double> right = read(b, s_.type, size(s_.k, s_.n, 1, 1));
-    std::vector<double> sums(size(s_.m, s_.n, 1, 1));
-    for (int i = 0; i < s_.m; ++i) {
-      for (int j = 0; j < s_.n; ++j) {
-        double sum = 0;
-        for (int l = 0; l < s_.k; ++l) {
-          const std::int64_t at_left =
-              s_.transposed_a ? std::int64_t{l} * s_.m + i : std::int64_t{i} * s_.k + l;
-          const std::int64_t at_right =
-              s_.transposed_b ? std::int64_t{j} * s_.k + l : std::int64_t{l} * s_.n + j;
-          sum += left[static_cast<std::size_t>(at_left)] * right[static_cast<std::size_t>(at_right)];
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      const std::vector<double> left = read(a, s_.type, size(s_.m, s_.k, 1, 1));
+      const std::vector<double> right = read(b, s_.type, size(s_.k, s_.n, 1, 1));
+      std::vector<double> sums(size(s_.m, s_.n, 1, 1));
+      for (int i = 0; i < s_.m; ++i) {
+        for (int j = 0; j < s_.n; ++j) {
+          double sum = 0;
+          for (int l = 0; l < s_.k; ++l) {
+            const std::int64_t at_left =
+                s_.transposed_a ? std::int64_t{l} * s_.m + i : std::int64_t{i} * s_.k + l;
+            const std::int64_t at_right =
+                s_.transposed_b ? std::int64_t{j} * s_.k + l : std::int64_t{l} * s_.n + j;
+            sum += left[static_cast<std::size_t>(at_left)] * right[static_cast<std::size_t>(at_right)];
+          }
+          sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
         }
-        sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
       }
-    }
-    write(c, s_.out, sums);
+      write(c, s_.out, sums);
+    });
   }
 
  private:

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/core/tensor.h"
 #include "dpll/ops/advance.h"
@@ -77,9 +79,21 @@ class Backend {
   // are zero.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
+  // Which of several ways to compute the same the operations made so far use, where that was found out by
+  // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
+  virtual std::string tuning_choices() const { return ""; }
 
   // Error(device) naming `what` and the sizes when there is not enough memory.
-  virtual Buffer allocate(std::size_t bytes, const std::string& what) = 0;
+  Buffer allocate(std::size_t bytes, const std::string& what);
+  // What is allocated at present, largest first; blocks of one name together.
+  struct MemoryUse {
+    std::string what;
+    std::size_t bytes = 0;
+  };
+  std::vector<MemoryUse> memory_use() const;
+  std::size_t peak_bytes() const { return peak_bytes_; }  // most that was allocated at once
+  // What allocate() could still give, in bytes: an estimate, as other programs take memory too.
+  virtual std::size_t available_bytes() const = 0;
   virtual void copy_in(const Tensor& to, const void* from_host) = 0;
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
@@ -102,8 +116,17 @@ class Backend {
   virtual void advance(const AdvanceCall& call) = 0;
 
  protected:
-  friend class Buffer;
+  // Zero-filled, 64-byte aligned; errors as allocate().
+  virtual void* take(std::size_t bytes, const std::string& what) = 0;
   virtual void release(void* data) noexcept = 0;
+  std::size_t held_bytes() const { return held_bytes_; }
+
+ private:
+  friend class Buffer;
+  void give_back(void* data) noexcept;
+
+  std::map<void*, MemoryUse> held_;
+  std::size_t held_bytes_ = 0, peak_bytes_ = 0;
 };
 
 struct CpuOptions {

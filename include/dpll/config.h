@@ -37,6 +37,9 @@ struct RunConfig {
     Precision precision = Precision::automatic;
     int threads = 0;  // 0: all cores
     bool deterministic = true;
+    int check_steps = 5;  // of device = check
+    bool tuning = true;
+    std::string tuning_cache = "cache";
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
     int epochs = 200;

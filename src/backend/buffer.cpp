@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "dpll/backend.h"
@@ -5,7 +6,7 @@
 namespace dpll {
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) backend_->release(data_);
+  if (data_ != nullptr) backend_->give_back(data_);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
@@ -15,12 +16,39 @@ Buffer::Buffer(Buffer&& other) noexcept
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    if (data_ != nullptr) backend_->release(data_);
+    if (data_ != nullptr) backend_->give_back(data_);
     backend_ = other.backend_;
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
   }
   return *this;
+}
+
+Buffer Backend::allocate(std::size_t bytes, const std::string& what) {
+  void* const data = take(bytes, what);
+  held_[data] = {what, bytes};
+  held_bytes_ += bytes;
+  peak_bytes_ = std::max(peak_bytes_, held_bytes_);
+  return Buffer(this, data, bytes);
+}
+
+void Backend::give_back(void* data) noexcept {
+  const auto held = held_.find(data);
+  if (held != held_.end()) {
+    held_bytes_ -= held->second.bytes;
+    held_.erase(held);
+  }
+  release(data);
+}
+
+std::vector<Backend::MemoryUse> Backend::memory_use() const {
+  std::map<std::string, std::size_t> by_name;
+  for (const auto& [data, use] : held_) by_name[use.what] += use.bytes;
+  std::vector<MemoryUse> uses;
+  for (const auto& [what, bytes] : by_name) uses.push_back({what, bytes});
+  std::stable_sort(uses.begin(), uses.end(),
+                   [](const MemoryUse& a, const MemoryUse& b) { return a.bytes > b.bytes; });
+  return uses;
 }
 
 Tensor Buffer::tensor(DType dtype, const Shape& shape) const {

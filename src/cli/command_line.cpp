@@ -142,6 +142,14 @@ int dispatch(int argc, char** argv) {
       ->capture_default_str();
   preview_config.add_to(*preview_app);
 
+  ConfigArguments tune_config;
+  TuneArguments tune;
+  CLI::App* tune_app = app.add_subcommand(
+      "tune", "Time the ways in which the GPU can compute a configuration's network, keep and print them");
+  tune_app->add_option("config", tune_config.path, "Configuration file")->required()->type_name("FILE");
+  tune_app->add_flag("--list", tune.all, "Print every way that was timed or left out");
+  tune_config.add_to(*tune_app);
+
   SelftestArguments selftest;
   CLI::App* selftest_app =
       app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
@@ -166,6 +174,10 @@ int dispatch(int argc, char** argv) {
   if (preview_app->parsed()) {
     preview.config = preview_config.load();
     return preview_command(preview);
+  }
+  if (tune_app->parsed()) {
+    tune.config = tune_config.load();
+    return tune_command(tune);
   }
   if (verify_app->parsed()) return data_verify_command(verify_config.load());
   if (evaluate_app->parsed()) {

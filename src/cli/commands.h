@@ -56,6 +56,14 @@ struct PreviewArguments {
 // A picture of training images and their views in the first epoch.
 int preview_command(const PreviewArguments& arguments);
 
+struct TuneArguments {
+  RunConfig config;
+  bool all = false;  // every way that was timed, not only the chosen ones
+};
+// Times what the configuration's network has several ways for on the GPU, unless run.tuning_cache knows, and
+// prints a table. Error(device) without a GPU.
+int tune_command(const TuneArguments& arguments);
+
 struct SelftestArguments {
   std::string device = "cpu";  // or cuda
   int threads = 0;             // 0: all cores

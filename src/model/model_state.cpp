@@ -164,6 +164,7 @@ Tensor ModelState::slice(const Buffer& buffer, DType dtype, std::int64_t offset,
 }
 
 Tensor ModelState::slice(Array array, int index) const {
+  if (array == Array::gradient) return gradient(ParameterId{index});
   return slice(buffer_of(array), backend_->master_dtype(), offsets_[static_cast<std::size_t>(index)],
                shape_of(spec(index).dims));
 }
@@ -236,8 +237,10 @@ const Buffer& ModelState::buffer_of(Array array) const {
       return velocities_;
     case Array::average:
       return averages_;
+    case Array::gradient:
+      break;  // may lie in two
   }
-  fail(ExitCode::internal, "unknown array");
+  fail(ExitCode::internal, "no such flat array");
 }
 
 std::vector<float> ModelState::read(Array array, int index) const {

@@ -1,5 +1,6 @@
 #include "train/devices.h"
 
+#include <cstdio>
 #include <thread>
 
 #include "dpll/core/check.h"
@@ -49,7 +50,12 @@ void resolve_devices(RunConfig::Run& run) {
 #endif
 }
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
+void print_warning(const std::string& text) {
+  std::fprintf(stderr, "warning: %s\n", text.c_str());
+}
+
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]] const Warn& warn,
+                                      [[maybe_unused]] const std::string& choices) {
   if (!uses_gpu(run)) return make_cpu_backend({.threads = run.threads});
 #if defined(DPLL_WITH_CUDA)
   const Precision precision = run.precision == Precision::automatic ? automatic_precision() : run.precision;
@@ -57,7 +63,11 @@ std::unique_ptr<Backend> make_backend(const RunConfig::Run& run) {
                                       : precision == Precision::bf16 ? DType::bf16
                                                                      : DType::f32,
                            .tf32 = precision == Precision::tf32,
-                           .deterministic = run.deterministic});
+                           .deterministic = run.deterministic,
+                           .tuning = run.tuning,
+                           .tuning_cache = run.tuning_cache,
+                           .choices = choices,
+                           .warn = warn});
 #else
   fail_without_cuda(run);
 #endif

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "dpll/backend.h"
 #include "dpll/config.h"
@@ -10,9 +11,14 @@
 namespace dpll {
 
 // The backend that run.device and run.precision name; `check` gives the GPU's. Error(device) when this build
-// or machine does not have it.
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run);
-using BackendMaker = std::function<std::unique_ptr<Backend>(const RunConfig::Run&)>;
+// or machine does not have it. `warn`: what is odd but can be done without, one line each. `choices`:
+// Backend::tuning_choices() of an earlier run that this one repeats, or empty.
+using Warn = std::function<void(const std::string&)>;
+void print_warning(const std::string& text);  // "warning: ..." on stderr
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn = print_warning,
+                                      const std::string& choices = "");
+using BackendMaker =
+    std::function<std::unique_ptr<Backend>(const RunConfig::Run&, const Warn&, const std::string& choices)>;
 
 // Says what `auto` and 0 threads stand for on this machine, so that the configuration repeats the run.
 // Error(device) as above.

@@ -14,8 +14,10 @@
 #include "report/log.h"
 #include "report/metrics_files.h"
 #include "train/checkpoint.h"
+#include "train/device_check.h"
 #include "train/evaluator.h"
 #include "train/make_candidates.h"
+#include "train/memory_report.h"
 #include "train/pace.h"
 #include "train/schedule.h"
 #include "train/selection.h"
@@ -64,6 +66,7 @@ class Trainer {
   CandidateSets candidates_;
   SelectionPart held_out_;
   std::unique_ptr<Backend> backend_;
+  std::size_t memory_at_start_;
   ViewSetup views_;
   std::unique_ptr<Network> network_;
   TrainingStep step_;
@@ -76,6 +79,13 @@ class Trainer {
   std::int64_t images_this_session_ = 0;  // of the running epoch
   double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
 };
+
+// The ways that this run's convolutions took before it stopped, so that it goes on with the same.
+std::string tuning_of(const RunFolder& folder) {
+  if (!folder.has(run_files::kTuning)) return "";
+  const std::vector<std::uint8_t> bytes = read_file(folder.file(run_files::kTuning));
+  return {bytes.begin(), bytes.end()};
+}
 
 DataSet load_and_report(const RunConfig& config, Log& log) {
   DataSet data = load_data(config);
@@ -90,7 +100,9 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       data_(load_and_report(config, log)),
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
-      backend_(maker(config.run)),
+      backend_(maker(
+          config.run, [this](const std::string& text) { log_.warning(text); }, tuning_of(folder))),
+      memory_at_start_(backend_->available_bytes()),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
       network_(make_network(*backend_, config.model,
@@ -109,11 +121,27 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
   test_ = make_evaluator(data_.test);
   validation_ = make_evaluator(data_.validation);
   selection_ = make_evaluator(held_out_.images);
+  const auto bytes_of = [&](Mode mode) {
+    return [this, mode](int batch, int views) {
+      return network_->make_program({mode, views, batch})->plan().solve();
+    };
+  };
+  require_memory(*backend_, {.batch = config_.optimiser.batch,
+                             .views = config_.views.strong + 1,
+                             .bytes = step_.arena_bytes(),
+                             .bytes_of = bytes_of(Mode::train)});
+  require_memory(*backend_, {.key = "evaluation.batch",
+                             .batch = config_.evaluation.batch,
+                             .bytes = arena_bytes,
+                             .bytes_of = bytes_of(Mode::eval)});
   arena_ = backend_->allocate(arena_bytes, "the activations");
   step_.attach(arena_.data());
   if (test_ != nullptr) test_->attach(arena_.data());
   if (validation_ != nullptr) validation_->attach(arena_.data());
   if (selection_ != nullptr) selection_->attach(arena_.data());
+  if (const std::string tuning = backend_->tuning_choices(); !tuning.empty()) {
+    write_file_atomically(folder_.file(run_files::kTuning), tuning);
+  }
   identity_ = run_identity(config_, *network_, data_, candidates_);
 
   const std::string kind = data_.train.tabular() ? fmt::format("samples of {} features", data_.train.channels)
@@ -133,10 +161,10 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
   if (missing > 0) {
     log_.warning(fmt::format("{} of {} candidate sets miss the true label", missing, candidates_.count));
   }
-  log_.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {:.1f} MiB of activations; {}",
-                        network_->name(), network_->state().parameter_count(),
-                        network_->forward_macs() * 1e-9, static_cast<double>(arena_bytes) / 0x1p20,
+  log_.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network_->name(),
+                        network_->state().parameter_count(), network_->forward_macs() * 1e-9,
                         backend_->description()));
+  log_.line(memory_line(*backend_, memory_at_start_));
 }
 
 // True when there is training left to do.
@@ -421,6 +449,9 @@ int Trainer::stop_on_signal(int signal) {
 }  // namespace
 
 int train(RunConfig config, const BackendMaker& maker) {
+  if (config.run.device == DeviceChoice::check) {
+    return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
+  }
   const RunFolder folder(config.run);
   if (config.run.resume == ResumeMode::never && folder.holds_a_run()) {
     fail(ExitCode::run,

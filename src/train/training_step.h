@@ -65,6 +65,9 @@ class TrainingStep {
   // benchmarks: run() is their sequence.
   std::vector<std::pair<std::string, std::function<void()>>> phases();
 
+  // The program of a full batch, whose tensors a phase leaves as the contracts say.
+  const Program& full_program() const { return *full_.program; }
+
   // Data-set rows of a step's batch.
   std::vector<std::int64_t> batch_samples(std::int64_t step_in_epoch) const;
   // After a step whose health or metrics were not finite: runs its forward pass again and names the first

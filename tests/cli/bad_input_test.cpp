@@ -42,6 +42,7 @@ TEST_CASE(
   check_refused(runs.train("a", {"model.architecture=wide_resnet", "model.depth=12"}), 3, {"depth", "6n"});
   check_refused(runs.train("a", {"optimiser.batch=33"}), 3, {"optimiser.batch", "33", "32"});
   check_refused(runs.train("a", {"run.device=cuda"}), 6, {"cuda"});
+  check_refused(run_process(engine({"tune", DPLL_SOURCE_DIR "/configs/reference.ini"})), 6, {"cuda"});
 }
 
 TEST_CASE("damaged data files are refused with code 4, naming the file") {

@@ -1,10 +1,12 @@
 #include "emulation/emulated_backend.h"
 
 #include <cstring>
+#include <map>
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/host_readback.h"
 #include "emulation/device_memory.h"
+#include "emulation/emulator.h"
 #include "emulation/reference_library.h"
 #include "emulation/stream.h"
 
@@ -30,18 +32,29 @@ class EmulatedReadback final : public Readback {
 
 class EmulatedRuntime final : public Runtime {
  public:
+  explicit EmulatedRuntime(std::size_t memory) : memory_(memory) {}
+
   std::string description() const override { return "emulated"; }
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   void* allocate(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
-    return emulation::allocate_device_memory(bytes);
+    const std::size_t rounded = (bytes + 255) / 256 * 256;
+    if (rounded > free_bytes()) return nullptr;
+    void* const data = emulation::allocate_device_memory(bytes);
+    if (data != nullptr) {
+      held_[data] = rounded;
+      used_ += rounded;
+    }
+    return data;
   }
   void release(void* data) noexcept override {
     emulation::note_in_capture("a release of memory");
+    used_ -= held_.at(data);
+    held_.erase(data);
     emulation::release_device_memory(data);
   }
-  std::size_t free_bytes() const override { return std::size_t{1} << 30; }
+  std::size_t free_bytes() const override { return memory_ - used_; }
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
     emulation::forbid_in_capture("a copy from the host");
     const emulation::DeviceAccess access;
@@ -55,6 +68,9 @@ class EmulatedRuntime final : public Runtime {
   void fill_zero(void* data, std::size_t bytes) override {
     emulation::enqueue([=] { std::memset(data, 0, bytes); });
   }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    emulation::enqueue([=] { std::memcpy(to, from, bytes); });
+  }
   void synchronize() override { emulation::forbid_in_capture("waiting for the device"); }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
@@ -63,12 +79,30 @@ class EmulatedRuntime final : public Runtime {
   std::function<void()> record(const std::function<void()>& sequence) override {
     return emulation::capture(sequence);
   }
+  double milliseconds(const std::function<void()>& work) override {
+    emulation::forbid_in_capture("measuring");
+    const auto now = [] {
+      return emulated_milliseconds() + 1e-6 * static_cast<double>(emulation::counters().threads);
+    };
+    const double before = now();
+    work();
+    return now() - before;
+  }
+  std::size_t cache_bytes() const override { return 1000; }
+
+ private:
+  std::size_t memory_, used_ = 0;
+  std::map<void*, std::size_t> held_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_emulated_backend(DType compute) {
-  return make_backend(std::make_unique<EmulatedRuntime>(), make_reference_library(), compute);
+std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
+  return std::make_unique<EmulatedRuntime>(memory);
+}
+
+std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
+  return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -8,17 +8,24 @@
 #include "dpll/backend.h"
 
 namespace dpll::emulated_cuda {
-std::unique_ptr<Backend> make_emulated_backend(DType compute);
-}
+// `memory`: bytes of the device.
+std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory);
+}  // namespace dpll::emulated_cuda
 // The same from kernels with the faults of emulation.cmake.
 namespace dpll::mutant_cuda {
-std::unique_ptr<Backend> make_emulated_backend(DType compute);
+std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory);
 }
 
 namespace dpll::test {
 
-inline std::unique_ptr<Backend> make_emulated_cuda_backend(DType compute) {
-  return emulated_cuda::make_emulated_backend(compute);
+inline constexpr std::size_t kEmulatedMemory = std::size_t{1} << 30;
+
+inline std::unique_ptr<Backend> make_emulated_cuda_backend(DType compute,
+                                                           std::size_t memory = kEmulatedMemory) {
+  return emulated_cuda::make_emulated_backend(compute, memory);
+}
+inline std::unique_ptr<Backend> make_mutant_cuda_backend(DType compute) {
+  return mutant_cuda::make_emulated_backend(compute, kEmulatedMemory);
 }
 
 }  // namespace dpll::test

@@ -13,6 +13,7 @@
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
+#include "train/device_check.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -69,7 +70,9 @@ RunConfig tiny_run(const TempDir& folder, const std::string& name) {
 }
 
 int train_emulated(const RunConfig& config, DType compute) {
-  return train(config, [compute](const RunConfig::Run&) { return make_emulated_cuda_backend(compute); });
+  return train(config, [compute](const RunConfig::Run&, const Warn&, const std::string&) {
+    return make_emulated_cuda_backend(compute);
+  });
 }
 
 std::vector<std::uint8_t> result(const TempDir& folder, const std::string& run, const char* file) {
@@ -156,4 +159,78 @@ TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and 
     CHECK(error.code() == ExitCode::run);
     CHECK(contains(error, "not finite"));
   }
+}
+
+TEST_CASE("device = check: no tensor of the emulated CUDA backend is beyond its precision") {
+  const TempDir folder;
+  write_data(folder);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    RunConfig config = tiny_run(folder, "check");
+    config.run.device = DeviceChoice::check;
+    config.run.check_steps = 100;  // as many full steps as there are: two
+    std::vector<std::string> lines;
+    const int code = check_devices(
+        config,
+        [type](const RunConfig::Run&, const Warn&, const std::string&) {
+          return make_emulated_cuda_backend(type);
+        },
+        [&](const std::string& line) { lines.push_back(line); });
+    for (const std::string& line : lines) {
+      CAPTURE(std::string(name_of(type)));
+      CHECK_MESSAGE(!line.starts_with("!"), line);
+    }
+    CHECK(code == 0);
+    const auto says = [&](const std::string& text) {
+      return std::any_of(lines.begin(), lines.end(),
+                         [&](const std::string& line) { return line.find(text) != std::string::npos; });
+    };
+    for (const char* name : {"largest relative error of 2 steps", " images", "activation conv1",
+                             "activation logits", "gradient conv1.weight", "updated fc.bias",
+                             "gradient of the logits", "targets", "bn1.running_var"}) {
+      CHECK_MESSAGE(says(name), std::string(name));
+    }
+  }
+}
+
+TEST_CASE("device = check: broken kernels are marked") {
+  const TempDir folder;
+  write_data(folder);
+  RunConfig config = tiny_run(folder, "check");
+  std::vector<std::string> lines;
+  const int code = check_devices(
+      config,
+      [](const RunConfig::Run&, const Warn&, const std::string&) {
+        return make_mutant_cuda_backend(DType::f32);
+      },
+      [&](const std::string& line) { lines.push_back(line); });
+  CHECK(code == static_cast<int>(ExitCode::device));
+  CHECK(std::any_of(lines.begin(), lines.end(), [](const std::string& l) { return l.starts_with("!"); }));
+}
+
+TEST_CASE("a run that does not fit says what would, and that does") {
+  const TempDir folder;
+  write_data(folder);
+  RunConfig config = tiny_run(folder, "large");
+  const std::size_t limit = std::size_t{2} << 20;
+  const auto maker = [&](const RunConfig::Run&, const Warn&, const std::string&) {
+    return make_emulated_cuda_backend(DType::f32, limit);
+  };
+  config.optimiser.batch = 20;
+  const Error error = error_of([&] { train(config, maker); });
+  CHECK(error.code() == ExitCode::device);
+  CHECK(contains(error, "optimiser.batch = 20 with 3 views needs"));
+  const std::string text = error.what();
+  const auto number_behind = [&](const std::string& key) {
+    const std::size_t at = text.rfind(key);
+    REQUIRE_MESSAGE(at != std::string::npos, text);
+    return std::stoi(text.substr(at + key.size()));
+  };
+  CAPTURE(text);
+  config.optimiser.batch = number_behind("optimiser.batch = ");
+  CHECK(config.optimiser.batch > 1);
+  CHECK(train(config, maker) == 0);
+  config.run.name = "fewer-views";
+  config.optimiser.batch = 20;
+  config.views.strong = number_behind("views.strong = ");
+  CHECK(train(config, maker) == 0);
 }

@@ -48,6 +48,6 @@ dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > 1")
 dpll_add_emulated_backend(dpll_mutant_cuda ${mutant_folder} "${mutant_sources}"
   DPLL_CUDA_NAMESPACE=mutant_cuda)
 
-set_source_files_properties(emulation/emulator_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
+set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
 target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_tests PRIVATE Boost::context)

@@ -21,7 +21,7 @@ TEST_CASE("mutants: a removed barrier is found") {
   const auto run = [&](Backend& backend) { return run_augment(backend, c, inputs); };
   const Tolerances t = {{"images", {kEpsilon, 4 * kEpsilon}}};
   check_cuda_parity("augment", 1, run, t);
-  CHECK(cuda_complaint(*mutant_cuda::make_emulated_backend(DType::f32), "augment", 1, run, t) != "");
+  CHECK(cuda_complaint(*make_mutant_cuda_backend(DType::f32), "augment", 1, run, t) != "");
 }
 
 TEST_CASE("mutants: an index one too far is found") {
@@ -31,7 +31,7 @@ TEST_CASE("mutants: an index one too far is found") {
   const Tolerance few = {4 * kEpsilon, 0};
   const Tolerances t = {{"value", few}, {"velocity", few}, {"average", few}, {"health", {}}};
   check_cuda_parity("sgd", 2, run, t);
-  const std::string found = cuda_complaint(*mutant_cuda::make_emulated_backend(DType::f32), "sgd", 2, run, t);
+  const std::string found = cuda_complaint(*make_mutant_cuda_backend(DType::f32), "sgd", 2, run, t);
   CHECK_MESSAGE(found.find("written outside") != std::string::npos, found);
 }
 
@@ -42,5 +42,5 @@ TEST_CASE("mutants: a wrong reduction is found") {
   const Tolerance loose = {1e-5, 1e-6};
   const Tolerances t = {{"d_logits", loose}, {"targets", loose}, {"last", loose}, {"total", loose}};
   check_cuda_parity("pll_objective", 3, run, t);
-  CHECK(cuda_complaint(*mutant_cuda::make_emulated_backend(DType::f32), "pll_objective", 3, run, t) != "");
+  CHECK(cuda_complaint(*make_mutant_cuda_backend(DType::f32), "pll_objective", 3, run, t) != "");
 }

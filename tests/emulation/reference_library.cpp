@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/half.h"
+#include "dpll/core/check.h"
 #include "emulation/stream.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -39,48 +40,110 @@ std::size_t size(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d)
   return static_cast<std::size_t>(a * b * c * d);
 }
 
-class LoopConvolution final : public Convolution {
+// A pass by its definition.
+class Loops {
  public:
-  explicit LoopConvolution(const ConvolutionShape& shape)
+  explicit Loops(const ConvolutionShape& shape)
       : s_(shape),
-        x_(size(s_.images, s_.height, s_.width, s_.in_channels)),
-        y_(size(s_.images, s_.out_height(), s_.out_width(), s_.out_channels)),
-        weight_(size(s_.out_channels, s_.kernel, s_.kernel, s_.in_channels)) {}
+        x_(static_cast<std::size_t>(shape.x_elements())),
+        y_(static_cast<std::size_t>(shape.y_elements())),
+        weight_(static_cast<std::size_t>(shape.weight_elements())) {}
 
-  std::size_t workspace_bytes() const override { return kWorkspace; }
-
-  void forward(void* y, const void* x, const void* weight, void* workspace) override {
-    emulation::enqueue([=, this] {
-      std::memset(workspace, 0xFF, kWorkspace);
-      const std::vector<double> from = read(x, s_.type, x_), by = read(weight, s_.type, weight_);
-      std::vector<double> sums(y_);
-      for_each_product(
-          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iy] += from[ix] * by[iw]; });
-      write(y, s_.type, sums);
-    });
-  }
-  void data_gradient(void* d_x, const void* d_y, const void* weight, void* workspace) override {
-    emulation::enqueue([=, this] {
-      std::memset(workspace, 0xFF, kWorkspace);
-      const std::vector<double> from = read(d_y, s_.type, y_), by = read(weight, s_.type, weight_);
-      std::vector<double> sums(x_);
-      for_each_product(
-          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[ix] += from[iy] * by[iw]; });
-      write(d_x, s_.type, sums);
-    });
-  }
-  void weight_gradient(void* d_weight, const void* d_y, const void* x, void* workspace) override {
-    emulation::enqueue([=, this] {
-      std::memset(workspace, 0xFF, kWorkspace);
-      const std::vector<double> from = read(d_y, s_.type, y_), by = read(x, s_.type, x_);
-      std::vector<double> sums(weight_);
-      for_each_product(
-          [&](std::size_t iy, std::size_t ix, std::size_t iw) { sums[iw] += from[iy] * by[ix]; });
-      write(d_weight, s_.type, sums);
-    });
+  void run(ConvolutionPass pass, const ConvolutionTensors& t) const {
+    switch (pass) {
+      case ConvolutionPass::forward:
+        write(t.y, s_.type, forward(read(t.x, s_.type, x_), read(t.weight, s_.type, weight_)));
+        return;
+      case ConvolutionPass::data_gradient:
+        write(t.x, s_.type, data_gradient(t));
+        return;
+      case ConvolutionPass::weight_gradient:
+        write(t.weight, s_.type, weight_gradient(t, read(t.x, s_.type, x_)));
+        return;
+      case ConvolutionPass::forward_statistics:
+        forward_statistics(t, read(t.x, s_.type, x_));
+        return;
+      case ConvolutionPass::activated_forward_statistics:
+        forward_statistics(t, activation(t));
+        return;
+      case ConvolutionPass::activated_weight_gradient:
+        write(t.weight, s_.type, weight_gradient(t, activation(t)));
+        return;
+      case ConvolutionPass::data_gradient_reductions:
+        data_gradient_reductions(t);
+        return;
+    }
   }
 
  private:
+  std::vector<double> forward(const std::vector<double>& x, const std::vector<double>& weight) const {
+    std::vector<double> y(y_);
+    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { y[iy] += x[ix] * weight[iw]; });
+    return y;
+  }
+  std::vector<double> data_gradient(const ConvolutionTensors& t) const {
+    const std::vector<double> y = read(t.y, s_.type, y_), weight = read(t.weight, s_.type, weight_);
+    std::vector<double> x(x_);
+    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { x[ix] += y[iy] * weight[iw]; });
+    return x;
+  }
+  std::vector<double> weight_gradient(const ConvolutionTensors& t, const std::vector<double>& x) const {
+    const std::vector<double> y = read(t.y, s_.type, y_);
+    std::vector<double> weight(weight_);
+    for_each_product([&](std::size_t iy, std::size_t ix, std::size_t iw) { weight[iw] += y[iy] * x[ix]; });
+    return weight;
+  }
+
+  // As a library computes it: in float32 from scale and bias of the type of x, rounded to that type.
+  std::vector<double> activation(const ConvolutionTensors& t) const {
+    const auto channels = static_cast<std::size_t>(s_.in_channels);
+    const std::vector<double> scale = read(t.scale, s_.type, channels),
+                              bias = read(t.bias, s_.type, channels);
+    std::vector<double> x = read(t.x, s_.type, x_);
+    for (std::size_t i = 0; i < x_; ++i) {
+      const auto z = static_cast<float>(x[i] * scale[i % channels] + bias[i % channels]);
+      x[i] = z < 0 ? 0 : z;
+    }
+    return rounded(x);
+  }
+
+  void forward_statistics(const ConvolutionTensors& t, const std::vector<double>& x) const {
+    const std::vector<double> y = forward(x, read(t.weight, s_.type, weight_));
+    write(t.y, s_.type, y);
+    const auto channels = static_cast<std::size_t>(s_.out_channels);
+    std::vector<double> sum(channels), squares(channels);
+    const std::vector<double> stored = rounded(y);
+    for (std::size_t i = 0; i < y_; ++i) {
+      sum[i % channels] += stored[i];
+      squares[i % channels] += stored[i] * stored[i];
+    }
+    write(t.sum, DType::f32, sum);
+    write(t.squares, DType::f32, squares);
+  }
+
+  void data_gradient_reductions(const ConvolutionTensors& t) const {
+    const auto channels = static_cast<std::size_t>(s_.in_channels);
+    const std::vector<double> x = read(t.x, s_.type, x_);
+    std::vector<double> d_z = data_gradient(t), d_gamma(channels), d_beta(channels);
+    for (std::size_t i = 0; i < x_; ++i) {
+      const std::size_t c = i % channels;
+      const double x_hat = (x[i] - t.mean[c]) * t.inverse_deviation[c];
+      if (!(t.gamma[c] * x_hat + t.beta[c] > 0)) d_z[i] = 0;
+      d_beta[c] += d_z[i];
+      d_gamma[c] += d_z[i] * x_hat;
+    }
+    write(t.d_z, s_.type, d_z);
+    write(t.d_gamma, DType::f32, d_gamma);
+    write(t.d_beta, DType::f32, d_beta);
+    std::memset(t.unused, 0xFF, 3 * channels * sizeof(float));
+  }
+
+  std::vector<double> rounded(const std::vector<double>& values) const {
+    std::vector<std::uint32_t> stored(values.size());
+    write(stored.data(), s_.type, values);
+    return read(stored.data(), s_.type, values.size());
+  }
+
   // body(index into y, into x, into weight) for every product that the convolution sums.
   template <typename Body>
   void for_each_product(const Body& body) const {
@@ -115,6 +178,47 @@ class LoopConvolution final : public Convolution {
   std::size_t x_, y_, weight_;  // elements
 };
 
+class LoopWay final : public ConvolutionWay {
+ public:
+  LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, const LoopOffer& offer)
+      : shape_(shape), loops_(shape), pass_(pass), offer_(offer) {}
+
+  const std::string& name() const override { return offer_.name; }
+  std::size_t workspace_bytes() const override { return kWorkspace; }
+  void run(const ConvolutionTensors& tensors, void* workspace) const override {
+    if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      loops_.run(pass_, tensors);
+      emulated_milliseconds() += offer_.milliseconds;
+      if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
+      if (offer_.behaviour == Behaviour::different_each_run) add_to_last(tensors, 1e-7 * ++runs_);
+    });
+  }
+
+ private:
+  // To the last element of what the pass computes.
+  void add_to_last(const ConvolutionTensors& t, double value) const {
+    const bool y = pass_ == ConvolutionPass::forward || pass_ == ConvolutionPass::forward_statistics ||
+                   pass_ == ConvolutionPass::activated_forward_statistics;
+    const bool x = pass_ == ConvolutionPass::data_gradient;
+    const bool d_z = pass_ == ConvolutionPass::data_gradient_reductions;
+    void* const tensor = y ? t.y : x ? t.x : d_z ? t.d_z : t.weight;
+    const std::int64_t elements = y          ? shape_.y_elements()
+                                  : x || d_z ? shape_.x_elements()
+                                             : shape_.weight_elements();
+    void* const last =
+        static_cast<std::byte*>(tensor) + static_cast<std::size_t>(elements - 1) * size_of(shape_.type);
+    write(last, shape_.type, {read(last, shape_.type, 1)[0] + value});
+  }
+
+  ConvolutionShape shape_;
+  Loops loops_;
+  ConvolutionPass pass_;
+  LoopOffer offer_;
+  mutable int runs_ = 0;
+};
+
 class LoopProduct final : public Product {
  public:
   explicit LoopProduct(const ProductShape& shape) : s_(shape) {}
@@ -122,47 +226,66 @@ class LoopProduct final : public Product {
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
   void run(void* c, const void* a, const void* b, void* workspace) override {
-    emulation::enqueue([=, this] {
-      std::memset(workspace, 0xFF, kWorkspace);
-      const std::vector<double> left = read(a, s_.type, size(s_.m, s_.k, 1, 1));
-      const std::vector<double> right = read(b, s_.type, size(s_.k, s_.n, 1, 1));
-      std::vector<double> sums(size(s_.m, s_.n, 1, 1));
-      for (int i = 0; i < s_.m; ++i) {
-        for (int j = 0; j < s_.n; ++j) {
-          double sum = 0;
-          for (int l = 0; l < s_.k; ++l) {
-            const std::int64_t at_left =
-                s_.transposed_a ? std::int64_t{l} * s_.m + i : std::int64_t{i} * s_.k + l;
-            const std::int64_t at_right =
-                s_.transposed_b ? std::int64_t{j} * s_.k + l : std::int64_t{l} * s_.n + j;
-            sum += left[static_cast<std::size_t>(at_left)] * right[static_cast<std::size_t>(at_right)];
-          }
-          sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
-        }
-      }
-      write(c, s_.out, sums);
-    });
+    emulation::enqueue([=, this] { multiply(c, a, b, workspace); });
   }
 
  private:
+  void multiply(void* c, const void* a, const void* b, void* workspace) const {
+    std::memset(workspace, 0xFF, kWorkspace);
+    const std::vector<double> left = read(a, s_.type, size(s_.m, s_.k, 1, 1));
+    const std::vector<double> right = read(b, s_.type, size(s_.k, s_.n, 1, 1));
+    std::vector<double> sums(size(s_.m, s_.n, 1, 1));
+    for (int i = 0; i < s_.m; ++i) {
+      for (int j = 0; j < s_.n; ++j) {
+        double sum = 0;
+        for (int l = 0; l < s_.k; ++l) {
+          const std::int64_t at_left =
+              s_.transposed_a ? std::int64_t{l} * s_.m + i : std::int64_t{i} * s_.k + l;
+          const std::int64_t at_right =
+              s_.transposed_b ? std::int64_t{j} * s_.k + l : std::int64_t{l} * s_.n + j;
+          sum += left[static_cast<std::size_t>(at_left)] * right[static_cast<std::size_t>(at_right)];
+        }
+        sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
+      }
+    }
+    write(c, s_.out, sums);
+  }
+
   ProductShape s_;
 };
 
 class ReferenceLibrary final : public MathLibrary {
  public:
-  std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape) override {
-    return std::make_unique<LoopConvolution>(shape);
+  explicit ReferenceLibrary(const std::vector<LoopOffer>& ways) : ways_(ways) {}
+
+  std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) override {
+    std::vector<ConvolutionOffer> offers;
+    for (const LoopOffer& way : ways_) {
+      offers.push_back({way.name, [=]() -> std::shared_ptr<const ConvolutionWay> {
+                          if (way.behaviour == Behaviour::cannot_be_built) return nullptr;
+                          return std::make_shared<LoopWay>(shape, pass, way);
+                        }});
+    }
+    return offers;
   }
   std::unique_ptr<Product> make_product(const ProductShape& shape) override {
     return std::make_unique<LoopProduct>(shape);
   }
   std::string description() const override { return "plain loops"; }
+
+ private:
+  std::vector<LoopOffer> ways_;
 };
 
 }  // namespace
 
-std::unique_ptr<MathLibrary> make_reference_library() {
-  return std::make_unique<ReferenceLibrary>();
+std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways) {
+  return std::make_unique<ReferenceLibrary>(ways);
+}
+
+double& emulated_milliseconds() {
+  static double now = 0;
+  return now;
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

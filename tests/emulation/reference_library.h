@@ -4,11 +4,30 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "backend/cuda/convolution.h"
+#include "backend/cuda/runtime.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-std::unique_ptr<MathLibrary> make_reference_library();
+// How the loops of a way behave.
+enum class Behaviour { right, wrong, different_each_run, cannot_be_built, throws };
+
+struct LoopOffer {
+  std::string name = "loops";
+  double milliseconds = 1;  // that a run takes on the emulated clock
+  Behaviour behaviour = Behaviour::right;
+};
+
+// Offers `ways` for every pass, in this order.
+std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways);
+
+// The clock of the emulated runtime, to which ways add what they take.
+double& emulated_milliseconds();
+
+// The host's memory, a stream that runs everything at once, the emulated clock.
+std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory = std::size_t{1} << 30);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

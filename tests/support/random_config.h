@@ -25,6 +25,9 @@ class RandomConfig {
     }
     c.run.threads = between(0, 1024);
     c.run.deterministic = flip();
+    c.run.check_steps = between(1, 1'000'000);
+    c.run.tuning = flip();
+    c.run.tuning_cache = text(1);
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
     c.run.epochs = between(1, 1'000'000);

@@ -83,7 +83,7 @@ class ModelState {
   // Training-mode forward passes so far (PyTorch's num_batches_tracked, the same for every layer).
   std::int64_t batches_tracked = 0;
 
-  enum class Array { value, velocity, average };
+  enum class Array { value, velocity, average, gradient };
   // Adds every parameter of `array` as prefix + name in PyTorch's shape and order, float32.
   void save(SafetensorsWriter& writer, Array array, const std::string& prefix) const;
   // Adds running statistics and num_batches_tracked.
@@ -96,7 +96,7 @@ class ModelState {
   // ignored).
   void refuse_unknown(const SafetensorsFile& file, const std::string& prefix) const;
 
-  // One parameter in PyTorch's order, converted to float.
+  // One parameter in PyTorch's order, converted to float. Gradients are not written.
   std::vector<float> read(Array array, int index) const;
   void write(Array array, int index, const std::vector<float>& data);
   std::vector<float> read_buffer(int index) const;

@@ -10,6 +10,7 @@
 
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/onednn.h"
+#include "backend/host_memory.h"
 #include "backend/host_readback.h"
 #include "dpll/backend.h"
 
@@ -42,20 +43,7 @@ class CpuBackend final : public Backend {
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::oihw; }
   bool host_addressable() const override { return true; }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    // Whole 2 MiB pages where it pays: fewer page faults on the large activation arenas.
-    const std::size_t alignment = bytes >= (std::size_t{1} << 22) ? std::size_t{1} << 21 : 64;
-    const std::size_t size = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-    const auto pages = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES));
-    const std::size_t installed = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    void* data = size <= installed ? std::aligned_alloc(alignment, size) : nullptr;
-    if (data == nullptr) {
-      fail(ExitCode::device, "not enough memory for {}: {:.1f} MiB asked for, the machine has {:.1f} MiB",
-           what, static_cast<double>(size) / 0x1p20, static_cast<double>(installed) / 0x1p20);
-    }
-    std::memset(data, 0, size);
-    return Buffer(this, data, bytes);
-  }
+  std::size_t available_bytes() const override { return host_memory_left(held_bytes()); }
   void copy_in(const Tensor& to, const void* from_host) override {
     std::memcpy(to.data, from_host, to.bytes());
   }
@@ -86,6 +74,19 @@ class CpuBackend final : public Backend {
   void advance(const AdvanceCall& call) override { advance_step(call); }
 
  protected:
+  void* take(std::size_t bytes, const std::string& what) override {
+    // Whole 2 MiB pages where it pays: fewer page faults on the large activation arenas.
+    const std::size_t alignment = bytes >= (std::size_t{1} << 22) ? std::size_t{1} << 21 : 64;
+    const std::size_t size = (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+    const std::size_t installed = installed_memory();
+    void* data = size <= installed ? std::aligned_alloc(alignment, size) : nullptr;
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough memory for {}: {:.1f} MiB asked for, the machine has {:.1f} MiB",
+           what, static_cast<double>(size) / 0x1p20, static_cast<double>(installed) / 0x1p20);
+    }
+    std::memset(data, 0, size);
+    return data;
+  }
   void release(void* data) noexcept override { std::free(data); }
 
  private:

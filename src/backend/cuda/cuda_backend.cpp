@@ -13,8 +13,12 @@ double mebibytes(std::size_t bytes) {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute)
-      : runtime_(std::move(runtime)), math_(std::move(math)), context_{*runtime_, *math_, compute} {
+  CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute,
+              TuningOptions tuning)
+      : runtime_(std::move(runtime)),
+        math_(std::move(math)),
+        tuner_(*runtime_, *math_, std::move(tuning)),
+        context_{*runtime_, *math_, tuner_, compute} {
     DPLL_CHECK(compute == DType::f32 || compute == DType::f16 || compute == DType::bf16,
                "a compute type of {}", name_of(compute));
   }
@@ -33,16 +37,9 @@ class CudaBackend final : public Backend {
     return context_.compute == DType::f32 ? channels : std::max(channels, 8);
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
+  std::string tuning_choices() const override { return tuner_.choices(); }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
-    if (data == nullptr) {
-      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
-           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
-    }
-    runtime_->fill_zero(data, bytes);
-    return Buffer(this, data, bytes);
-  }
+  std::size_t available_bytes() const override { return runtime_->free_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override {
     runtime_->copy_in(to.data, from_host, to.bytes());
   }
@@ -83,19 +80,29 @@ class CudaBackend final : public Backend {
   void advance(const AdvanceCall& call) override { DPLL_CUDA_NAMESPACE::advance(call, context_.stream()); }
 
  protected:
+  void* take(std::size_t bytes, const std::string& what) override {
+    void* const data = runtime_->allocate(bytes == 0 ? 1 : bytes);
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough GPU memory for {}: {:.1f} MiB asked for, {:.1f} MiB are free", what,
+           mebibytes(bytes), mebibytes(runtime_->free_bytes()));
+    }
+    runtime_->fill_zero(data, bytes);
+    return data;
+  }
   void release(void* data) noexcept override { runtime_->release(data); }
 
  private:
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<MathLibrary> math_;
+  Tuner tuner_;
   Context context_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
-                                      DType compute) {
-  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute);
+                                      DType compute, TuningOptions tuning) {
+  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute, std::move(tuning));
 }
 
 void check_type(const Context& context, const Tensor& tensor, const char* name) {

@@ -4,12 +4,13 @@
 
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/runtime.h"
+#include "backend/cuda/tuner.h"
 #include "dpll/backend.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // Activations and their gradients are of type `compute`: f32, f16 or bf16.
 std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
-                                      DType compute);
+                                      DType compute, TuningOptions tuning);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -5,6 +5,7 @@
 
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/runtime.h"
+#include "backend/cuda/tuner.h"
 #include "dpll/backend.h"
 #include "namespace.h"
 
@@ -14,6 +15,7 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 struct Context {
   Runtime& runtime;
   MathLibrary& math;
+  Tuner& tuner;
   DType compute;  // f32, f16 or bf16; parameters, their gradients and statistics are f32
 
   Stream stream() const { return runtime.stream(); }

@@ -27,34 +27,42 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
 // zero channels they are used where they lie.
 class PaddedConvolution {
  public:
-  PaddedConvolution(const Context& context, const ConvolutionShape& shape, int zero_channels,
-                    MemoryPlan& plan)
+  // `train`: with a weight gradient; `input_gradient`: with a data gradient.
+  PaddedConvolution(const Context& context, const ConvolutionShape& shape, int zero_channels, bool train,
+                    bool input_gradient, MemoryPlan& plan)
       : context_(context),
         channels_(shape.in_channels - zero_channels),
         padded_channels_(shape.in_channels),
-        rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel),
-        conv_(context.math.make_convolution(shape)) {
+        rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel) {
+    const auto way = [&](ConvolutionPass pass) {
+      std::shared_ptr<const ConvolutionWay> chosen = context.tuner.way(shape, pass);
+      scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
+      return chosen;
+    };
+    forward_ = way(ConvolutionPass::forward);
+    if (input_gradient) data_gradient_ = way(ConvolutionPass::data_gradient);
+    if (train) weight_gradient_ = way(ConvolutionPass::weight_gradient);
     if (padded()) {
       padded_ = plan.add_bytes(static_cast<std::size_t>(rows_ * padded_channels_) * size_of(shape.type));
     }
   }
 
-  std::size_t scratch_bytes() const { return conv_->workspace_bytes(); }
+  std::size_t scratch_bytes() const { return scratch_bytes_; }
 
   void forward(void* y, const void* x, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->forward(y, x, padded(weight, workspace), scratch);
+    forward_->run(forward_tensors(y, x, padded(weight, workspace)), scratch);
   }
   void data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace, void* scratch) {
-    conv_->data_gradient(d_x, d_y, padded(weight, workspace), scratch);
+    data_gradient_->run(data_gradient_tensors(d_x, d_y, padded(weight, workspace)), scratch);
   }
   void weight_gradient(const Tensor& d_weight, const void* d_y, const void* x, void* workspace,
                        void* scratch) {
     check_type(context_, d_weight, "d_weight");
     if (!padded()) {
-      conv_->weight_gradient(d_weight.data, d_y, x, scratch);
+      weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch);
       return;
     }
-    conv_->weight_gradient(padded_.in(workspace), d_y, x, scratch);
+    weight_gradient_->run(weight_gradient_tensors(padded_.in(workspace), d_y, x), scratch);
     copy_channels(d_weight.data, channels_, padded_.in(workspace), padded_channels_, rows_, context_.compute,
                   context_.stream());
   }
@@ -72,7 +80,8 @@ class PaddedConvolution {
   Context context_;
   int channels_, padded_channels_;
   std::int64_t rows_;  // of the weights: out * kernel * kernel
-  std::unique_ptr<Convolution> conv_;
+  std::shared_ptr<const ConvolutionWay> forward_, data_gradient_, weight_gradient_;
+  std::size_t scratch_bytes_ = 0;
   Piece<std::byte> padded_;
 };
 
@@ -86,12 +95,14 @@ class CudaPreactConv final : public PreactConv {
                  spec.in_channels + spec.zero_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), spec.zero_channels, plan_) {
+        conv_(context, shape_of(context, spec, false), spec.zero_channels, train_, train_ && needs_d_a(),
+              plan_) {
     DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
     std::size_t scratch = conv_.scratch_bytes();
     if (spec.projection) {
-      projection_.emplace(context, shape_of(context, spec, true), spec.zero_channels, plan_);
+      projection_.emplace(context, shape_of(context, spec, true), spec.zero_channels, train_,
+                          train_ && needs_d_a(), plan_);
       scratch = std::max(scratch, projection_->scratch_bytes());
     }
     scratch = std::max(scratch, view_statistics_workspace(out_rows_));

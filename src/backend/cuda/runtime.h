@@ -28,11 +28,16 @@ class Runtime {
   virtual void copy_in(void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void fill_zero(void* data, std::size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // within the GPU's memory
   virtual void synchronize() = 0;
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Captures what `sequence` enqueues and returns its replay.
   virtual std::function<void()> record(const std::function<void()>& sequence) = 0;
+
+  // How long the GPU works on what `work` enqueues. Waits for it.
+  virtual double milliseconds(const std::function<void()>& work) = 0;
+  virtual std::size_t cache_bytes() const = 0;  // of its last-level cache
 };
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backend/host_memory.h"
 #include "backend/host_readback.h"
 #include "backend/reference/reference_ops.h"
 
@@ -37,17 +38,7 @@ class ReferenceBackend final : public Backend {
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::oihw; }
   bool host_addressable() const override { return true; }
 
-  Buffer allocate(std::size_t bytes, const std::string& what) override {
-    constexpr std::size_t kAlignment = 64;
-    const std::size_t size = bytes / kAlignment * kAlignment + kAlignment;
-    void* data = std::aligned_alloc(kAlignment, size);
-    if (data == nullptr) {
-      fail(ExitCode::device, "not enough memory for {}: {:.1f} MiB asked for", what,
-           static_cast<double>(bytes) / 0x1p20);
-    }
-    std::memset(data, 0, size);
-    return Buffer(this, data, bytes);
-  }
+  std::size_t available_bytes() const override { return host_memory_left(held_bytes()); }
   void copy_in(const Tensor& to, const void* from_host) override {
     std::memcpy(to.data, from_host, to.bytes());
   }
@@ -82,6 +73,17 @@ class ReferenceBackend final : public Backend {
   void advance(const AdvanceCall& call) override { advance_step(call); }
 
  protected:
+  void* take(std::size_t bytes, const std::string& what) override {
+    constexpr std::size_t kAlignment = 64;
+    const std::size_t size = bytes / kAlignment * kAlignment + kAlignment;
+    void* data = std::aligned_alloc(kAlignment, size);
+    if (data == nullptr) {
+      fail(ExitCode::device, "not enough memory for {}: {:.1f} MiB asked for", what,
+           static_cast<double>(bytes) / 0x1p20);
+    }
+    std::memset(data, 0, size);
+    return data;
+  }
   void release(void* data) noexcept override { std::free(data); }
 };
 

@@ -9,10 +9,20 @@
 namespace dpll {
 
 std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
+  const cuda::EngineRules rules{.deterministic = options.deterministic, .tf32 = options.tf32};
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
-  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(
-      runtime->stream(), {.deterministic = options.deterministic, .tf32 = options.tf32});
-  return cuda::make_backend(std::move(runtime), std::move(math), options.compute);
+  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), rules);
+  cuda::TuningOptions tuning{
+      .enabled = options.tuning,
+      .deterministic = rules.deterministic,
+      .tf32 = rules.tf32,
+      .identity =
+          fmt::format("{}, {}, {}, {}", runtime->description(), math->description(),
+                      rules.deterministic ? "deterministic" : "any engine", rules.tf32 ? "tf32" : "no tf32"),
+      .cache_folder = options.tuning_cache,
+      .known_choices = options.choices,
+      .warn = options.warn};
+  return cuda::make_backend(std::move(runtime), std::move(math), options.compute, std::move(tuning));
 }
 
 int gpu_architecture() {

@@ -1,6 +1,7 @@
 // The CUDA backend on a real GPU. Only in builds with CUDA (DPLL_WITH_CUDA).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -9,9 +10,13 @@
 namespace dpll {
 
 struct GpuOptions {
-  DType compute = DType::f32;  // f32, f16 or bf16
-  bool tf32 = false;           // f32: multiply in tf32 on tensor cores
-  bool deterministic = true;   // only engines whose sums have one order
+  DType compute = DType::f32;     // f32, f16 or bf16
+  bool tf32 = false;              // f32: multiply in tf32 on tensor cores
+  bool deterministic = true;      // only engines whose sums have one order
+  bool tuning = false;            // time what has several ways, and use the fastest
+  std::string tuning_cache = {};  // folder that keeps the choices; empty: none
+  std::string choices = {};       // Backend::tuning_choices() of an earlier run, to repeat them; or empty
+  std::function<void(const std::string&)> warn = [](const std::string&) {};
 };
 
 // On the first visible GPU. Error(device), one line, where driver, GPU, cuDNN or cuBLAS is missing or too

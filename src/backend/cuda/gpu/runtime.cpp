@@ -103,8 +103,14 @@ class GpuRuntime final : public Runtime {
  public:
   explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    check(cudaEventCreate(&begin_), "creating an event");
+    check(cudaEventCreate(&end_), "creating an event");
   }
-  ~GpuRuntime() override { cudaStreamDestroy(stream_); }
+  ~GpuRuntime() override {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+    cudaStreamDestroy(stream_);
+  }
   GpuRuntime(const GpuRuntime&) = delete;
   GpuRuntime& operator=(const GpuRuntime&) = delete;
 
@@ -141,6 +147,9 @@ class GpuRuntime final : public Runtime {
   void fill_zero(void* data, std::size_t bytes) override {
     check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
   }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
+  }
   void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
 
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
@@ -168,9 +177,21 @@ class GpuRuntime final : public Runtime {
     return [this, owner] { check(cudaGraphLaunch(owner.get(), stream_), "starting a step"); };
   }
 
+  double milliseconds(const std::function<void()>& work) override {
+    check(cudaEventRecord(begin_, stream_), "timing");
+    work();
+    check(cudaEventRecord(end_, stream_), "timing");
+    check(cudaEventSynchronize(end_), "waiting for what is timed");
+    float elapsed = 0;
+    check(cudaEventElapsedTime(&elapsed, begin_, end_), "timing");
+    return static_cast<double>(elapsed);
+  }
+  std::size_t cache_bytes() const override { return static_cast<std::size_t>(properties_.l2CacheSize); }
+
  private:
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;  // of milliseconds()
 };
 
 }  // namespace

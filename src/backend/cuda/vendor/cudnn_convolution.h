@@ -1,19 +1,15 @@
-// Convolutions by cuDNN's graph API, plain: one operation a graph. Everything that is decided (which engine
-// configurations there are, which of them may be used) is decided without a GPU, too, from a description.
+// Convolutions by cuDNN's graph API. Everything that is decided (which engine configurations there are, which
+// of them may be used) is decided without a GPU, too, from a description.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/cuda/convolution.h"
-#include "backend/cuda/vendor/cudnn_api.h"
+#include "backend/cuda/vendor/cudnn_device.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
-
-enum class ConvolutionPass { forward, data_gradient, weight_gradient };
-const char* name_of(ConvolutionPass pass);
 
 // What engines may do.
 struct EngineRules {
@@ -21,41 +17,33 @@ struct EngineRules {
   bool tf32 = false;          // float32 tensors: multiply in tf32 on tensor cores
 };
 
-// The GPU that plans are for: the one in this machine, or one that is described (in the JSON of
-// cudnnBackendSetAttribute's CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION; cuDNN 9.8 or newer).
-class CudnnDevice {
- public:
-  // Error(device) where cuDNN finds no GPU.
-  explicit CudnnDevice(Stream stream);
-  explicit CudnnDevice(const std::string& description);
-  ~CudnnDevice();
-  CudnnDevice(const CudnnDevice&) = delete;
-  CudnnDevice& operator=(const CudnnDevice&) = delete;
+// A workspace beyond it rules a configuration out.
+inline constexpr std::size_t kMostWorkspace = std::size_t{256} << 20;
 
-  cudnnHandle_t handle() const { return handle_; }  // null: described
-  // Sets the attribute that says for which device `descriptor` is made.
-  void apply(Descriptor& descriptor, cudnnBackendAttributeName_t handle_name,
-             std::optional<cudnnBackendAttributeName_t> description_name) const;
-
- private:
-  cudnnHandle_t handle_ = nullptr;
-  std::optional<Descriptor> description_;
+// An engine of cuDNN with its knobs.
+struct EngineConfiguration {
+  // "engine 2 {2=5, 14=3}": the engine's global index in its operation graph, and its knobs as numbers of
+  // cudnnBackendKnobType_t = value. Means the same in every run with this version of cuDNN.
+  std::string name;
+  Descriptor descriptor;
 };
 
-// One finished way to compute a pass.
-struct ConvolutionPlan {
-  Descriptor configuration, plan;
+// In the order of cuDNN's heuristics, best first. Empty: cuDNN has none for this pass, shape, type and device
+// under these rules.
+std::vector<EngineConfiguration> engine_configurations(const CudnnDevice& device,
+                                                       const ConvolutionShape& shape, ConvolutionPass pass,
+                                                       const EngineRules& rules);
+
+struct EnginePlan {
+  Descriptor plan;
   std::size_t workspace_bytes = 0;
-  bool tensor_cores = false;
 };
+// Nothing: cuDNN cannot build it after all, or it needs too large a workspace.
+std::optional<EnginePlan> make_plan(const CudnnDevice& device, const EngineConfiguration& configuration);
 
-// In the order of cuDNN's heuristics, best first, `most` at most. Empty: cuDNN has none for this shape, type
-// and device under these rules.
-std::vector<ConvolutionPlan> convolution_plans(const CudnnDevice& device, const ConvolutionShape& shape,
-                                               ConvolutionPass pass, const EngineRules& rules, int most);
-
-// The heuristics' first plan of each pass. Error(device) naming shape and type where there is none.
-std::unique_ptr<Convolution> make_cudnn_convolution(std::shared_ptr<const CudnnDevice> device,
-                                                    const ConvolutionShape& shape, const EngineRules& rules);
+// The configurations as ways to compute the pass.
+std::vector<ConvolutionOffer> cudnn_offers(const std::shared_ptr<const CudnnDevice>& device,
+                                           const ConvolutionShape& shape, ConvolutionPass pass,
+                                           const EngineRules& rules);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

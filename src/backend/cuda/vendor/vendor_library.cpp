@@ -14,8 +14,8 @@ class VendorLibrary final : public MathLibrary {
         cudnn_(std::make_shared<const CudnnDevice>(stream)),
         cublas_(open_cublas()) {}
 
-  std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape) override {
-    return make_cudnn_convolution(cudnn_, shape, rules_);
+  std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) override {
+    return cudnn_offers(cudnn_, shape, pass, rules_);
   }
   std::unique_ptr<Product> make_product(const ProductShape& shape) override {
     return make_cublas_product(cublas_, shape, rules_.tf32, stream_);

@@ -1,0 +1,206 @@
+// The tuner on the emulated runtime: ways are plain loops that behave as told and take the time that they are
+// told on the emulated clock.
+#include "backend/cuda/tuner.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "dpll/files.h"
+#include "emulation/reference_library.h"
+#include "support/doctest.h"
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+
+using namespace dpll;
+using namespace dpll::test;
+using namespace dpll::emulated_cuda;
+
+namespace {
+
+const ConvolutionShape kShape = {.images = 2,
+                                 .height = 5,
+                                 .width = 4,
+                                 .in_channels = 3,
+                                 .out_channels = 4,
+                                 .kernel = 3,
+                                 .stride = 2,
+                                 .pad = 1,
+                                 .type = DType::f32};
+
+const std::vector<LoopOffer> kSeveral = {{.name = "plain", .milliseconds = 5},
+                                         {.name = "slow", .milliseconds = 80},
+                                         {.name = "fast", .milliseconds = 2},
+                                         {.name = "wrong", .milliseconds = 1, .behaviour = Behaviour::wrong},
+                                         {.name = "absent", .behaviour = Behaviour::cannot_be_built},
+                                         {.name = "stops", .behaviour = Behaviour::throws}};
+
+// A tuner with its surroundings, and what it warned of.
+struct Bench {
+  std::unique_ptr<Runtime> runtime = make_emulated_runtime();
+  std::unique_ptr<MathLibrary> library;
+  std::vector<std::string> warnings;
+  std::unique_ptr<Tuner> tuner;
+
+  Bench(const std::vector<LoopOffer>& ways, TuningOptions options) : library(make_reference_library(ways)) {
+    options.warn = [this](const std::string& text) { warnings.push_back(text); };
+    tuner = std::make_unique<Tuner>(*runtime, *library, options);
+  }
+  std::string way(ConvolutionPass pass) const { return tuner->way(kShape, pass)->name(); }
+  bool warned_of(const std::string& text) const {
+    return std::any_of(warnings.begin(), warnings.end(),
+                       [&](const std::string& warning) { return warning.find(text) != std::string::npos; });
+  }
+};
+
+TuningOptions tuning(const std::string& folder = "") {
+  return {.enabled = true, .identity = "this GPU, library 1", .cache_folder = folder};
+}
+
+std::string cache_file(const std::string& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) return entry.path().string();
+  return "";
+}
+
+std::string text_of(const std::string& file) {
+  const std::vector<std::uint8_t> bytes = read_file(file);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+TEST_CASE("tuner: the fastest way that computes the right thing, for every pass") {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    for (const ConvolutionPass pass : kAllPasses) {
+      if (type != DType::f16 && !is_plain(pass)) continue;
+      Bench bench(kSeveral, tuning());
+      ConvolutionShape shape = kShape;
+      shape.type = type;
+      CAPTURE(name_of(pass));
+      CAPTURE(dpll::name_of(type));
+      CHECK(bench.tuner->way(shape, pass)->name() == "fast");
+      REQUIRE(bench.warnings.size() == 2);
+      CHECK(bench.warnings[0].find(name_of(pass)) != std::string::npos);
+      CHECK(bench.warnings[0].find("2x5x4x3 to 4") != std::string::npos);
+      CHECK(bench.warnings[0].find("'wrong' is left out: ") != std::string::npos);
+      CHECK(bench.warnings[0].find("differs in 1 of ") != std::string::npos);
+      CHECK(bench.warnings[1].find("'stops' is left out: this engine does not run") != std::string::npos);
+      // What was timed is kept for the table; a hopeless one is timed once.
+      const TuningChoices choices = parse_choices(bench.tuner->choices(), "this GPU, library 1");
+      REQUIRE(choices.size() == 1);
+      const TuningChoice& choice = choices.begin()->second;
+      CHECK(choice.operations == 2.0 * 2 * 3 * 2 * 4 * 9 * 3);
+      REQUIRE(choice.others.size() == 2);
+      CHECK(choice.others[0].name == "plain");
+      CHECK(choice.others[1].name == "slow");
+      CHECK(choice.others[1].milliseconds == doctest::Approx(80).epsilon(0.01));
+      CHECK(choice.rejected.size() == 3);
+    }
+  }
+}
+
+TEST_CASE("tuner: without tuning it is the first way that can be built") {
+  Bench bench(
+      {{.name = "absent", .behaviour = Behaviour::cannot_be_built}, {.name = "plain"}, {.name = "fast"}},
+      {.enabled = false});
+  CHECK(bench.way(ConvolutionPass::forward) == "plain");
+  CHECK(bench.warnings.empty());
+}
+
+TEST_CASE("tuner: no way at all is an error that names pass and shape") {
+  Bench bench({}, tuning());
+  const Error error = error_of([&] { bench.way(ConvolutionPass::data_gradient); });
+  CHECK(error.code() == ExitCode::device);
+  CHECK(std::string(error.what()).find("data_gradient of f32 2x5x4x3 to 4 channels, 3x3, stride 2, pad 1") !=
+        std::string::npos);
+  CHECK(bench.tuner->way(kShape, ConvolutionPass::forward_statistics) == nullptr);
+}
+
+TEST_CASE("tuner: a way that changes from run to run is left out where bits must repeat") {
+  const std::vector<LoopOffer> ways = {
+      {.name = "plain", .milliseconds = 5},
+      {.name = "atomic", .milliseconds = 1, .behaviour = Behaviour::different_each_run}};
+  Bench strict(ways, tuning());
+  CHECK(strict.way(ConvolutionPass::forward) == "plain");
+  CHECK(strict.warned_of("not the same bits in a second run"));
+  TuningOptions any = tuning();
+  any.deterministic = false;
+  Bench loose(ways, any);
+  CHECK(loose.way(ConvolutionPass::forward) == "atomic");
+}
+
+TEST_CASE("tuner: a choice that is kept is not timed again") {
+  const TempDir folder;
+  Bench first(kSeveral, tuning(folder.path()));
+  CHECK(first.way(ConvolutionPass::forward) == "fast");
+  const std::string kept = text_of(cache_file(folder.path()));
+  CHECK(kept == first.tuner->choices());
+
+  // Now another one would be faster.
+  const std::vector<LoopOffer> faster = {{.name = "plain", .milliseconds = 1},
+                                         {.name = "fast", .milliseconds = 9}};
+  Bench second(faster, tuning(folder.path()));
+  CHECK(second.way(ConvolutionPass::forward) == "fast");
+  CHECK(second.warnings.empty());
+  CHECK(text_of(cache_file(folder.path())) == kept);
+  // A pass that is not in it is.
+  CHECK(second.way(ConvolutionPass::data_gradient) == "plain");
+
+  // The run's own copy comes before the cache, and needs neither it nor tuning.
+  Bench other(faster, tuning());
+  CHECK(other.way(ConvolutionPass::forward) == "plain");
+  TuningOptions repeated = tuning(folder.path());
+  repeated.known_choices = other.tuner->choices();
+  CHECK(Bench(faster, repeated).way(ConvolutionPass::forward) == "plain");
+  repeated = {.enabled = false, .identity = "this GPU, library 1", .known_choices = kept};
+  CHECK(Bench(faster, repeated).way(ConvolutionPass::forward) == "fast");
+}
+
+TEST_CASE("tuner: a cache that is damaged or of another library is replaced, with a warning") {
+  const TempDir folder;
+  Bench(kSeveral, tuning(folder.path())).way(ConvolutionPass::forward);
+  const std::string file = cache_file(folder.path());
+  const std::string good = text_of(file);
+  const std::string foreign = R"({"identity": "this GPU, library 2", "choices": {}})";
+  for (const std::string& text :
+       {std::string(), std::string("{"), good.substr(0, good.size() / 2), std::string("[1, 2]"),
+        std::string(R"({"identity": "this GPU, library 1", "choices": {"forward": {"name": 3}}})"),
+        foreign}) {
+    CAPTURE(text);
+    std::ofstream(file, std::ios::binary) << text;
+    Bench bench(kSeveral, tuning(folder.path()));
+    CHECK(bench.warnings.size() == 1);
+    CHECK(bench.warned_of("is not used and will be replaced: it is "));
+    CHECK(bench.warned_of(text == foreign ? "of 'this GPU, library 2', not of" : "damaged"));
+    CHECK(bench.way(ConvolutionPass::forward) == "fast");
+    CHECK(text_of(file) == good);
+  }
+  // The run's copy likewise.
+  TuningOptions repeated = tuning();
+  repeated.known_choices = foreign;
+  Bench bench(kSeveral, repeated);
+  CHECK(bench.warned_of("the run's tuning is not used: it is of 'this GPU, library 2'"));
+  CHECK(bench.way(ConvolutionPass::forward) == "fast");
+}
+
+TEST_CASE("tuner: a kept way that is not offered any more is looked for again") {
+  const TempDir folder;
+  Bench(kSeveral, tuning(folder.path())).way(ConvolutionPass::forward);
+  const std::vector<LoopOffer> others = {{.name = "plain", .milliseconds = 5},
+                                         {.name = "new", .milliseconds = 3}};
+  Bench bench(others, tuning(folder.path()));
+  CHECK(bench.way(ConvolutionPass::forward) == "new");
+  CHECK(bench.warned_of("'fast' is not there any more"));
+  CHECK(Bench(others, tuning(folder.path())).way(ConvolutionPass::forward) == "new");
+}
+
+TEST_CASE("tuner: a cache that cannot be written is said once and changes nothing") {
+  const TempDir folder;
+  std::ofstream(folder.path() + "/file") << "in the way";
+  Bench bench(kSeveral, tuning(folder.path() + "/file"));
+  CHECK(bench.way(ConvolutionPass::forward) == "fast");
+  CHECK(bench.way(ConvolutionPass::data_gradient) == "fast");
+  CHECK(std::count_if(bench.warnings.begin(), bench.warnings.end(), [](const std::string& warning) {
+          return warning.find("the tuning is not kept") != std::string::npos;
+        }) == 1);
+}

@@ -7,6 +7,11 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(LibArchive REQUIRED)
+# Only for tools/bench_ops: the quick-start does without.
+find_package(benchmark QUIET)
+if(DPLL_TOOLS AND NOT benchmark_FOUND)
+  message(STATUS "No Google Benchmark: bench_ops is not built (tools/install_deps bench)")
+endif()
 
 # oneDNN: 2.x (Debian 12) and 3.x (Ubuntu 24.04) have different descriptor interfaces; src/backend/cpu/onednn.h
 # is the only file that knows. Not every package ships a CMake config, so look for header and library.

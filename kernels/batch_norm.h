@@ -59,6 +59,9 @@ struct BatchNormBackwardCall {
   BatchNormParameters bn;
   const void* dropped = nullptr;  // with dropout: a, as forward wrote it
   double dropout = 0;
+  // Where a convolution has summed already: [V, C], of each view's d_z and d_z x_hat; d_y is then d_z, and
+  // only the pass that writes d_x runs over x. Only with Pool::none and without dropout.
+  const float *view_d_gamma = nullptr, *view_d_beta = nullptr;
   void* workspace = nullptr;
 };
 

@@ -3,6 +3,7 @@
 #include "batch_norm.h"
 #include "dpll/core/philox.h"
 #include "normalise.cuh"
+#include "running_statistics.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -20,23 +21,6 @@ struct Task {
   std::uint32_t drop_below;  // a draw of 24 bits below it drops
   float kept_factor;
 };
-
-template <int kVec>
-__device__ void update_running(const Task& task, int channel) {
-  const auto n = static_cast<double>(task.in.rows);
-  const double unbiased = n / (n > 1 ? n - 1 : 1.0);
-  for (int i = 0; i < kVec; ++i) {
-    const int c = channel + i;
-    double mean = task.bn.running_mean[c], var = task.bn.running_var[c];
-    for (int view = 0; view < task.in.views; ++view) {
-      const float* const stats = task.bn.stats + std::int64_t{view} * 2 * task.in.channels;
-      mean += kBatchNormMomentum * (stats[c] - mean);
-      var += kBatchNormMomentum * (unbiased * stats[task.in.channels + c] - var);
-    }
-    task.bn.running_mean[c] = static_cast<float>(mean);
-    task.bn.running_var[c] = static_cast<float>(var);
-  }
-}
 
 // Elements of an image are counted over [H, W, C]; draw element % 4 of block element / 4 decides.
 template <int kVec>
@@ -77,7 +61,7 @@ __global__ void forward(Task task) {
   if (!thread.has_channel) return;
   const int channels = task.in.channels;
   if (task.bn.stats != nullptr && thread.view == 0 && thread.first == 0) {
-    update_running<kVec>(task, thread.channel);
+    update_running<kVec>(task.bn, task.in, thread.channel);
   }
   const Normaliser<kVec> normalise(task.bn, task.in, thread.view, thread.channel);
   const T* const x =

@@ -64,52 +64,48 @@ __device__ void update_one(float& value, float& velocity, float d_value, float l
   value = fmaf(-learning_rate, direction, value);
 }
 
-// Eight neighbouring elements, of which `count` exist; Full: all do, lie on one side of the border between
-// weights and other parameters, and are aligned.
-template <typename W, bool kFull>
-__device__ void update_vector(const SgdTask& task, const Coefficients& k, std::int64_t first, int count) {
+__device__ float updated_average(float average, float value, const Coefficients& k) {
+  return fmaf(k.rest, value, rounded_product(k.ema, average));
+}
+
+// kVec neighbouring elements on one side of the border between weights and other parameters, aligned.
+template <typename W>
+__device__ void update_vector(const SgdTask& task, const Coefficients& k, std::int64_t first) {
   const std::int64_t weights = task.spec.weights;
-  const auto* const d_weight = static_cast<const W*>(task.d_weight);
-  auto* const weight = static_cast<W*>(task.weight);
   const bool is_weight = first < weights;
   const float loss_scale = task.scratch->loss_scale, learning_rate = task.step->learning_rate;
-  float value[kVec] = {}, velocity[kVec] = {}, d_value[kVec] = {}, average[kVec] = {};
-  if constexpr (kFull) {
-    load(value, task.value + first);
-    load(velocity, task.velocity + first);
-    if (is_weight) {
-      load(d_value, d_weight + first);
-    } else {
-      load(d_value, task.d_value + (first - weights));
-    }
-    if (task.average != nullptr) load(average, task.average + first);
+  float value[kVec], velocity[kVec], d_value[kVec];
+  load(value, task.value + first);
+  load(velocity, task.velocity + first);
+  if (is_weight) {
+    load(d_value, static_cast<const W*>(task.d_weight) + first);
   } else {
-    for (int i = 0; i < count; ++i) {
-      const std::int64_t at = first + i;
-      value[i] = task.value[at];
-      velocity[i] = task.velocity[at];
-      d_value[i] = at < weights ? to_float(d_weight[at]) : task.d_value[at - weights];
-      if (task.average != nullptr) average[i] = task.average[at];
-    }
+    load(d_value, task.d_value + (first - weights));
   }
   for (int i = 0; i < kVec; ++i) {
     update_one(value[i], velocity[i], d_value[i], loss_scale, learning_rate, k);
-    average[i] = fmaf(k.rest, value[i], rounded_product(k.ema, average[i]));
   }
-  if constexpr (kFull) {
-    store(task.value + first, value);
-    store(task.velocity + first, velocity);
-    if (is_weight && weight != nullptr) store(weight + first, value);
-    if (task.average != nullptr) store(task.average + first, average);
-  } else {
-    for (int i = 0; i < count; ++i) {
-      const std::int64_t at = first + i;
-      task.value[at] = value[i];
-      task.velocity[at] = velocity[i];
-      if (at < weights && weight != nullptr) weight[at] = from_float<W>(value[i]);
-      if (task.average != nullptr) task.average[at] = average[i];
-    }
-  }
+  store(task.value + first, value);
+  store(task.velocity + first, velocity);
+  if (is_weight && task.weight != nullptr) store(static_cast<W*>(task.weight) + first, value);
+  if (task.average == nullptr) return;
+  float average[kVec];
+  load(average, task.average + first);
+  for (int i = 0; i < kVec; ++i) average[i] = updated_average(average[i], value[i], k);
+  store(task.average + first, average);
+}
+
+template <typename W>
+__device__ void update_element(const SgdTask& task, const Coefficients& k, std::int64_t at) {
+  const std::int64_t weights = task.spec.weights;
+  const float d_value =
+      at < weights ? to_float(static_cast<const W*>(task.d_weight)[at]) : task.d_value[at - weights];
+  float value = task.value[at], velocity = task.velocity[at];
+  update_one(value, velocity, d_value, task.scratch->loss_scale, task.step->learning_rate, k);
+  task.value[at] = value;
+  task.velocity[at] = velocity;
+  if (at < weights && task.weight != nullptr) static_cast<W*>(task.weight)[at] = from_float<W>(value);
+  if (task.average != nullptr) task.average[at] = updated_average(task.average[at], value, k);
 }
 
 // Cost "sgd update" of a weight: 16 + 2 S bytes, 8 operations; 20 bytes of another parameter or in float32;
@@ -121,10 +117,11 @@ __global__ void update(SgdTask task, Coefficients k) {
   if (first >= task.spec.elements) return;
   const std::int64_t left = task.spec.elements - first, weights = task.spec.weights;
   if (left >= kVec && (first + kVec <= weights || (first >= weights && weights % kVec == 0))) {
-    update_vector<W, true>(task, k, first, kVec);
-  } else {
-    update_vector<W, false>(task, k, first, left < kVec ? static_cast<int>(left) : kVec);
+    update_vector<W>(task, k, first);
+    return;
   }
+  const int count = left < kVec ? static_cast<int>(left) : kVec;
+  for (int i = 0; i < count; ++i) update_element<W>(task, k, first + i);
 }
 
 }  // namespace

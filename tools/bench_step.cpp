@@ -1,52 +1,79 @@
-// Times a whole training step (augment, forward, objective, backward, update) on random images, and its
-// phases.
-//   bench_step [--model lenet|wrn-D-K] [--batch 64] [--strong 2] [--classes 10] [--threads 0] [--steps 20]
-//   [--device cpu]
-//   [--json FILE]
-// The figure to compare with tools/peers/torch_plcr.py bench, which times the same job in PyTorch.
+// Times whole training steps and where their time goes, of a configuration file or of a network on random
+// images, beside the limits of the machine.
+//   bench_step config.ini [--set section.key=value ...] [--epoch]
+//   bench_step --model lenet|wrn-D-K [--batch 64] [--strong 2] [--classes 10]
+//   both: [--threads 0] [--device cpu|cuda] [--steps 20] [--json FILE] [--profile TRACE.json]
+// The step's time is the figure to compare with tools/peers/torch_plcr.py bench, which times the same job in
+// PyTorch. --epoch trains one epoch as dpll_engine does, with everything that belongs to it. --profile writes
+// phases and layers as nested slices for ui.perfetto.dev.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <regex>
+#include <optional>
 
 #include "backend/cpu/wait_policy.h"
+#include "bench/ceilings.h"
+#include "bench/observed_backend.h"
+#include "bench/profile.h"
 #include "dpll/build_info.h"
 #include "dpll/core/philox.h"
-#include "train/devices.h"
+#include "dpll/files.h"
+#include "selftest/temp_folder.h"
+#include "train/evaluator.h"
+#include "train/make_candidates.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
 #include "train/training_step.h"
 
 namespace {
 
 using namespace dpll;
+using namespace dpll::bench;
 
 struct Job {
-  std::string model = "wrn-28-2", device = "cpu";
-  int batch = 64, strong = 2, classes = 10, threads = 0, steps = 20, warmup = 3;
-  std::string json;
+  std::string config, model = "wrn-28-2", device;
+  std::vector<std::string> overrides;
+  int batch = 64, strong = 2, classes = 10, threads = -1, steps = 20, warmup = 3;
+  double ceiling_seconds = 0.5;
+  bool epoch = false;
+  std::string json, profile;
 };
+
+const std::vector<std::string> kStepPhases = {"augment", "forward", "objective", "backward", "update"};
+const std::vector<std::string> kPhases = {"augment",  "forward", "objective",
+                                          "backward", "update",  "evaluation"};
 
 RunConfig make_config(const Job& job) {
   RunConfig config;
-  config.optimiser.batch = job.batch;
-  config.views.strong = job.strong;
-  config.run.threads = job.threads;
-  config.run.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
-  std::smatch match;
-  if (job.model == "lenet") {
-    config.model.architecture = Architecture::lenet;
-    config.data.dataset = DatasetKind::fashion_mnist;
-  } else if (std::regex_match(job.model, match, std::regex("wrn-(\\d+)-(\\d+)"))) {
-    config.model.depth = std::stoi(match[1]);
-    config.model.width = std::stoi(match[2]);
-    if (config.model.depth < 10 || (config.model.depth - 4) % 6 != 0) {
-      fail(ExitCode::usage, "--model {}: depth is not 6n + 4", job.model);
-    }
+  if (!job.config.empty()) {
+    std::vector<Override> overrides;
+    for (const std::string& argument : job.overrides) overrides.push_back(parse_override(argument));
+    config = load_config(job.config, overrides);
   } else {
-    fail(ExitCode::usage, "--model {}: expected lenet or wrn-DEPTH-WIDTH", job.model);
+    config.optimiser.batch = job.batch;
+    config.views.strong = job.strong;
+    int depth = 0, width = 0, end = 0;
+    if (job.model == "lenet") {
+      config.model.architecture = Architecture::lenet;
+      config.data.dataset = DatasetKind::fashion_mnist;
+    } else if (std::sscanf(job.model.c_str(), "wrn-%d-%d%n", &depth, &width, &end) == 2 &&
+               end == static_cast<int>(job.model.size()) && width > 0) {
+      config.model.depth = depth;
+      config.model.width = width;
+      if (depth < 10 || (depth - 4) % 6 != 0)
+        fail(ExitCode::usage, "--model {}: depth is not 6n + 4", job.model);
+    } else {
+      fail(ExitCode::usage, "--model {}: expected lenet or wrn-DEPTH-WIDTH", job.model);
+    }
   }
+  if (!job.device.empty()) config.run.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
+  if (job.threads >= 0) config.run.threads = job.threads;
+  resolve_devices(config.run);
   return config;
 }
 
@@ -66,98 +93,270 @@ DataSet random_data(const RunConfig& config, const Job& job) {
     train.labels.push_back(static_cast<std::int32_t>(i % job.classes));
     data.train_origin.push_back(i);
   }
+  data.test = train;
   return data;
 }
 
-double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+void say(const std::string& line) {
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
 }
 
-struct Spread {
-  double min = 0, median = 0, p90 = 0;
+// Everything of a run but its epochs. The backend's calls are observed.
+class Bench {
+ public:
+  Bench(const RunConfig& config, const DataSet& data, const CandidateSets& candidates)
+      : config_(config),
+        made_(make_backend(config.run)),
+        backend_(*made_),
+        views_(resolve_views(config, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                             static_cast<int>(data.train.channels))),
+        network_(make_network(backend_, config.model,
+                              {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                               static_cast<int>(data.train.channels), data.classes},
+                              config.optimiser.ema > 0)),
+        step_(backend_, *network_, config, views_, data, candidates),
+        full_steps_(step_.samples() / config.optimiser.batch) {
+    arena_bytes_ = step_.arena_bytes();
+    if (data.test.count > 0) {
+      test_.emplace(backend_, *network_, views_, data.test, config.evaluation.batch);
+      arena_bytes_ = std::max(arena_bytes_, test_->arena_bytes());
+    }
+    arena_ = backend_.allocate(arena_bytes_, "the activations");
+    step_.attach(arena_.data());
+    if (test_) test_->attach(arena_.data());
+    network_->state().initialise(config.run.seed);
+    step_.set_order(sample_order(step_.samples(), config.data.shuffle, config.run.seed, 0));
+    begin_epoch();
+  }
+
+  ObservedBackend& backend() { return backend_; }
+  Network& network() { return *network_; }
+  TrainingStep& step() { return step_; }
+  std::optional<Evaluator>& test() { return test_; }
+  std::size_t arena_bytes() const { return arena_bytes_; }
+
+  // Seconds of each of `count` steps of full batches, with what the trainer does between them. A device that
+  // works behind the host gets them ten at a time.
+  std::vector<double> time_steps(int count) {
+    const int chunk = backend_.host_addressable() ? 1 : 10;
+    std::vector<double> times;
+    while (static_cast<int>(times.size()) < count) {
+      const auto steps = static_cast<int>(std::min<std::int64_t>(chunk, full_steps_));
+      if (next_ + steps > full_steps_) begin_epoch();
+      const double seconds = wall_seconds_of(backend_, [&] {
+        for (int i = 0; i < steps; ++i) step_.enqueue();
+        step_.request_records();
+        step_.collect_records();
+      });
+      next_ += steps;
+      times.insert(times.end(), static_cast<std::size_t>(steps), seconds / steps);
+    }
+    return times;
+  }
+
+  // `count` steps under a profile; their wall time. A graph shows no ranges: there the operations of the step
+  // are called one by one.
+  double profile_steps(int count) {
+    double seconds = 0;
+    for (int i = 0; i < count; ++i) {
+      if (next_ >= full_steps_) begin_epoch();
+      seconds += wall_seconds_of(backend_, [&] {
+        const trace::Range range("step");
+        if (backend_.host_addressable()) {
+          step_.enqueue();
+          step_.request_records();
+          step_.collect_records();
+          ++next_;
+        } else {
+          for (const auto& [name, phase] : step_.phases()) phase();
+        }
+      });
+    }
+    return seconds;
+  }
+
+  // What each phase of a step must do.
+  std::map<std::string, Work> count_work() {
+    std::map<std::string, Work> work;
+    for (const auto& [name, phase] : step_.phases()) {
+      backend_.observe([&, at = name](const ObservedCall& call) { work[at] += call.work; });
+      phase();
+    }
+    backend_.observe({});
+    return work;
+  }
+
+ private:
+  void begin_epoch() {
+    const auto steps = step_.steps_per_epoch();
+    step_.begin_epoch(0, 0, std::vector<double>(static_cast<std::size_t>(steps), 0.01), 1);
+    next_ = 0;
+  }
+
+  const RunConfig& config_;
+  std::unique_ptr<Backend> made_;
+  ObservedBackend backend_;
+  ViewSetup views_;
+  std::unique_ptr<Network> network_;
+  TrainingStep step_;
+  std::int64_t full_steps_ = 0, next_ = 0;
+  std::optional<Evaluator> test_;
+  std::size_t arena_bytes_ = 0;
+  Buffer arena_;
 };
 
-Spread spread_of(std::vector<double> times) {
-  std::sort(times.begin(), times.end());
-  return {times.front(), times[times.size() / 2], times[times.size() * 9 / 10]};
+// Milliseconds of each phase, and of the host: what is left of `total` seconds.
+nlohmann::ordered_json split_by_phase(const Profile& profile, const std::vector<std::string>& phases,
+                                      double total, double times) {
+  nlohmann::ordered_json split;
+  double inside = 0;
+  for (const std::string& phase : phases) {
+    const double seconds = profile.total(phase, phases);
+    inside += seconds;
+    split[phase] = seconds / times * 1e3;
+  }
+  split["host"] = (total - inside) / times * 1e3;
+  return split;
+}
+
+// One epoch by the trainer itself, in a folder that is removed.
+nlohmann::ordered_json train_an_epoch(RunConfig config) {
+  const selftest::TempFolder folder;
+  config.run.out_dir = folder.path();
+  config.run.name = "epoch";
+  config.run.epochs = 1;
+  config.run.resume = ResumeMode::never;
+  config.log.progress = false;
+  const Profile profile(nullptr);
+  const int code = train(config);
+  DPLL_CHECK(code == 0, "exit code {} of an epoch", code);
+  const double seconds = profile.total("epoch", {});
+  nlohmann::ordered_json epoch = {{"seconds", seconds}};
+  epoch["phases_ms"] = split_by_phase(profile, kPhases, seconds, 1);
+  return epoch;
+}
+
+std::int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+void print_phases(const nlohmann::ordered_json& split, double total_ms,
+                  const std::map<std::string, Work>& work) {
+  std::string header = fmt::format("{:<11} {:>10} {:>7}", "phase", "mean ms", "share");
+  if (!work.empty()) header += fmt::format(" {:>10} {:>10} {:>8} {:>9}", "bytes", "op", "GB/s", "GFLOP/s");
+  say(header);
+  for (const auto& [name, ms] : split.items()) {
+    const double milliseconds = ms.get<double>();
+    std::string row =
+        fmt::format("{:<11} {:>10.3f} {:>6.1f}%", name, milliseconds, 100 * milliseconds / total_ms);
+    const auto counted = work.find(name);
+    if (counted != work.end() && milliseconds > 0) {
+      const Work& w = counted->second;
+      row += fmt::format(" {:>8.2f}MB {:>9.3f}G {:>8.2f} {:>9.1f}", w.bytes * 1e-6, w.operations * 1e-9,
+                         w.bytes / milliseconds * 1e-6, w.operations / milliseconds * 1e-6);
+    }
+    say(row);
+  }
 }
 
 int run(const Job& job) {
   const RunConfig config = make_config(job);
-  const DataSet data = random_data(config, job);
-  const auto backend = make_backend(config.run);
-  const ImageSet& train = data.train;
-  const int height = static_cast<int>(train.height), channels = static_cast<int>(train.channels);
-  const ViewSetup views = resolve_views(config, height, height, channels);
-  const auto network = make_network(*backend, config.model, {height, height, channels, job.classes}, false);
-  network->state().initialise(1);
-  const CandidateSets candidates = uniform_candidates(train.labels, job.classes, 0.3, 1, 2);
-  TrainingStep step(*backend, *network, config, views, data, candidates);
-  const Buffer arena = backend->allocate(step.arena_bytes(), "the activations");
-  step.attach(arena.data());
+  if (job.epoch && job.config.empty()) fail(ExitCode::usage, "--epoch needs a configuration file");
+  const DataSet data = job.config.empty() ? random_data(config, job) : load_data(config);
+  const CandidateSets candidates = job.config.empty()
+                                       ? uniform_candidates(data.train.labels, data.classes, 0.3, 1, 2)
+                                       : make_candidates(config, data, say);
+  Bench bench(config, data, candidates);
+  ObservedBackend& backend = bench.backend();
+  bench.time_steps(job.warmup);
+  const Times step = summary_of(bench.time_steps(job.steps));
+  const std::map<std::string, Work> work = bench.count_work();
+  Work all_work;
+  for (const auto& [name, w] : work) all_work += w;
 
-  std::vector<double> times;
-  std::int64_t next = 0;
-  const auto one_step = [&] {
-    step.run(0, next++ % step.steps_per_epoch(), 0.01, 1);
-    backend->synchronize();
-  };
-  for (int i = 0; i < job.warmup; ++i) one_step();
-  for (int i = 0; i < job.steps; ++i) times.push_back(milliseconds(one_step));
-  const Spread total = spread_of(times);
+  const int views = config.views.strong + 1;
+  const double images = double(config.optimiser.batch) * views;
+  const double operations = 6 * bench.network().forward_macs() * images;
+  const int profiled = std::max(3, job.steps / 2);
+  Profile profile(backend.host_addressable() ? nullptr : &backend);
+  const double profiled_seconds = bench.profile_steps(profiled);
+  const double profiled_ms = profiled_seconds / profiled * 1e3;
+  const nlohmann::ordered_json split = split_by_phase(profile, kStepPhases, profiled_seconds, profiled);
+  double evaluation_seconds = 0;
+  if (bench.test()) {
+    evaluation_seconds = wall_seconds_of(backend, [&] { bench.test()->run(); });
+  }
+  const double epoch_estimate = double(bench.step().steps_per_epoch()) * step.median + evaluation_seconds;
 
-  std::printf("%s", fmt::format("{}, batch {} x {} views, {}\n", network->name(), job.batch, job.strong + 1,
-                                backend->description())
-                        .c_str());
-  const double images = job.batch * (job.strong + 1);
-  const double gflop = 6 * network->forward_macs() * images * 1e-9;
-  std::printf("%s",
-              fmt::format("{:<10} {:>10} {:>10} {:>10}\n", "phase", "min ms", "median ms", "p90 ms").c_str());
-  const auto row = [](const char* name, const Spread& s) {
-    std::printf("%s",
-                fmt::format("{:<10} {:>10.3f} {:>10.3f} {:>10.3f}\n", name, s.min, s.median, s.p90).c_str());
-  };
-  nlohmann::ordered_json json = {{"model", network->name()},
-                                 {"batch", job.batch},
-                                 {"views", job.strong + 1},
-                                 {"backend", backend->description()},
+  const std::int64_t peak_rss = peak_rss_bytes();  // before the large buffers of the ceilings
+  const Ceilings ceilings = measure_ceilings(backend.inner(), job.ceiling_seconds);
+  const double per_second = operations / step.median;
+
+  nlohmann::ordered_json json = {{"tool", "bench_step"},
+                                 {"model", bench.network().name()},
+                                 {"batch", config.optimiser.batch},
+                                 {"views", views},
+                                 {"backend", backend.description()},
                                  {"commit", DPLL_COMMIT},
                                  {"steps", job.steps},
-                                 {"step_ms_min", total.min},
-                                 {"step_ms_median", total.median},
-                                 {"step_ms_p90", total.p90},
-                                 {"images_per_second", images / total.median * 1e3},
-                                 {"gflops", gflop / total.median * 1e3}};
-  for (const auto& [name, phase] : step.phases()) {
-    std::vector<double> phase_times;
-    for (int i = 0; i < std::max(3, job.steps / 2); ++i) {
-      // Every phase finds what the one before it left: run the whole chain, time this link.
-      for (const auto& [other, work] : step.phases()) {
-        if (other == name) {
-          backend->synchronize();
-          phase_times.push_back(milliseconds([&] {
-            work();
-            backend->synchronize();
-          }));
-        } else {
-          work();
-        }
-      }
-    }
-    const Spread s = spread_of(phase_times);
-    row(name.c_str(), s);
-    json["phases_ms_median"][name] = s.median;
+                                 {"step_ms_min", step.least * 1e3},
+                                 {"step_ms_median", step.median * 1e3},
+                                 {"step_ms_p90", step.p90 * 1e3},
+                                 {"images_per_second", images / step.median},
+                                 {"gflops", per_second * 1e-9},
+                                 {"model_operations", operations},
+                                 {"product_ceiling_gflops", ceilings.product_operations_per_second * 1e-9},
+                                 {"copy_ceiling_gb_per_s", ceilings.copy_bytes_per_second * 1e-9},
+                                 {"mfu_percent", 100 * per_second / ceilings.product_operations_per_second},
+                                 {"bytes", all_work.bytes},
+                                 {"operations", all_work.operations},
+                                 {"profiled_step_ms", profiled_ms},
+                                 {"phases_ms", split}};
+  for (const auto& [name, w] : work) {
+    json["phases_bytes"][name] = w.bytes;
+    json["phases_operations"][name] = w.operations;
   }
-  row("step", total);
-  std::printf(
-      "%s",
-      fmt::format("{:.0f} images/s, {:.1f} GFLOP a step (multiply and add counted, forward + 2 x backward): "
-                  "{:.1f} GFLOP/s\n",
-                  images / total.median * 1e3, gflop, gflop / total.median * 1e3)
-          .c_str());
-  if (!job.json.empty()) std::ofstream(job.json) << json.dump(2) << "\n";
+  json["evaluation"] = {{"images", bench.test() ? data.test.count : 0}, {"seconds", evaluation_seconds}};
+  json["epoch_estimate"] = {{"steps", bench.step().steps_per_epoch()}, {"seconds", epoch_estimate}};
+  json["memory"] = {{"activations_bytes", bench.arena_bytes()},
+                    {"backend_peak_bytes", backend.peak_bytes()},
+                    {"host_peak_rss_bytes", peak_rss}};
+
+  say(fmt::format("{}, batch {} x {} views, {}", bench.network().name(), config.optimiser.batch, views,
+                  backend.description()));
+  say(fmt::format("step: median {:.3f} ms, p90 {:.3f}, least {:.3f}; {:.0f} images/s{}", step.median * 1e3,
+                  step.p90 * 1e3, step.least * 1e3, images / step.median,
+                  step.p90 > (1 + kBusySpread) * step.least ? "  machine busy" : ""));
+  say(fmt::format(
+      "model: {:.1f} GFLOP a step (multiply and add counted, forward + 2 x backward): {:.1f} GFLOP/s, "
+      "{:.1f}% of the {:.1f} GFLOP/s that a {n} x {n} product reaches in this run",
+      operations * 1e-9, per_second * 1e-9, 100 * per_second / ceilings.product_operations_per_second,
+      ceilings.product_operations_per_second * 1e-9, fmt::arg("n", ceilings.product_size)));
+  say(fmt::format("bytes: {:.1f} MB a step at least, {:.2f} GB/s; a copy reaches {:.2f} GB/s",
+                  all_work.bytes * 1e-6, all_work.bytes / step.median * 1e-9,
+                  ceilings.copy_bytes_per_second * 1e-9));
+  print_phases(split, profiled_ms, work);
+  if (bench.test()) {
+    say(fmt::format("evaluation: {} samples in {:.3f} s, {:.0f} images/s", data.test.count,
+                    evaluation_seconds, double(data.test.count) / evaluation_seconds));
+  }
+  say(fmt::format("epoch, from these figures: {} steps and an evaluation, {:.2f} s",
+                  bench.step().steps_per_epoch(), epoch_estimate));
+  say(fmt::format(
+      "memory: {:.1f} MiB of the backend's ({:.1f} MiB activations), {:.1f} MiB of the host's (peak)",
+      double(backend.peak_bytes()) / 0x1p20, double(bench.arena_bytes()) / 0x1p20,
+      double(peak_rss) / 0x1p20));
+  if (!job.profile.empty()) write_file_atomically(job.profile, profile.chrome_trace(bench.network().name()));
+  if (job.epoch) {
+    json["epoch"] = train_an_epoch(config);
+    const double seconds = json["epoch"]["seconds"];
+    say(fmt::format("epoch, as trained: {:.2f} s", seconds));
+    print_phases(json["epoch"]["phases_ms"], seconds * 1e3, {});
+  }
+  if (!job.json.empty()) write_file_atomically(job.json, json.dump(2) + "\n");
   return 0;
 }
 
@@ -166,20 +365,44 @@ int run(const Job& job) {
 int main(int argc, char** argv) {
   cpu::limit_spinning(argv);
   Job job;
-  CLI::App app{"Times a training step on random images"};
-  app.add_option("--model", job.model, "lenet or wrn-DEPTH-WIDTH")->capture_default_str();
-  app.add_option("--batch", job.batch, "Samples a step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--strong", job.strong, "Strong views beside the weak one")->capture_default_str();
-  app.add_option("--classes", job.classes, "Classes")->check(CLI::Range(2, 4096))->capture_default_str();
-  app.add_option("--threads", job.threads, "0: all cores")->capture_default_str();
-  app.add_option("--device", job.device, "Backend")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+  CLI::App app{"Times training steps, of a configuration or on random images"};
+  CLI::Option* file = app.add_option("config", job.config, "Configuration file (INI)")->type_name("FILE");
+  app.add_option("--set", job.overrides, "Override a key of it: --set section.key=value (may be repeated)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->needs(file);
+  app.add_option("--model", job.model, "lenet or wrn-DEPTH-WIDTH")->capture_default_str()->excludes(file);
+  app.add_option("--batch", job.batch, "Samples a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->excludes(file);
+  app.add_option("--strong", job.strong, "Strong views beside the weak one")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->excludes(file);
+  app.add_option("--classes", job.classes, "Classes")
+      ->check(CLI::Range(2, 4096))
+      ->capture_default_str()
+      ->excludes(file);
+  app.add_option("--threads", job.threads, "0: all cores; instead of run.threads")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--device", job.device, "Backend, instead of run.device")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--steps", job.steps, "Timed steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--ceiling-seconds", job.ceiling_seconds, "Time for each of the machine's limits")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--epoch", job.epoch, "Also train one epoch, with everything that belongs to it");
   app.add_option("--json", job.json, "Also write the figures to this file");
-  CLI11_PARSE(app, argc, argv);
+  app.add_option("--profile", job.profile, "Write a trace of the phases and layers to this file");
   try {
+    app.parse(argc, argv);
     return run(job);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "bench_step: %s\n", error.what());
+    return static_cast<int>(ExitCode::usage);
   } catch (const Error& error) {
     std::fprintf(stderr, "bench_step: %s\n", error.what());
     return static_cast<int>(error.code());

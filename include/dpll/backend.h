@@ -96,8 +96,13 @@ class Backend {
   virtual std::size_t available_bytes() const = 0;
   virtual void copy_in(const Tensor& to, const void* from_host) = 0;
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
+  // Within the backend's memory: tensors of as many bytes that do not overlap.
+  virtual void copy(const Tensor& to, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
+  // How long the device works on what `work` enqueues, in seconds; waits for it. By the host's clock, from an
+  // idle device to an idle one, unless the device has a clock of its own.
+  virtual double seconds_of(const std::function<void()>& work);
   // For copies of up to `bytes`. The backend must outlive it.
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "dpll/backend.h"
@@ -30,6 +31,14 @@ Buffer Backend::allocate(std::size_t bytes, const std::string& what) {
   held_bytes_ += bytes;
   peak_bytes_ = std::max(peak_bytes_, held_bytes_);
   return Buffer(this, data, bytes);
+}
+
+double Backend::seconds_of(const std::function<void()>& work) {
+  synchronize();
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  synchronize();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void Backend::give_back(void* data) noexcept {

@@ -156,6 +156,9 @@ int dispatch(int argc, char** argv) {
   selftest_app->add_option("--device", selftest.device, "Backend to check")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
+  selftest_app->add_option("--precision", selftest.precision, "On the GPU: type of activations and weights")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->capture_default_str();
   selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

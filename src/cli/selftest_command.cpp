@@ -47,6 +47,13 @@ class Report {
 int selftest_command(const SelftestArguments& arguments) {
   RunConfig::Run run;
   run.device = arguments.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
+  run.precision = arguments.precision == "f16"    ? Precision::f16
+                  : arguments.precision == "bf16" ? Precision::bf16
+                                                  : Precision::f32;
+  if (run.device == DeviceChoice::cpu && run.precision != Precision::f32) {
+    fail(ExitCode::usage, "selftest --precision {} is for --device cuda; the CPU has f32",
+         arguments.precision);
+  }
   run.threads = arguments.threads;
   if (run.threads == 0) run.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const std::unique_ptr<Backend> backend = make_backend(run);
@@ -56,12 +63,19 @@ int selftest_command(const SelftestArguments& arguments) {
     report.add(verdict_on(operation, selftest::check_golden_cases(*backend, operation, one),
                           "as PyTorch computes them in float64"));
   };
-  check("preact_conv", selftest::check_preact_conv);
-  check("bn_relu_pool", selftest::check_bn_relu_pool);
-  check("linear", selftest::check_linear);
+  if (run.precision == Precision::bf16) {
+    report.add(
+        {Verdict::skipped, "layers: rounding the goldens' inputs to bf16 moves some across ReLU's kink"});
+  } else {
+    check("preact_conv", selftest::check_preact_conv);
+    check("bn_relu_pool", selftest::check_bn_relu_pool);
+    check("linear", selftest::check_linear);
+  }
   check("pll_objective", selftest::check_objective);
   check("sgd", selftest::check_sgd);
-  check("trajectory", selftest::check_trajectory);
+  // In 16 bits the network's results are compared, not each parameter.
+  check("trajectory",
+        run.precision == Precision::f32 ? selftest::check_trajectory : selftest::check_trajectory_results);
   report.add(verdict_on("augment", selftest::check_views(*backend), "of views, the bytes of Pillow's"));
   report.add(selftest::check_repeat(run));
   report.add(selftest::check_resume(run));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dpll/core/trace.h"
 #include "model/schedule.h"
 
 namespace dpll {
@@ -189,6 +190,9 @@ LeNetProgram::LeNetProgram(LeNet& network, const ProgramSpec& spec)
 }
 
 void LeNetProgram::forward(const BatchRows& rows) {
+  const trace::Range range("forward");
+  trace::Sequence layers;
+  layers.next("conv.0");
   conv1_->forward({.y = stage1_.value,
                    .y_stats = stage1_.stats,
                    .x = images_,
@@ -197,12 +201,14 @@ void LeNetProgram::forward(const BatchRows& rows) {
                    .rows = rows,
                    .saved = stage1_.conv_saved,
                    .workspace = workspace_});
+  layers.next("conv.1");
   stage1_.pool->forward({.y = stage1_.pooled,
                          .x = stage1_.value,
                          .x_stats = stage1_.stats,
                          .bn = state_.batch_norm(network_.bn1_),
                          .saved = stage1_.pool_saved,
                          .workspace = workspace_});
+  layers.next("conv.4");
   conv2_->forward({.y = stage2_.value,
                    .y_stats = stage2_.stats,
                    .x = stage1_.pooled,
@@ -211,24 +217,28 @@ void LeNetProgram::forward(const BatchRows& rows) {
                    .rows = rows,
                    .saved = stage2_.conv_saved,
                    .workspace = workspace_});
+  layers.next("conv.5");
   stage2_.pool->forward({.y = stage2_.pooled,
                          .x = stage2_.value,
                          .x_stats = stage2_.stats,
                          .bn = state_.batch_norm(network_.bn2_),
                          .saved = stage2_.pool_saved,
                          .workspace = workspace_});
+  layers.next("linear.0");
   hidden_->forward({.y = stage3_.value,
                     .y_stats = stage3_.stats,
                     .x = stage2_.pooled,
                     .weight = state_.weight(network_.hidden_weight_),
                     .bias = state_.value(network_.hidden_bias_),
                     .workspace = workspace_});
+  layers.next("linear.1");
   stage3_.pool->forward({.y = stage3_.pooled,
                          .x = stage3_.value,
                          .x_stats = stage3_.stats,
                          .bn = state_.batch_norm(network_.bn3_),
                          .saved = stage3_.pool_saved,
                          .workspace = workspace_});
+  layers.next("last");
   last_->forward({.y = logits_,
                   .x = stage3_.pooled,
                   .weight = state_.weight(network_.last_weight_),
@@ -237,6 +247,9 @@ void LeNetProgram::forward(const BatchRows& rows) {
 }
 
 void LeNetProgram::backward(const BatchRows& rows) {
+  const trace::Range range("backward");
+  trace::Sequence layers;
+  layers.next("last");
   last_->backward({.d_x = stage3_.d_pooled,
                    .d_weight = state_.gradient(network_.last_weight_),
                    .d_bias = state_.gradient(network_.last_bias_),
@@ -244,6 +257,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                    .x = stage3_.pooled,
                    .weight = state_.weight(network_.last_weight_),
                    .workspace = workspace_});
+  layers.next("linear.1");
   stage3_.pool->backward({.d_x = stage3_.d_value,
                           .bn = state_.batch_norm(network_.bn3_),
                           .d_y = stage3_.d_pooled,
@@ -251,6 +265,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                           .x_stats = stage3_.stats,
                           .saved = stage3_.pool_saved,
                           .workspace = workspace_});
+  layers.next("linear.0");
   hidden_->backward({.d_x = stage2_.d_pooled,
                      .d_weight = state_.gradient(network_.hidden_weight_),
                      .d_bias = state_.gradient(network_.hidden_bias_),
@@ -258,6 +273,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                      .x = stage2_.pooled,
                      .weight = state_.weight(network_.hidden_weight_),
                      .workspace = workspace_});
+  layers.next("conv.5");
   stage2_.pool->backward({.d_x = stage2_.d_value,
                           .bn = state_.batch_norm(network_.bn2_),
                           .d_y = stage2_.d_pooled,
@@ -265,6 +281,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                           .x_stats = stage2_.stats,
                           .saved = stage2_.pool_saved,
                           .workspace = workspace_});
+  layers.next("conv.4");
   conv2_->backward({.d_x = stage1_.d_pooled,
                     .d_weight = state_.gradient(network_.conv2_weight_),
                     .d_bias = state_.gradient(network_.conv2_bias_),
@@ -274,6 +291,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                     .rows = rows,
                     .saved = stage2_.conv_saved,
                     .workspace = workspace_});
+  layers.next("conv.1");
   stage1_.pool->backward({.d_x = stage1_.d_value,
                           .bn = state_.batch_norm(network_.bn1_),
                           .d_y = stage1_.d_pooled,
@@ -281,6 +299,7 @@ void LeNetProgram::backward(const BatchRows& rows) {
                           .x_stats = stage1_.stats,
                           .saved = stage1_.pool_saved,
                           .workspace = workspace_});
+  layers.next("conv.0");
   conv1_->backward({.d_weight = state_.gradient(network_.conv1_weight_),
                     .d_bias = state_.gradient(network_.conv1_bias_),
                     .d_y = stage1_.d_value,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dpll/core/trace.h"
 #include "model/schedule.h"
 
 namespace dpll {
@@ -147,10 +148,13 @@ MlpProgram::MlpProgram(Mlp& network, const ProgramSpec& spec)
 }
 
 void MlpProgram::forward(const BatchRows&) {
+  const trace::Range range("forward");
+  trace::Sequence layers;
   const Tensor* input = &images_;
   for (std::size_t i = 0; i < stages_.size(); ++i) {
     Stage& stage = stages_[i];
     const Mlp::Layer& layer = network_.hidden_[i];
+    layers.next(layer.name.c_str());
     stage.linear->forward({.y = stage.value,
                            .y_stats = stage.stats,
                            .x = *input,
@@ -165,6 +169,7 @@ void MlpProgram::forward(const BatchRows&) {
                             .workspace = workspace_});
     input = &stage.active;
   }
+  layers.next("last");
   last_->forward({.y = logits_,
                   .x = *input,
                   .weight = state_.weight(network_.last_.weight),
@@ -173,6 +178,9 @@ void MlpProgram::forward(const BatchRows&) {
 }
 
 void MlpProgram::backward(const BatchRows&) {
+  const trace::Range range("backward");
+  trace::Sequence layers;
+  layers.next("last");
   last_->backward({.d_x = stages_.empty() ? Tensor{} : stages_.back().d_active,
                    .d_weight = state_.gradient(network_.last_.weight),
                    .d_bias = state_.gradient(network_.last_.bias),
@@ -183,6 +191,7 @@ void MlpProgram::backward(const BatchRows&) {
   for (std::size_t i = stages_.size(); i-- > 0;) {
     Stage& stage = stages_[i];
     const Mlp::Layer& layer = network_.hidden_[i];
+    layers.next(layer.name.c_str());
     stage.bn_relu->backward({.d_x = stage.d_value,
                              .bn = state_.batch_norm(layer.bn),
                              .d_y = stage.d_active,

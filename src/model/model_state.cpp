@@ -245,7 +245,7 @@ const Buffer& ModelState::buffer_of(Array array) const {
 
 std::vector<float> ModelState::read(Array array, int index) const {
   const ParameterSpec& s = spec(index);
-  const std::vector<float> memory = read_floats(*backend_, slice(array, index));
+  std::vector<float> memory = read_floats(*backend_, slice(array, index));
   if (s.order == ElementOrder::plain) return memory;
   std::vector<float> out(memory.size());
   for (std::size_t i = 0; i < out.size(); ++i) {

@@ -97,6 +97,8 @@ void WideResNetProgram::plan_block(Block& block, int block_index, const Activati
   const int op1 = first_operation, op2 = first_operation + 1;
   const DType compute = backend_.compute_dtype(), master = backend_.master_dtype();
   block.parameters = &p;
+  block.conv1_name = p.name + ".conv1";
+  block.conv2_name = p.name + ".conv2";
 
   PreactConvSpec spec1{.mode = spec_.mode,
                        .views = spec_.views,
@@ -157,6 +159,9 @@ void WideResNetProgram::plan_block(Block& block, int block_index, const Activati
 }
 
 void WideResNetProgram::forward(const BatchRows& rows) {
+  const trace::Range range("forward");
+  trace::Sequence layers;
+  layers.next("conv1");
   stem_->forward({.y = stem_out_.value,
                   .y_stats = stem_out_.stats,
                   .x = images_,
@@ -166,15 +171,17 @@ void WideResNetProgram::forward(const BatchRows& rows) {
                   .workspace = workspace_});
   const Activation* x = &stem_out_;
   for (const Block& block : blocks_) {
-    forward_block(block, *x, rows);
+    forward_block(block, *x, rows, layers);
     x = &block.y;
   }
+  layers.next("bn1");
   pool_->forward({.y = pooled_,
                   .x = x->value,
                   .x_stats = x->stats,
                   .bn = state_.batch_norm(network_.head_bn_),
                   .saved = pool_saved_,
                   .workspace = workspace_});
+  layers.next("fc");
   fc_->forward({.y = logits_,
                 .x = pooled_,
                 .weight = state_.weight(network_.fc_weight_),
@@ -182,8 +189,10 @@ void WideResNetProgram::forward(const BatchRows& rows) {
                 .workspace = workspace_});
 }
 
-void WideResNetProgram::forward_block(const Block& block, const Activation& x, const BatchRows& rows) {
+void WideResNetProgram::forward_block(const Block& block, const Activation& x, const BatchRows& rows,
+                                      trace::Sequence& layers) {
   const WideResNet::BlockParameters& p = *block.parameters;
+  layers.next(block.conv1_name.c_str());
   block.conv1->forward({.y = block.h.value,
                         .y_stats = block.h.stats,
                         .projected = p.projects() ? block.y.value : Tensor{},
@@ -195,6 +204,7 @@ void WideResNetProgram::forward_block(const Block& block, const Activation& x, c
                         .rows = rows,
                         .saved = block.saved1,
                         .workspace = workspace_});
+  layers.next(block.conv2_name.c_str());
   block.conv2->forward({.y = block.y.value,
                         .y_stats = block.y.stats,
                         .x = block.h.value,
@@ -208,6 +218,9 @@ void WideResNetProgram::forward_block(const Block& block, const Activation& x, c
 }
 
 void WideResNetProgram::backward(const BatchRows& rows) {
+  const trace::Range range("backward");
+  trace::Sequence layers;
+  layers.next("fc");
   fc_->backward({.d_x = d_pooled_,
                  .d_weight = state_.gradient(network_.fc_weight_),
                  .d_bias = state_.gradient(network_.fc_bias_),
@@ -215,6 +228,7 @@ void WideResNetProgram::backward(const BatchRows& rows) {
                  .x = pooled_,
                  .weight = state_.weight(network_.fc_weight_),
                  .workspace = workspace_});
+  layers.next("bn1");
   pool_->backward({.d_x = streams_.back().gradient,
                    .bn = state_.batch_norm(network_.head_bn_),
                    .d_y = d_pooled_,
@@ -223,8 +237,9 @@ void WideResNetProgram::backward(const BatchRows& rows) {
                    .saved = pool_saved_,
                    .workspace = workspace_});
   for (std::size_t b = blocks_.size(); b-- > 0;) {
-    backward_block(blocks_[b], b == 0 ? stem_out_ : blocks_[b - 1].y, rows);
+    backward_block(blocks_[b], b == 0 ? stem_out_ : blocks_[b - 1].y, rows, layers);
   }
+  layers.next("conv1");
   stem_->backward({.d_weight = state_.gradient(network_.stem_),
                    .d_y = streams_.front().gradient,
                    .x = images_,
@@ -234,9 +249,11 @@ void WideResNetProgram::backward(const BatchRows& rows) {
                    .workspace = workspace_});
 }
 
-void WideResNetProgram::backward_block(const Block& block, const Activation& x, const BatchRows& rows) {
+void WideResNetProgram::backward_block(const Block& block, const Activation& x, const BatchRows& rows,
+                                       trace::Sequence& layers) {
   const WideResNet::BlockParameters& p = *block.parameters;
   const Tensor& d_y = streams_[block.out_stream].gradient;
+  layers.next(block.conv2_name.c_str());
   block.conv2->backward({.d_x = block.d_h,
                          .d_weight = state_.gradient(p.conv2),
                          .bn = state_.batch_norm(p.bn2),
@@ -247,6 +264,7 @@ void WideResNetProgram::backward_block(const Block& block, const Activation& x, 
                          .rows = rows,
                          .saved = block.saved2,
                          .workspace = workspace_});
+  layers.next(block.conv1_name.c_str());
   // With an identity shortcut d_x begins as d_y, in the same tensor.
   block.conv1->backward({.d_x = streams_[block.in_stream].gradient,
                          .accumulate = p.projects() ? Accumulate::no : Accumulate::yes,

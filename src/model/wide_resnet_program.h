@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "dpll/core/trace.h"
 #include "model/schedule.h"
 #include "model/wide_resnet.h"
 
@@ -32,6 +34,7 @@ class WideResNetProgram final : public Program {
   };
   struct Block {
     const WideResNet::BlockParameters* parameters = nullptr;
+    std::string conv1_name, conv2_name;
     std::unique_ptr<PreactConv> conv1, conv2;
     Activation h, y;
     Tensor d_h;
@@ -41,8 +44,9 @@ class WideResNetProgram final : public Program {
   };
 
   void plan_block(Block& block, int block_index, const Activation& stem_out, int first_operation);
-  void forward_block(const Block& block, const Activation& x, const BatchRows& rows);
-  void backward_block(const Block& block, const Activation& x, const BatchRows& rows);
+  void forward_block(const Block& block, const Activation& x, const BatchRows& rows, trace::Sequence& layers);
+  void backward_block(const Block& block, const Activation& x, const BatchRows& rows,
+                      trace::Sequence& layers);
   void need_workspace(std::size_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
   WideResNet& network_;

@@ -206,9 +206,9 @@ class Comparison {
 int check_devices(const RunConfig& config, const BackendMaker& maker,
                   const std::function<void(const std::string&)>& print) {
   RunConfig::Run run = config.run;
-  std::unique_ptr<Backend> backend = maker(run, [&](const std::string& text) {
-    print("warning: " + text);
-  });  // before the data: a missing GPU is said at once
+  std::unique_ptr<Backend> backend = maker(
+      run, [&](const std::string& text) { print("warning: " + text); },
+      "");  // before the data: a missing GPU is said at once
   const DataSet data = load_data(config);
   for (const std::string& warning : data.warnings) print("warning: " + warning);
   const CandidateSets candidates = make_candidates(config, data, print);

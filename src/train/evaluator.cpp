@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "backend/host_copy.h"
+#include "dpll/core/trace.h"
 
 namespace dpll {
 
@@ -68,6 +69,7 @@ void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
 }
 
 EvaluationResult Evaluator::run(Logits logits) {
+  const trace::Range range("evaluation");
   const Tensor sums_bytes{sums_, DType::u8, {sizeof(EvaluationSums)}};
   const Tensor state_bytes{state_, DType::u8, {sizeof(StepState)}};
   backend_.fill_zero(sums_bytes);

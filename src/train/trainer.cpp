@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dpll/build_info.h"
+#include "dpll/core/trace.h"
 #include "dpll/files.h"
 #include "dpll/run_charts.h"
 #include "report/log.h"
@@ -202,6 +203,7 @@ int Trainer::run() {
   if (!resume_or_start()) return 0;
   const StopSignals signals;
   while (progress_.epoch < config_.run.epochs) {
+    const trace::Range range("epoch");
     if (!train_epoch()) return stop_on_signal(StopSignals::received());
     finish_epoch();
   }

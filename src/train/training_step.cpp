@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "backend/host_copy.h"
+#include "dpll/core/trace.h"
 
 namespace dpll {
 namespace {
@@ -207,10 +208,12 @@ void TrainingStep::run_operations(Batch& batch) {
 }
 
 void TrainingStep::augment(Batch& batch) {
+  const trace::Range range("augment");
   batch.augment->run(batch.program->images(), rows());
 }
 
 void TrainingStep::objective(Batch& batch) {
+  const trace::Range range("objective");
   batch.objective->run({.d_logits = batch.program->d_logits(),
                         .targets = targets_,
                         .last = last_,
@@ -223,6 +226,7 @@ void TrainingStep::objective(Batch& batch) {
 }
 
 void TrainingStep::update() {
+  const trace::Range range("update");
   SgdCall call = network_.state().update_call();
   call.health = health_;
   call.step = state_;

@@ -24,7 +24,10 @@ TEST_CASE("selftest: what it cannot work with is refused in one line") {
   CHECK(result.exit_code == 5);
   CHECK(lines_of(result.err).size() == 1);
   CHECK(has(result.err, "set TMPDIR to one that can be written"));
-  const ProcessResult wrong = run_process(engine({"selftest", "--device", "tpu"}));
-  CHECK(wrong.exit_code == 2);
-  CHECK(lines_of(wrong.err).size() == 1);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"selftest", "--device", "tpu"}, {"selftest", "--precision", "f16"}}) {
+    const ProcessResult wrong = run_process(engine(arguments));
+    CHECK(wrong.exit_code == 2);
+    CHECK(lines_of(wrong.err).size() == 1);
+  }
 }

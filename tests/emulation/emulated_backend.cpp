@@ -105,4 +105,21 @@ std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory
   return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
 }
 
+std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
+  return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
+                      {.forced = way});
+}
+
+int fused_passes_run() {
+  return fused_runs();
+}
+
+std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+                                            const std::function<void(const std::string&)>& warn) {
+  const LoopOffer offer = {.fused_milliseconds = 0.1,
+                           .fused_behaviour = fused_is_wrong ? Behaviour::wrong : Behaviour::right};
+  return make_backend(make_emulated_runtime(), make_reference_library({offer}), compute,
+                      {.enabled = true, .warn = warn});
+}
+
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

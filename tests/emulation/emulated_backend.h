@@ -3,13 +3,22 @@
 // (stream.h), its convolutions and products are plain loops.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "dpll/backend.h"
 
 namespace dpll::emulated_cuda {
 // `memory`: bytes of the device.
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory);
+// Operations that can be computed in the way of this name are.
+std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way);
+// Fused passes of convolutions that were run so far.
+int fused_passes_run();
+// With tuning; fused convolutions take half the time of plain ones, and compute something wrong if asked to.
+std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+                                            const std::function<void(const std::string&)>& warn);
 }  // namespace dpll::emulated_cuda
 // The same from kernels with the faults of emulation.cmake.
 namespace dpll::mutant_cuda {

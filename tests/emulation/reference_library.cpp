@@ -191,6 +191,7 @@ class LoopWay final : public ConvolutionWay {
       std::memset(workspace, 0xFF, kWorkspace);
       loops_.run(pass_, tensors);
       emulated_milliseconds() += offer_.milliseconds;
+      if (!is_plain(pass_)) ++fused_runs();
       if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
       if (offer_.behaviour == Behaviour::different_each_run) add_to_last(tensors, 1e-7 * ++runs_);
     });
@@ -260,7 +261,11 @@ class ReferenceLibrary final : public MathLibrary {
 
   std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) override {
     std::vector<ConvolutionOffer> offers;
-    for (const LoopOffer& way : ways_) {
+    for (LoopOffer way : ways_) {
+      if (!is_plain(pass)) {
+        way.milliseconds = way.fused_milliseconds.value_or(way.milliseconds);
+        way.behaviour = way.fused_behaviour.value_or(way.behaviour);
+      }
       offers.push_back({way.name, [=]() -> std::shared_ptr<const ConvolutionWay> {
                           if (way.behaviour == Behaviour::cannot_be_built) return nullptr;
                           return std::make_shared<LoopWay>(shape, pass, way);
@@ -281,6 +286,11 @@ class ReferenceLibrary final : public MathLibrary {
 
 std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways) {
   return std::make_unique<ReferenceLibrary>(ways);
+}
+
+int& fused_runs() {
+  static int runs = 0;
+  return runs;
 }
 
 double& emulated_milliseconds() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,15 @@ struct LoopOffer {
   std::string name = "loops";
   double milliseconds = 1;  // that a run takes on the emulated clock
   Behaviour behaviour = Behaviour::right;
+  // Of the fused passes, where it is not the same.
+  std::optional<double> fused_milliseconds = {};
+  std::optional<Behaviour> fused_behaviour = {};
 };
 
 // Offers `ways` for every pass, in this order.
 std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways);
+
+int& fused_runs();  // of fused passes, so far
 
 // The clock of the emulated runtime, to which ways add what they take.
 double& emulated_milliseconds();

@@ -7,16 +7,12 @@
 using namespace dpll;
 using namespace dpll::test;
 
-// x of at most 4 and noise * z of at most 0.5 * 5.8 (u is at least 2^-24): rounding of their sum, and of z
-// through log, sqrt, the angle (2 pi in float32 is off by 1.7e-7) and cos, a few units each.
-constexpr Tolerance kDrawn = {0, kSafety* kEpsilon * 4 + 8 * kEpsilon * 2.9};
-
 TEST_CASE("feature_views: the backends agree with the reference") {
   for (const FeatureViewsCase& c : small_feature_views_cases()) {
     for (const std::uint64_t seed : {1201, 1202}) {
       const Tensors inputs = feature_views_inputs(c, seed);
       const auto run = [&](Backend& backend) { return run_feature_views(backend, c, inputs); };
-      const Tolerances t = {{"views", kDrawn}};
+      const Tolerances t = feature_views_tolerances();
       check_cpu_parity(fmt::format("feature_views {}", c.name), seed, Threads::one_result, run, t);
       check_cuda_parity(fmt::format("feature_views {}", c.name), seed, run, t);
     }
@@ -29,7 +25,7 @@ TEST_CASE("feature_views: the CUDA backend agrees with the reference in 16 bits"
         {fmt::format("feature_views {}", c.name), 1203, [&](DType) { return feature_views_inputs(c, 1203); },
          [&](Backend& backend, const Tensors& inputs) { return run_feature_views(backend, c, inputs); },
          [&](DType type, const Tensors&, const Tensors&) {
-           return Tolerances{{"views", kDrawn + stored_in(type)}};
+           return Tolerances{{"views", feature_views_tolerances().at("views") + stored_in(type)}};
          }});
   }
 }

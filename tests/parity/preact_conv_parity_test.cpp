@@ -3,47 +3,25 @@
 
 #include "support/doctest.h"
 #include "support/parity.h"
+#include "support/preact_conv_tolerances.h"
 
 using namespace dpll;
 using namespace dpll::test;
 
-namespace {
-
-Tolerances tolerances(const PreactConvCase& c, const Tensors& inputs) {
-  const PreactConvSpec& s = c.spec;
-  const double taps = s.kernel * s.kernel;
-  const double rows_in = double(s.rows()) * s.height * s.width,
-               rows_out = double(s.rows()) * s.out_height() * s.out_width();
-  const double weight = 1 / std::sqrt(taps * s.in_channels);  // root mean squares, as are the next two
-  const double activation = s.preact ? 1 : 2;
-  const double d_activation = std::sqrt(double(s.out_channels) / s.in_channels) * (s.projection ? 2 : 1);
-  const Conditioning bn = s.preact ? conditioning_of(inputs, s.mode, s.views) : Conditioning{};
-  const Tolerance of_a = {0, kSafety * kEpsilon * bn.value};  // of a, and of y as weights have length 1
-
-  Tolerances t;
-  t["y"] = rounding_of_sum(taps * s.in_channels, activation * weight) + of_a;
-  t["projected"] = rounding_of_sum(s.in_channels, activation / std::sqrt(s.in_channels)) + of_a;
-  // The mean of y, and the variance: its change is the mean of 2 |y - mean| times y's, and
-  // y's standard deviation is at most 4 here.
-  t["y_stats"] = {8 * t["y"].relative, 8 * t["y"].absolute};
-  t["d_weight"] = t["d_projection_weight"] =
-      rounding_of_sum(rows_out, activation) + Tolerance{0, std::sqrt(rows_out) * of_a.absolute};
-  t["d_bias"] = rounding_of_sum(rows_out, 1);
-  const Tolerance of_d_a = rounding_of_sum(taps * s.out_channels, weight * (s.projection ? 2 : 1));
-  t["d_x"] = of_d_a;
-  if (s.preact) {
-    // gain * (d_z - mean(d_z) - x_hat mean(d_z x_hat)): the means are off by less than their summands.
-    const double amplified =
-        bn.gain * (of_d_a.absolute + kSafety * kEpsilon * d_activation * (1 + bn.offset));
-    t["d_x"] = {of_d_a.relative, amplified};
-    const Tolerance of_sum = rounding_of_sum(rows_in, d_activation);
-    t["d_bn.beta"] = of_sum + Tolerance{0, std::sqrt(rows_in) * of_d_a.absolute};
-    t["d_bn.gamma"] =
-        t["d_bn.beta"] + Tolerance{0, std::sqrt(rows_in) * kSafety * kEpsilon * d_activation * bn.offset};
-    t["bn.running_mean"] = t["bn.running_var"] = {kSafety * kEpsilon, 0};
+TEST_CASE("preact_conv: the backends agree with the reference") {
+  constexpr std::uint64_t kSeed = 501;
+  for (const PreactConvCase& c : small_preact_conv_cases()) {
+    const Tensors inputs = preact_conv_inputs(c, kSeed);
+    const auto run = [&](Backend& backend) {
+      return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
+    };
+    check_cpu_parity("preact_conv " + c.name, kSeed, Threads::a_result_each, run,
+                     preact_conv_tolerances(c, inputs, kEpsilon));
+    check_cuda_parity("preact_conv " + c.name, kSeed, run, preact_conv_tolerances(c, inputs, kEpsilon));
   }
-  return t;
 }
+
+namespace {
 
 // What is stored in 16 bits on the way: a, the product and then y, d_a of convolution and projection.
 Tolerances tolerances_in_16_bits(const PreactConvCase& c, DType type, const Tensors& inputs,
@@ -58,7 +36,7 @@ Tolerances tolerances_in_16_bits(const PreactConvCase& c, DType type, const Tens
   // Sums of roundings with random signs, of values of root mean square 1, by weights of length 1.
   const double of_a = s.preact ? kSafety * u : 0;
   const double of_y = of_a + u * (2 * largest_of_y + added);
-  Tolerances t = tolerances(c, inputs);
+  Tolerances t = preact_conv_tolerances(c, inputs, kEpsilon);
   t["y"] = t["y"] + Tolerance{0, of_y};
   t["projected"] = t["projected"] + stored_in(type) + Tolerance{0, of_a};
   if (s.stats) {
@@ -78,18 +56,6 @@ Tolerances tolerances_in_16_bits(const PreactConvCase& c, DType type, const Tens
 }
 
 }  // namespace
-
-TEST_CASE("preact_conv: the backends agree with the reference") {
-  constexpr std::uint64_t kSeed = 501;
-  for (const PreactConvCase& c : small_preact_conv_cases()) {
-    const Tensors inputs = preact_conv_inputs(c, kSeed);
-    const auto run = [&](Backend& backend) {
-      return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
-    };
-    check_cpu_parity("preact_conv " + c.name, kSeed, Threads::a_result_each, run, tolerances(c, inputs));
-    check_cuda_parity("preact_conv " + c.name, kSeed, run, tolerances(c, inputs));
-  }
-}
 
 TEST_CASE("preact_conv: the CUDA backend agrees with the reference in 16 bits") {
   constexpr std::uint64_t kSeed = 502;

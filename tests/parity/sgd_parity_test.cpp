@@ -12,15 +12,10 @@ using namespace dpll::test;
 
 namespace {
 
-Tolerances tolerances() {
-  const Tolerance few_roundings = {4 * kEpsilon, 0};
-  return {{"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
-}
-
 void check_case(const SgdCase& c, const Tensors& inputs, std::uint64_t seed) {
   const auto run = [&](Backend& backend) { return run_sgd(backend, c, inputs); };
-  check_cpu_parity(fmt::format("sgd {}", c.name), seed, Threads::one_result, run, tolerances());
-  check_cuda_parity(fmt::format("sgd {}", c.name), seed, run, tolerances());
+  check_cpu_parity(fmt::format("sgd {}", c.name), seed, Threads::one_result, run, sgd_tolerances());
+  check_cuda_parity(fmt::format("sgd {}", c.name), seed, run, sgd_tolerances());
 }
 
 // fields of "health"
@@ -82,7 +77,8 @@ TEST_CASE("sgd: 16-bit weights are the new values, rounded, and their gradients 
       const OpResult got = run_sgd(*backend, c, inputs), want = run_sgd(*make_reference_backend(), c, inputs);
       CHECK(got.violations == "");
       for (const auto& [name, tensor] : want.outputs) {
-        const std::string wrong = difference(name, 1004, got.outputs.at(name), tensor, tolerances().at(name));
+        const std::string wrong =
+            difference(name, 1004, got.outputs.at(name), tensor, sgd_tolerances().at(name));
         CHECK_MESSAGE(wrong.empty(), wrong);
       }
       if (c.spec.weights == 0) continue;

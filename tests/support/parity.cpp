@@ -28,20 +28,6 @@ std::string bit_difference(const std::string& what, const Tensors& got, const Te
   return "";
 }
 
-// Empty, or what is wrong with the outputs.
-std::string complaint(const std::string& run_name, std::uint64_t seed, const OpResult& got,
-                      const OpResult& want, const Tolerances& tolerances) {
-  if (!got.violations.empty()) return run_name + ": " + got.violations;
-  if (got.outputs.size() != want.outputs.size()) return run_name + ": other outputs than the reference";
-  for (const auto& [name, tensor] : want.outputs) {
-    const std::string label = fmt::format("{}: {}", run_name, name);
-    if (tolerances.count(name) != 1) return label + " has no tolerance";
-    const std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
-    if (!wrong.empty()) return wrong;
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
@@ -53,7 +39,7 @@ std::string cuda_complaint(Backend& backend, const std::string& what, std::uint6
     emulation::set_schedule(schedule);
     const std::string run_name = fmt::format("{}, emulated cuda, schedule {}", what, schedule);
     const OpResult got = run(backend);
-    std::string wrong = complaint(run_name, seed, got, want, tolerances);
+    std::string wrong = complaint_about(run_name, seed, got, want, tolerances);
     if (wrong.empty() && schedule > 0) {
       wrong = bit_difference(run_name + " against schedule 0", got.outputs, first);
     }
@@ -70,7 +56,7 @@ void check_cuda_parity(const std::string& what, std::uint64_t seed,
   CHECK_MESSAGE(wrong.empty(), wrong);
   if (real_gpu().backend == nullptr) return;  // said by the tests of tests/gpu
   const OpResult want = run(*make_reference_backend()), got = run(*real_gpu().backend);
-  const std::string differs = complaint(what + ", GPU", seed, got, want, tolerances);
+  const std::string differs = complaint_about(what + ", GPU", seed, got, want, tolerances);
   CHECK_MESSAGE(differs.empty(), differs);
   const std::string unrepeatable =
       bit_difference(what + ", GPU, second run", run(*real_gpu().backend).outputs, got.outputs);
@@ -128,7 +114,7 @@ void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threa
     const std::unique_ptr<Backend> backend = make_cpu_backend({.threads = count});
     const std::string run_name = fmt::format("{}, {} threads", what, count);
     const OpResult got = run(*backend);
-    const std::string wrong = complaint(run_name, seed, got, want, tolerances);
+    const std::string wrong = complaint_about(run_name, seed, got, want, tolerances);
     CHECK_MESSAGE(wrong.empty(), wrong);
     const std::string unrepeatable =
         bit_difference(run_name + ", second run", run(*backend).outputs, got.outputs);
@@ -140,31 +126,6 @@ void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threa
       CHECK_MESSAGE(dependent.empty(), dependent);
     }
   }
-}
-
-Tolerance rounding_of_sum(double length, double term) {
-  return {kSafety * kEpsilon * std::sqrt(length), kSafety * kEpsilon * length * term};
-}
-
-Tolerance operator+(const Tolerance& a, const Tolerance& b) {
-  return {a.relative + b.relative, a.absolute + b.absolute};
-}
-
-Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views) {
-  const HostTensor &x = inputs.at("x"), &gamma = inputs.at("bn.gamma");
-  const HostTensor stats = view_stats(x, views);
-  const std::int64_t channels = gamma.elements(), per_view = x.elements() / views;
-  Conditioning result;
-  for (std::int64_t i = 0; i < x.elements(); ++i) {
-    const std::int64_t c = i % channels, v = i / per_view;
-    const double var =
-        mode == Mode::train ? stats[(v * 2 + 1) * channels + c] : inputs.at("bn.running_var")[c];
-    const double sigma = std::sqrt(var + kBatchNormEpsilon);
-    result.gain = std::max(result.gain, std::abs(gamma[c]) / sigma);
-    result.offset = std::max(result.offset, std::abs(x[i]) / sigma);
-    result.value = std::max(result.value, std::abs(gamma[c] * x[i]) / sigma);
-  }
-  return result;
 }
 
 }  // namespace dpll::test

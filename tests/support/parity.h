@@ -1,25 +1,12 @@
 // Compares the CPU backend with the reference backend on one op case.
-//
-// Bounds. kEpsilon is float32's spacing at 1. A sum of L terms of size t whose signs are random is about
-// sqrt(L) t large and is off by about kEpsilon * sqrt(L) times that: rounding_of_sum(). kSafety covers the
-// maximum over thousands of elements and orders of summation. Values that batch norm produces inherit the
-// rounding of x * scale + shift, which is kEpsilon * |gamma| |x| / sigma however small the result: see
-// Conditioning.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 
-#include "support/op_runner.h"
+#include "support/op_tolerances.h"
 
 namespace dpll::test {
-
-inline constexpr double kEpsilon = 0x1p-23;
-inline constexpr double kSafety = 4;
-
-// Each output of the op and how far it may be off.
-using Tolerances = std::map<std::string, Tolerance>;
 
 enum class Threads { one_result, a_result_each };
 
@@ -62,18 +49,5 @@ Tolerance of_statistics(const HostTensor& stats, double error);
 // be whatever y's own error is.
 OpResult with_own_statistics(OpResult result, int views);
 Tolerance of_own_statistics(const Tensors& want);
-
-// For sums of `length` products of size `term`.
-Tolerance rounding_of_sum(double length, double term);
-// Both errors.
-Tolerance operator+(const Tolerance& a, const Tolerance& b);
-
-// How a batch norm over inputs "x", with "bn.gamma", amplifies.
-struct Conditioning {
-  double gain = 0;    // largest |gamma| / sigma
-  double offset = 0;  // largest |x| / sigma
-  double value = 0;   // largest |gamma| |x| / sigma
-};
-Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views);
 
 }  // namespace dpll::test

@@ -48,6 +48,18 @@ class CpuBackend final : public Backend {
     std::memcpy(to.data, from_host, to.bytes());
   }
   void copy_out(void* to_host, const Tensor& from) override { std::memcpy(to_host, from.data, from.bytes()); }
+  void copy(const Tensor& to, const Tensor& from) override {
+    DPLL_CHECK(to.bytes() == from.bytes(), "{} bytes to {}", from.bytes(), to.bytes());
+    constexpr std::size_t kPiece = std::size_t{1} << 20;
+    const std::size_t bytes = from.bytes();
+    const auto pieces = static_cast<std::int64_t>((bytes + kPiece - 1) / kPiece);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < pieces; ++i) {
+      const std::size_t begin = static_cast<std::size_t>(i) * kPiece;
+      std::memcpy(static_cast<std::byte*>(to.data) + begin, static_cast<const std::byte*>(from.data) + begin,
+                  std::min(kPiece, bytes - begin));
+    }
+  }
   void fill_zero(const Tensor& tensor) override { std::memset(tensor.data, 0, tensor.bytes()); }
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {

@@ -2,86 +2,9 @@
 
 #include <cmath>
 
-#include "comparison.h"
-#include "core/half.h"
-#include "dpll/core/philox.h"
+#include "backend/cuda/contest_tensors.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
-namespace {
-
-// How far two right results may be apart, of a sum of `length` products of size `term`.
-struct Bound {
-  double relative = 0, absolute = 0;
-};
-
-// Half the spacing of `type` at 1.
-double unit_roundoff(DType type) {
-  return type == DType::f16 ? 0x1p-11 : type == DType::bf16 ? 0x1p-8 : 0x1p-24;
-}
-
-// Stored values may be two roundings apart. Sums are float32, in any order, hence linear in the length.
-// `of_factors`: how far the factors of the products may be off, relatively.
-Bound bound_of_sum(DType type, double length, double term, double of_factors) {
-  return {4 * unit_roundoff(type), 4 * term * (2 * of_factors * std::sqrt(length) + 0x1p-23 * length)};
-}
-
-// Builds the tensors of a contest.
-class Tensors {
- public:
-  Tensors(Runtime& runtime, Contest& contest) : runtime_(runtime), contest_(contest) {}
-
-  void* memory(std::size_t bytes) {
-    return contest_.memory.emplace_back(std::make_shared<ScratchMemory>(runtime_, bytes))->data();
-  }
-  // Uniform in [-scale, scale]: a root mean square of scale / sqrt(3).
-  void* random(DType type, std::int64_t elements, double scale, double quantum = 0) {
-    void* const data = memory(static_cast<std::size_t>(elements) * size_of(type));
-    fill_uniform(data, type, elements, ++seed_, static_cast<float>(scale), static_cast<float>(quantum),
-                 runtime_.stream());
-    return data;
-  }
-  float* vector(const std::vector<float>& values) {
-    void* const data = memory(values.size() * sizeof(float));
-    runtime_.copy_in(data, values.data(), values.size() * sizeof(float));
-    return static_cast<float*>(data);
-  }
-  void* output(const char* name, DType type, std::int64_t elements, const Bound& bound) {
-    void* const data = memory(static_cast<std::size_t>(elements) * size_of(type));
-    contest_.outputs.push_back({name, data, type, elements, bound.relative, bound.absolute});
-    return data;
-  }
-
- private:
-  Runtime& runtime_;
-  Contest& contest_;
-  std::uint64_t seed_ = 0;
-};
-
-// z = gamma (x - mean) + beta with every x a multiple of the quantum, the mean half a quantum off and beta
-// gamma times some quanta: no z lies where rounding could turn its sign, so all masks must be the same.
-constexpr double kQuantum = 0x1p-5;
-
-struct NormVectors {
-  std::vector<float> mean, inverse_deviation, gamma, beta;
-
-  explicit NormVectors(int channels) {
-    PhiloxStream draw(7, Purpose::split, 0, 0, 0);
-    for (int c = 0; c < channels; ++c) {
-      const auto quanta = [&](std::uint32_t most) {
-        return kQuantum * (static_cast<double>(draw.next_below(2 * most)) - most);
-      };
-      const double scale =
-          (0.5 + static_cast<double>(draw.next_float())) * (draw.next_below(4) == 0 ? -1 : 1);
-      mean.push_back(static_cast<float>(quanta(8) + kQuantum / 2));
-      inverse_deviation.push_back(static_cast<float>(0.5 + static_cast<double>(draw.next_float())));
-      gamma.push_back(static_cast<float>(scale));
-      beta.push_back(gamma.back() * inverse_deviation.back() * static_cast<float>(quanta(8)));
-    }
-  }
-};
-
-}  // namespace
-
 double operations_of(const ConvolutionShape& s) {
   return 2.0 * static_cast<double>(s.y_elements()) * s.kernel * s.kernel * s.in_channels;
 }
@@ -90,9 +13,9 @@ Contest convolution_contest(Runtime& runtime, const ConvolutionShape& s, Convolu
                             const std::vector<ConvolutionOffer>& offers, bool tf32) {
   Contest contest;
   contest.operations = operations_of(s);
-  Tensors make(runtime, contest);
+  ContestTensors make(runtime, contest);
   const double taps = s.kernel * s.kernel, rows = static_cast<double>(s.y_elements()) / s.out_channels;
-  const double rms = 1 / std::sqrt(3.0);  // of values uniform in [-1, 1]
+  constexpr double rms = kUniformRms;
   const double weight_scale = 1 / std::sqrt(taps * s.in_channels);
   const bool activated = pass == ConvolutionPass::activated_forward_statistics ||
                          pass == ConvolutionPass::activated_weight_gradient;
@@ -101,17 +24,10 @@ Contest convolution_contest(Runtime& runtime, const ConvolutionShape& s, Convolu
                             : s.type == DType::f32 && tf32 ? 0x1p-11
                                                            : 0;
   ConvolutionTensors t;
-  const NormVectors norm(s.in_channels);
+  const NormVectors norm(s.in_channels, 7);
   if (activated) {
-    const auto half_vector = [&](const std::vector<float>& values) {
-      std::vector<std::uint16_t> bits;
-      for (const float value : values) bits.push_back(float_to_f16(value));
-      void* const data = make.memory(bits.size() * sizeof(std::uint16_t));
-      runtime.copy_in(data, bits.data(), bits.size() * sizeof(std::uint16_t));
-      return data;
-    };
-    t.scale = half_vector(norm.gamma);
-    t.bias = half_vector(norm.beta);
+    t.scale = make.rounded_vector(norm.gamma, s.type);
+    t.bias = make.rounded_vector(norm.beta, s.type);
   }
   switch (pass) {
     case ConvolutionPass::forward:

@@ -46,8 +46,15 @@ class CudaBackend final : public Backend {
   void copy_out(void* to_host, const Tensor& from) override {
     runtime_->copy_out(to_host, from.data, from.bytes());
   }
+  void copy(const Tensor& to, const Tensor& from) override {
+    DPLL_CHECK(to.bytes() == from.bytes(), "{} bytes to {}", from.bytes(), to.bytes());
+    runtime_->copy(to.data, from.data, from.bytes());
+  }
   void fill_zero(const Tensor& tensor) override { runtime_->fill_zero(tensor.data, tensor.bytes()); }
   void synchronize() override { runtime_->synchronize(); }
+  double seconds_of(const std::function<void()>& work) override {
+    return runtime_->milliseconds(work) * 1e-3;
+  }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return runtime_->make_readback(bytes);
   }

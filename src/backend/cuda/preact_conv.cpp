@@ -1,10 +1,15 @@
-// preact_conv on the GPU, with plain convolutions: batch norm, ReLU and dropout write a; the convolutions
-// read it; bias, residual and statistics follow in one pass over y. Backward in the opposite order.
+// preact_conv on the GPU. Plain: batch norm, ReLU and dropout write a; the convolutions read it; bias,
+// residual and statistics follow in one pass over y. Backward in the opposite order. The other variants let
+// the convolutions do part of it, view by view, see preact_conv.h.
+#include "backend/cuda/preact_conv.h"
+
+#include <algorithm>
 #include <optional>
 
 #include "backend/cuda/batch_norm_call.h"
-#include "backend/memory_plan.h"
+#include "backend/cuda/padded_convolution.h"
 #include "elementwise.h"
+#include "fused_batch_norm.h"
 #include "view_statistics.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -22,119 +27,79 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
           .type = context.compute};
 }
 
-// A convolution whose input has zero channels behind those that its weights know: tensor cores want 8
-// channels where images have 3. Weights and their gradient pass through copies of the wider shape; without
-// zero channels they are used where they lie.
-class PaddedConvolution {
- public:
-  // `train`: with a weight gradient; `input_gradient`: with a data gradient.
-  PaddedConvolution(const Context& context, const ConvolutionShape& shape, int zero_channels, bool train,
-                    bool input_gradient, MemoryPlan& plan)
-      : context_(context),
-        channels_(shape.in_channels - zero_channels),
-        padded_channels_(shape.in_channels),
-        rows_(std::int64_t{shape.out_channels} * shape.kernel * shape.kernel) {
-    const auto way = [&](ConvolutionPass pass) {
-      std::shared_ptr<const ConvolutionWay> chosen = context.tuner.way(shape, pass);
-      scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
-      return chosen;
-    };
-    forward_ = way(ConvolutionPass::forward);
-    if (input_gradient) data_gradient_ = way(ConvolutionPass::data_gradient);
-    if (train) weight_gradient_ = way(ConvolutionPass::weight_gradient);
-    if (padded()) {
-      padded_ = plan.add_bytes(static_cast<std::size_t>(rows_ * padded_channels_) * size_of(shape.type));
-    }
-  }
+// Thrown by the constructor; make_preact_conv() catches it.
+struct MissingWay {};
 
-  std::size_t scratch_bytes() const { return scratch_bytes_; }
-
-  void forward(void* y, const void* x, const Tensor& weight, void* workspace, void* scratch) {
-    forward_->run(forward_tensors(y, x, padded(weight, workspace)), scratch);
-  }
-  void data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace, void* scratch) {
-    data_gradient_->run(data_gradient_tensors(d_x, d_y, padded(weight, workspace)), scratch);
-  }
-  void weight_gradient(const Tensor& d_weight, const void* d_y, const void* x, void* workspace,
-                       void* scratch) {
-    check_type(context_, d_weight, "d_weight");
-    if (!padded()) {
-      weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch);
-      return;
-    }
-    weight_gradient_->run(weight_gradient_tensors(padded_.in(workspace), d_y, x), scratch);
-    copy_channels(d_weight.data, channels_, padded_.in(workspace), padded_channels_, rows_, context_.compute,
-                  context_.stream());
-  }
-
- private:
-  bool padded() const { return padded_channels_ > channels_; }
-  const void* padded(const Tensor& weight, void* workspace) const {
-    check_type(context_, weight, "weight");
-    if (!padded()) return weight.data;
-    copy_channels(padded_.in(workspace), padded_channels_, weight.data, channels_, rows_, context_.compute,
-                  context_.stream());
-    return padded_.in(workspace);
-  }
-
-  Context context_;
-  int channels_, padded_channels_;
-  std::int64_t rows_;  // of the weights: out * kernel * kernel
-  std::shared_ptr<const ConvolutionWay> forward_, data_gradient_, weight_gradient_;
-  std::size_t scratch_bytes_ = 0;
-  Piece<std::byte> padded_;
-};
+using Forward = PreactVariant::Forward;
 
 class CudaPreactConv final : public PreactConv {
  public:
-  CudaPreactConv(const Context& context, const PreactConvSpec& spec)
+  CudaPreactConv(const Context& context, const PreactConvSpec& spec, const PreactVariant& variant)
       : context_(context),
         spec_(spec),
+        variant_(variant),
         train_(spec.mode == Mode::train),
         in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width,
                  spec.in_channels + spec.zero_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), spec.zero_channels, train_, train_ && needs_d_a(),
+        conv_(context, shape_of(context, spec, false), spec.zero_channels,
+              {.forward = variant.forward == Forward::plain,
+               .data_gradient = train_ && needs_d_a() && !variant.reductions,
+               .weight_gradient = train_ && variant.forward != Forward::activated},
               plan_) {
     DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
-    std::size_t scratch = conv_.scratch_bytes();
+    scratch_bytes_ = conv_.scratch_bytes();
     if (spec.projection) {
-      projection_.emplace(context, shape_of(context, spec, true), spec.zero_channels, train_,
-                          train_ && needs_d_a(), plan_);
-      scratch = std::max(scratch, projection_->scratch_bytes());
+      projection_.emplace(
+          context, shape_of(context, spec, true), spec.zero_channels,
+          PaddedConvolution::Passes{
+              .forward = true, .data_gradient = train_ && needs_d_a(), .weight_gradient = train_},
+          plan_);
+      scratch_bytes_ = std::max(scratch_bytes_, projection_->scratch_bytes());
     }
-    scratch = std::max(scratch, view_statistics_workspace(out_rows_));
+    scratch_bytes_ = std::max(scratch_bytes_, view_statistics_workspace(out_rows_));
     if (train_) {
-      scratch = std::max(scratch, column_sums_workspace(out_rows_.views * out_rows_.rows, spec.out_channels));
-      if (spec.preact) scratch = std::max(scratch, batch_norm_backward_workspace(in_rows_));
-      if (needs_d_a()) d_a_ = plan_.add_bytes(input_bytes());
-      if (spec.projection) d_a_projected_ = plan_.add_bytes(input_bytes());
+      scratch_bytes_ = std::max(scratch_bytes_,
+                                column_sums_workspace(out_rows_.views * out_rows_.rows, spec.out_channels));
+      if (spec.preact) scratch_bytes_ = std::max(scratch_bytes_, batch_norm_backward_workspace(in_rows_));
+      if (needs_d_a()) d_a_ = plan_.add_bytes(bytes_of(in_rows_));
+      if (spec.projection) d_a_projected_ = plan_.add_bytes(bytes_of(in_rows_));
     } else if (spec.preact) {
-      a_ = plan_.add_bytes(input_bytes());
+      a_ = plan_.add_bytes(bytes_of(in_rows_));
     }
-    if (spec.residual) {
-      sum_ = plan_.add_bytes(static_cast<std::size_t>(out_rows_.views * out_rows_.rows) *
-                             static_cast<std::size_t>(spec.out_channels) * size_of(context.compute));
-    }
-    scratch_ = plan_.add_bytes(scratch);
+    if (spec.residual) sum_ = plan_.add_bytes(bytes_of(out_rows_));
+    plan_fused();
+    scratch_ = plan_.add_bytes(scratch_bytes_);
   }
 
-  std::size_t saved_bytes() const override { return train_ && spec_.preact ? input_bytes() : 0; }
+  std::size_t saved_bytes() const override { return saves_a() ? bytes_of(in_rows_) : 0; }
   std::size_t workspace_bytes() const override { return plan_.bytes(); }
 
   void forward(const PreactConvForward& call) override {
     check_type(context_, call.x, "x");
     check_type(context_, call.y, "y");
+    check_type(context_, call.weight, "weight");
     void* const scratch = scratch_.in(call.workspace);
-    const void* const a = activate(call);
+    const void* const a = variant_.forward == Forward::activated ? nullptr : activate(call);
     // Where y holds the residual, the convolution must not overwrite it.
     const bool in_place = spec_.residual && call.residual.data == call.y.data;
     void* const product = in_place ? sum_.in(call.workspace) : call.y.data;
-    conv_.forward(product, a, call.weight, call.workspace, scratch);
+    if (variant_.forward == Forward::plain) {
+      conv_.forward(product, a, call.weight, call.workspace, scratch);
+    } else {
+      measured_forward(product, a, call);
+    }
     if (projection_) {
       projection_->forward(call.projected.data, a, call.projection_weight, call.workspace, scratch);
+    }
+    if (variant_.forward != Forward::plain && !spec_.residual && !spec_.bias) {
+      if (spec_.stats) {
+        statistics_from_sums(floats(call.y_stats), y_sum_.in(call.workspace), y_squares_.in(call.workspace),
+                             out_rows_, context_.stream());
+      }
+      return;
     }
     if (!spec_.residual && !spec_.bias && !spec_.stats) return;
     view_statistics({.type = context_.compute,
@@ -151,10 +116,20 @@ class CudaPreactConv final : public PreactConv {
 
   void backward(const PreactConvBackward& call) override {
     DPLL_CHECK(train_, "preact_conv has no backward in evaluation");
+    check_type(context_, call.weight, "weight");
     void* const workspace = call.workspace;
     void* const scratch = scratch_.in(workspace);
-    const void* const a = spec_.preact ? call.saved : call.x.data;
-    conv_.weight_gradient(call.d_weight, call.d_y.data, a, workspace, scratch);
+    if (variant_.forward == Forward::activated || variant_.reductions) {
+      BatchNormParameters bn = parameters_of(call.bn, call.x_stats);
+      bn.running_mean = nullptr;  // forward has updated them
+      make_vectors(bn, workspace);
+    }
+    const void* const a = saves_a() ? call.saved : call.x.data;
+    if (variant_.forward == Forward::activated) {
+      activated_weight_gradient(call);
+    } else {
+      conv_.weight_gradient(call.d_weight, call.d_y.data, a, workspace, scratch);
+    }
     if (projection_) {
       projection_->weight_gradient(call.d_projection_weight, call.d_projected.data, a, workspace, scratch);
     }
@@ -166,7 +141,11 @@ class CudaPreactConv final : public PreactConv {
     const bool accumulate = call.accumulate == Accumulate::yes;
     const bool direct = !spec_.preact && !accumulate && !spec_.projection;
     void* const d_a = direct ? call.d_x.data : d_a_.in(workspace);
-    conv_.data_gradient(d_a, call.d_y.data, call.weight, workspace, scratch);
+    if (variant_.reductions) {
+      reduced_data_gradient(d_a, call);
+    } else {
+      conv_.data_gradient(d_a, call.d_y.data, call.weight, workspace, scratch);
+    }
     if (direct) return;
     void* d_a_projected = nullptr;
     if (projection_) {
@@ -192,16 +171,60 @@ class CudaPreactConv final : public PreactConv {
                          .bn = parameters_of(call.bn, call.x_stats),
                          .dropped = spec_.dropout > 0 ? call.saved : nullptr,
                          .dropout = spec_.dropout,
+                         .view_d_gamma = variant_.reductions ? d_gamma_.in(workspace) : nullptr,
+                         .view_d_beta = variant_.reductions ? d_beta_.in(workspace) : nullptr,
                          .workspace = scratch},
                         context_.stream());
   }
 
  private:
-  std::size_t input_bytes() const {
-    return static_cast<std::size_t>(in_rows_.views * in_rows_.rows) *
-           static_cast<std::size_t>(in_rows_.channels) * size_of(context_.compute);
+  std::size_t bytes_of(const ViewRows& rows) const {
+    return static_cast<std::size_t>(rows.views * rows.rows) * static_cast<std::size_t>(rows.channels) *
+           size_of(context_.compute);
   }
   bool needs_d_a() const { return spec_.preact || spec_.input_gradient; }
+  bool saves_a() const { return train_ && spec_.preact && variant_.forward != Forward::activated; }
+
+  // Fetches the ways of the variant's fused passes and plans their memory.
+  void plan_fused() {
+    const bool activated = variant_.forward == Forward::activated;
+    const std::int64_t in = std::int64_t{spec_.views} * in_rows_.channels,
+                       out = std::int64_t{spec_.views} * out_rows_.channels;
+    if (variant_.forward != Forward::plain) {
+      measured_ = way(activated ? ConvolutionPass::activated_forward_statistics
+                                : ConvolutionPass::forward_statistics);
+      y_sum_ = plan_.add<float>(out);
+      y_squares_ = plan_.add<float>(out);
+    }
+    if (activated || variant_.reductions) {
+      scale_ = plan_.add_bytes(static_cast<std::size_t>(in) * size_of(context_.compute));
+      bias_ = plan_.add_bytes(static_cast<std::size_t>(in) * size_of(context_.compute));
+      inverse_deviation_ = plan_.add<float>(in);
+    }
+    if (activated) {
+      weight_gradient_ = way(ConvolutionPass::activated_weight_gradient);
+      weight_parts_ = plan_.add_bytes(part_elements() * static_cast<std::size_t>(spec_.views) *
+                                      size_of(context_.compute));
+    }
+    if (variant_.reductions) {
+      reductions_ = way(ConvolutionPass::data_gradient_reductions);
+      d_gamma_ = plan_.add<float>(in);
+      d_beta_ = plan_.add<float>(in);
+      unused_ = plan_.add<float>(3 * std::int64_t{in_rows_.channels});
+    }
+  }
+  std::shared_ptr<const ConvolutionWay> way(ConvolutionPass pass) {
+    ConvolutionShape shape = shape_of(context_, spec_, false);
+    shape.images = spec_.batch;
+    std::shared_ptr<const ConvolutionWay> found = context_.tuner.way(shape, pass);
+    if (found == nullptr) throw MissingWay{};
+    scratch_bytes_ = std::max(scratch_bytes_, found->workspace_bytes());
+    return found;
+  }
+  // Of one view's gradient of the weights; the next one's is 16-byte aligned.
+  std::size_t part_elements() const {
+    return (static_cast<std::size_t>(shape_of(context_, spec_, false).weight_elements()) + 7) / 8 * 8;
+  }
 
   const void* activate(const PreactConvForward& call) const {
     if (!spec_.preact) return call.x.data;
@@ -221,8 +244,82 @@ class CudaPreactConv final : public PreactConv {
     return a;
   }
 
+  void make_vectors(const BatchNormParameters& bn, void* workspace) const {
+    norm_vectors({.type = context_.compute,
+                  .shape = in_rows_,
+                  .bn = bn,
+                  .scale = scale_.in(workspace),
+                  .bias = bias_.in(workspace),
+                  .inverse_deviation = inverse_deviation_.in(workspace)},
+                 context_.stream());
+  }
+
+  // The part of view `view` of a tensor of `elements` of the compute type in each.
+  void* view_of(const void* data, int view, std::int64_t elements) const {
+    return static_cast<std::byte*>(const_cast<void*>(data)) +
+           static_cast<std::size_t>(view * elements) * size_of(context_.compute);
+  }
+  std::int64_t x_elements() const { return in_rows_.rows * in_rows_.channels; }  // of a view
+  std::int64_t y_elements() const { return out_rows_.rows * out_rows_.channels; }
+
+  // y, and its sums. `a` null: from x.
+  void measured_forward(void* y, const void* a, const PreactConvForward& call) const {
+    const bool activated = a == nullptr;
+    if (activated) make_vectors(parameters_of(call.bn, call.x_stats), call.workspace);
+    for (int view = 0; view < spec_.views; ++view) {
+      ConvolutionTensors t =
+          forward_tensors(view_of(y, view, y_elements()),
+                          view_of(activated ? call.x.data : a, view, x_elements()), call.weight.data);
+      if (activated) {
+        t.scale = view_of(scale_.in(call.workspace), view, in_rows_.channels);
+        t.bias = view_of(bias_.in(call.workspace), view, in_rows_.channels);
+      }
+      t.sum = y_sum_.in(call.workspace) + std::int64_t{view} * spec_.out_channels;
+      t.squares = y_squares_.in(call.workspace) + std::int64_t{view} * spec_.out_channels;
+      measured_->run(t, scratch_.in(call.workspace));
+    }
+  }
+
+  void activated_weight_gradient(const PreactConvBackward& call) const {
+    check_type(context_, call.d_weight, "d_weight");
+    void* const parts = weight_parts_.in(call.workspace);
+    const auto stride = static_cast<std::int64_t>(part_elements());
+    for (int view = 0; view < spec_.views; ++view) {
+      ConvolutionTensors t =
+          weight_gradient_tensors(view_of(parts, view, stride), view_of(call.d_y.data, view, y_elements()),
+                                  view_of(call.x.data, view, x_elements()));
+      t.scale = view_of(scale_.in(call.workspace), view, in_rows_.channels);
+      t.bias = view_of(bias_.in(call.workspace), view, in_rows_.channels);
+      weight_gradient_->run(t, scratch_.in(call.workspace));
+    }
+    sum_parts(call.d_weight.data, parts, context_.compute, call.d_weight.elements(), stride, spec_.views,
+              context_.stream());
+  }
+
+  // d_z, and its sums.
+  void reduced_data_gradient(void* d_z, const PreactConvBackward& call) const {
+    for (int view = 0; view < spec_.views; ++view) {
+      const std::int64_t at = std::int64_t{view} * in_rows_.channels;
+      const ConvolutionTensors t = {
+          .x = view_of(call.x.data, view, x_elements()),
+          .weight = call.weight.data,
+          .y = view_of(call.d_y.data, view, y_elements()),
+          .mean = floats(call.x_stats) + 2 * at,
+          .inverse_deviation = inverse_deviation_.in(call.workspace) + at,
+          .gamma = floats(call.bn.gamma),
+          .beta = floats(call.bn.beta),
+          .d_z = view_of(d_z, view, x_elements()),
+          .d_gamma = d_gamma_.in(call.workspace) + at,
+          .d_beta = d_beta_.in(call.workspace) + at,
+          .unused = unused_.in(call.workspace),
+      };
+      reductions_->run(t, scratch_.in(call.workspace));
+    }
+  }
+
   Context context_;
   PreactConvSpec spec_;
+  PreactVariant variant_;
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
   MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
@@ -231,13 +328,61 @@ class CudaPreactConv final : public PreactConv {
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y
+  std::size_t scratch_bytes_ = 0;
   Piece<std::byte> scratch_;
+  // Of the fused passes: ways for one view's images, and what they read and write of all views.
+  std::shared_ptr<const ConvolutionWay> measured_, weight_gradient_, reductions_;
+  Piece<float> y_sum_, y_squares_;          // [V, out]
+  Piece<std::byte> scale_, bias_;           // [V, in]
+  Piece<float> inverse_deviation_;          // [V, in]
+  Piece<std::byte> weight_parts_;           // [V, part_elements()]
+  Piece<float> d_gamma_, d_beta_, unused_;  // [V, in]; unused: [3, in]
 };
 
 }  // namespace
 
+std::string name_of(const PreactVariant& variant) {
+  const char* const forward = variant.forward == Forward::plain        ? "plain"
+                              : variant.forward == Forward::statistics ? "statistics"
+                                                                       : "activated";
+  return fmt::format("{}{}", forward, variant.reductions ? " with reductions" : "");
+}
+
+std::vector<PreactVariant> variants_of(const PreactConvSpec& spec) {
+  std::vector<PreactVariant> variants = {{}};
+  if (spec.mode != Mode::train || spec.zero_channels > 0) return variants;
+  // Sums of y are of use where nothing is added to it.
+  const bool measures = spec.stats && !spec.residual && !spec.bias;
+  // Dropout and a second convolution read a; their gradients meet before ReLU's mask.
+  const bool fuses = spec.preact && spec.dropout == 0 && !spec.projection;
+  if (fuses) variants.push_back({Forward::plain, true});
+  if (measures) variants.push_back({Forward::statistics, false});
+  if (measures && fuses) variants.push_back({Forward::statistics, true});
+  if (fuses) variants.push_back({Forward::activated, false});
+  if (fuses) variants.push_back({Forward::activated, true});
+  return variants;
+}
+
+std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const PreactConvSpec& spec,
+                                             const PreactVariant& variant) {
+  try {
+    return std::make_unique<CudaPreactConv>(context, spec, variant);
+  } catch (const MissingWay&) {
+    return nullptr;
+  }
+}
+
 std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const PreactConvSpec& spec) {
-  return std::make_unique<CudaPreactConv>(context, spec);
+  const std::vector<PreactVariant> variants = variants_of(spec);
+  std::size_t chosen = 0;
+  if (variants.size() > 1) {
+    std::vector<std::string> names;
+    for (const PreactVariant& variant : variants) names.push_back(name_of(variant));
+    chosen = context.tuner.choose(key_of(context, spec), names,
+                                  [&] { return preact_conv_contest(context, spec, variants); });
+  }
+  std::unique_ptr<PreactConv> made = make_preact_conv(context, spec, variants[chosen]);
+  return made != nullptr ? std::move(made) : make_preact_conv(context, spec, PreactVariant{});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -164,6 +164,7 @@ std::size_t Tuner::choose(const std::string& key, const std::vector<std::string>
   const auto index_of = [&](const std::string& name) {
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
   };
+  if (!options_.forced.empty() && index_of(options_.forced) < names.size()) return index_of(options_.forced);
   const auto known = known_.find(key);
   if (known != known_.end()) {
     const std::size_t index = index_of(known->second.name);

@@ -26,6 +26,7 @@ struct TuningOptions {
   std::string identity = {};       // what choices depend on: GPU, library versions, precision rules
   std::string cache_folder = {};   // empty: nothing is kept
   std::string known_choices = {};  // text of Tuner::choices(), preferred to the cache; or empty
+  std::string forced = {};         // for tests: what has this name is chosen wherever it is there
   std::function<void(const std::string&)> warn = [](const std::string&) {};
 };
 

@@ -43,6 +43,9 @@ class ReferenceBackend final : public Backend {
     std::memcpy(to.data, from_host, to.bytes());
   }
   void copy_out(void* to_host, const Tensor& from) override { std::memcpy(to_host, from.data, from.bytes()); }
+  void copy(const Tensor& to, const Tensor& from) override {
+    std::memcpy(to.data, from.data, from.bytes());
+  }
   void fill_zero(const Tensor& tensor) override { std::memset(tensor.data, 0, tensor.bytes()); }
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {

@@ -1,6 +1,7 @@
 #include "backend/cuda/gpu/gpu_backend.h"
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/gpu/nvtx.h"
 #include "backend/cuda/gpu/runtime.h"
 #include "backend/cuda/vendor/cudnn_api.h"
 #include "backend/cuda/vendor/vendor_library.h"
@@ -9,6 +10,7 @@
 namespace dpll {
 
 std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
+  if (trace::sink == nullptr) trace::sink = &cuda::nvtx_ranges();
   const cuda::EngineRules rules{.deterministic = options.deterministic, .tf32 = options.tf32};
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(0);
   std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library(runtime->stream(), rules);

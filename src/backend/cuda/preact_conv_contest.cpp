@@ -1,0 +1,196 @@
+// A contest between the variants of preact_conv.
+#include <cmath>
+
+#include "backend/cuda/contest_tensors.h"
+#include "backend/cuda/convolution_contest.h"
+#include "backend/cuda/preact_conv.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+namespace {
+
+// Device copies of the calls' structs.
+struct Calls {
+  PreactConvForward forward;
+  PreactConvBackward backward;
+  // Forward changes these, so every run begins with copies of them.
+  const void *running_mean = nullptr, *running_var = nullptr;
+};
+
+class CallMaker {
+ public:
+  CallMaker(const Context& context, const PreactConvSpec& spec, Contest& contest)
+      : context_(context), spec_(spec), make_(context.runtime, contest) {}
+
+  Calls calls() {
+    const double taps = spec_.kernel * spec_.kernel;
+    const double weight_scale = 1 / std::sqrt(taps * spec_.in_channels);
+    Calls calls;
+    PreactConvForward& forward = calls.forward;
+    PreactConvBackward& backward = calls.backward;
+    forward.x = {make_.random(type_, elements(in_shape()), 2, kQuantum), type_, in_shape()};
+    if (spec_.preact) add_norm(calls);
+    forward.weight = random(weight_shape(spec_.kernel), weight_scale);
+    if (spec_.bias) forward.bias = master({spec_.out_channels}, 1);
+    if (spec_.residual) forward.residual = random(out_shape(), 1);
+    backward.x = forward.x;
+    backward.x_stats = forward.x_stats;
+    backward.weight = forward.weight;
+    backward.d_y = random(out_shape(), 1);
+
+    // The values that the convolution reads are of size 1, or 2 without batch norm; scale and bias of the
+    // fused ones are rounded to the type of x, as is the activation.
+    const double unit = unit_roundoff(type_), activation = spec_.preact ? 1.5 : 2 * kUniformRms;
+    const double of_factors = spec_.preact ? 8 * unit : 0;
+    const double rows_in = double(spec_.rows()) * spec_.height * spec_.width,
+                 rows_out = double(spec_.rows()) * spec_.out_height() * spec_.out_width();
+    Bound of_y =
+        bound_of_sum(type_, taps * spec_.in_channels, activation * kUniformRms * weight_scale, of_factors);
+    of_y.absolute += spec_.residual ? 4 * unit : 0;  // the sum is rounded again
+    forward.y = output("y", out_shape(), of_y);
+    if (spec_.stats) {
+      // Of the mean, and of the mean of squares of y of size about 1.
+      const Bound of_stats = {8 * unit, 4 * of_y.absolute + 8 * unit + 16 * 0x1p-23};
+      forward.y_stats = master_output("y_stats", view_stats_shape(spec_.views, spec_.out_channels), of_stats);
+    }
+    if (spec_.projection) {
+      const double projection_scale = 1 / std::sqrt(double(spec_.in_channels));
+      forward.projection_weight = backward.projection_weight = random(weight_shape(1), projection_scale);
+      forward.projected = output(
+          "projected", out_shape(),
+          bound_of_sum(type_, spec_.in_channels, activation * kUniformRms * projection_scale, of_factors));
+      backward.d_projected = random(out_shape(), 1);
+    }
+    Bound of_weights = bound_of_sum(type_, rows_out, activation * kUniformRms, of_factors);
+    of_weights.absolute +=
+        4 * unit * activation * std::sqrt(rows_out);  // views are rounded before they are added
+    backward.d_weight = output("d_weight", weight_shape(spec_.kernel), of_weights);
+    if (spec_.projection)
+      backward.d_projection_weight = output("d_projection_weight", weight_shape(1), of_weights);
+    if (spec_.bias) {
+      backward.d_bias = master_output("d_bias", {spec_.out_channels}, {1e-5, 1e-5 * std::sqrt(rows_out)});
+    }
+    // d_a is of this size; rounded, then scaled by gamma / deviation, at most 2.25.
+    const double d_a = 2 * std::sqrt(double(spec_.out_channels) / spec_.in_channels);
+    const Bound of_d_a =
+        bound_of_sum(type_, taps * spec_.out_channels, kUniformRms * kUniformRms * weight_scale, 0);
+    const double off = of_d_a.absolute + 16 * unit * d_a;
+    if (spec_.input_gradient) {
+      backward.d_x = output("d_x", in_shape(), {4 * unit, spec_.preact ? 2.25 * off : off});
+    }
+    if (spec_.preact) {
+      const Bound of_sums = {4 * unit, 4 * off * std::sqrt(rows_in) + 4 * 0x1p-23 * rows_in * d_a};
+      backward.bn.d_gamma = master_output("d_gamma", {spec_.in_channels}, of_sums);
+      backward.bn.d_beta = master_output("d_beta", {spec_.in_channels}, of_sums);
+    }
+    return calls;
+  }
+
+ private:
+  Shape in_shape() const {
+    return {spec_.rows(), spec_.height, spec_.width, spec_.in_channels + spec_.zero_channels};
+  }
+  Shape out_shape() const {
+    return {spec_.rows(), spec_.out_height(), spec_.out_width(), spec_.out_channels};
+  }
+  Shape weight_shape(int kernel) const { return {spec_.out_channels, spec_.in_channels, kernel, kernel}; }
+  static std::int64_t elements(const Shape& shape) { return shape.elements(); }
+
+  Tensor random(const Shape& shape, double scale) {
+    return {make_.random(type_, shape.elements(), scale), type_, shape};
+  }
+  Tensor master(const Shape& shape, double scale) {
+    return {make_.random(DType::f32, shape.elements(), scale), DType::f32, shape};
+  }
+  Tensor output(const std::string& name, const Shape& shape, const Bound& bound) {
+    return {make_.output(name, type_, shape.elements(), bound), type_, shape};
+  }
+  Tensor master_output(const std::string& name, const Shape& shape, const Bound& bound) {
+    return {make_.output(name, DType::f32, shape.elements(), bound), DType::f32, shape};
+  }
+
+  void add_norm(Calls& calls) {
+    const Shape shape = {spec_.in_channels};
+    const NormVectors parameters(spec_.in_channels, 1);
+    std::vector<float> stats, betas;
+    for (int view = 0; view < spec_.views; ++view) {
+      const NormVectors of_view(spec_.in_channels, 2 + static_cast<std::uint32_t>(view));
+      stats.insert(stats.end(), of_view.mean.begin(), of_view.mean.end());
+      // One deviation for all views: only then is beta, which they share, a number of quanta in each.
+      for (const float inverse : parameters.inverse_deviation) {
+        stats.push_back(static_cast<float>(1.0 / (double(inverse) * inverse) - kBatchNormEpsilon));
+      }
+    }
+    calls.forward.x_stats = {make_.vector(stats), DType::f32,
+                             view_stats_shape(spec_.views, spec_.in_channels)};
+    BatchNorm& bn = calls.forward.bn;
+    bn.gamma = {make_.vector(parameters.gamma), DType::f32, shape};
+    bn.beta = {make_.vector(parameters.beta), DType::f32, shape};
+    calls.running_mean = make_.vector(parameters.mean);
+    calls.running_var = make_.vector(parameters.inverse_deviation);
+    bn.running_mean = master_output("running_mean", shape, {0x1p-22, 0x1p-22});
+    bn.running_var = master_output("running_var", shape, {0x1p-22, 0x1p-22});
+    calls.backward.bn = bn;
+  }
+
+  Context context_;
+  PreactConvSpec spec_;
+  DType type_ = context_.compute;
+  ContestTensors make_;
+};
+
+}  // namespace
+
+std::string key_of(const Context& context, const PreactConvSpec& spec) {
+  return fmt::format(
+      "preact_conv of {} {} views of {}x{}x{}x{} to {} channels, {}x{}, stride {}, pad {}{}{}{}{}{}{}",
+      dpll::name_of(context.compute), spec.views, spec.batch, spec.height, spec.width, spec.in_channels,
+      spec.out_channels, spec.kernel, spec.kernel, spec.stride, spec.pad, spec.preact ? ", preact" : "",
+      spec.bias ? ", bias" : "", spec.projection ? ", projection" : "", spec.residual ? ", residual" : "",
+      spec.stats ? ", stats" : "",
+      (spec.input_gradient ? "" : ", no input gradient") + std::string(spec.dropout > 0 ? ", dropout" : ""));
+}
+
+Contest preact_conv_contest(const Context& context, const PreactConvSpec& spec,
+                            const std::vector<PreactVariant>& variants) {
+  Contest contest;
+  // Dropout needs a step and an order, and changes nothing about which variant is best.
+  PreactConvSpec tried = spec;
+  tried.dropout = 0;
+  const Calls calls = CallMaker(context, tried, contest).calls();
+  const ConvolutionShape shape = {.images = spec.rows(),
+                                  .height = spec.height,
+                                  .width = spec.width,
+                                  .in_channels = spec.in_channels,
+                                  .out_channels = spec.out_channels,
+                                  .kernel = spec.kernel,
+                                  .stride = spec.stride,
+                                  .pad = spec.pad,
+                                  .type = context.compute};
+  contest.operations = 3 * operations_of(shape);
+  for (const PreactVariant& variant : variants) {
+    contest.contenders.push_back(
+        {name_of(variant), [=]() -> std::function<void()> {
+           const std::shared_ptr<PreactConv> made = make_preact_conv(context, tried, variant);
+           if (made == nullptr) return {};
+           const auto saved = std::make_shared<ScratchMemory>(context.runtime, made->saved_bytes()),
+                      workspace = std::make_shared<ScratchMemory>(context.runtime, made->workspace_bytes());
+           Calls own = calls;
+           own.forward.saved = saved->data();
+           own.backward.saved = saved->data();
+           own.forward.workspace = own.backward.workspace = workspace->data();
+           Runtime& runtime = context.runtime;
+           return [own, made, saved, workspace, &runtime] {
+             if (own.running_mean != nullptr) {
+               const Tensor &mean = own.forward.bn.running_mean, &var = own.forward.bn.running_var;
+               runtime.copy(mean.data, own.running_mean, mean.bytes());
+               runtime.copy(var.data, own.running_var, var.bytes());
+             }
+             made->forward(own.forward);
+             made->backward(own.backward);
+           };
+         }});
+  }
+  return contest;
+}
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

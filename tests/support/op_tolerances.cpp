@@ -1,0 +1,160 @@
+#include "support/op_tolerances.h"
+
+#include <cmath>
+
+namespace dpll::test {
+namespace {
+
+// The article's constant is 1 + 1e-6 in the compute type, which is 1 + 2^-20 in float32. So log(c - p) is off
+// by at most this much, for all labels outside of the sets of the batch together.
+double effect_of_constant(const PllObjectiveCase& c, const Tensors& inputs) {
+  if (c.spec.variant != ObjectiveVariant::article) return 0;
+  const HostTensor &logits = inputs.at("logits"), &candidates = inputs.at("candidates");
+  const std::int64_t classes = c.spec.classes;
+  double sum = 0;
+  for (std::int64_t r = 0; r < c.spec.batch; ++r) {
+    const std::int64_t position = std::int64_t{test_step().first} + r;
+    const auto sample = c.ordered ? static_cast<std::int64_t>(inputs.at("order")[position]) : position;
+    for (std::int64_t j = 0; j < classes; ++j) {
+      if (candidates[sample * classes + j] != 0) continue;
+      double others = 0;  // relative to exp(logit j): 1 - p = others / (1 + others)
+      for (std::int64_t k = 0; k < classes; ++k) {
+        if (k != j) others += std::exp(logits[r * classes + k] - logits[r * classes + j]);
+      }
+      const double rest = std::isinf(others) ? 1 : others / (1 + others);
+      sum += (1e-6 - 0x1p-20) / (0x1p-20 + rest);
+    }
+  }
+  return sum;
+}
+
+HostTensor field(const HostTensor& metrics, std::int64_t i) {
+  HostTensor one({1});
+  one[0] = metrics[i];
+  return one;
+}
+
+}  // namespace
+
+Tolerance rounding_of_sum(double length, double term) {
+  return {kSafety * kEpsilon * std::sqrt(length), kSafety * kEpsilon * length * term};
+}
+
+Tolerance operator+(const Tolerance& a, const Tolerance& b) {
+  return {a.relative + b.relative, a.absolute + b.absolute};
+}
+
+Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views) {
+  const HostTensor &x = inputs.at("x"), &gamma = inputs.at("bn.gamma");
+  const HostTensor stats = view_stats(x, views);
+  const std::int64_t channels = gamma.elements(), per_view = x.elements() / views;
+  Conditioning result;
+  for (std::int64_t i = 0; i < x.elements(); ++i) {
+    const std::int64_t c = i % channels, v = i / per_view;
+    const double var =
+        mode == Mode::train ? stats[(v * 2 + 1) * channels + c] : inputs.at("bn.running_var")[c];
+    const double sigma = std::sqrt(var + kBatchNormEpsilon);
+    result.gain = std::max(result.gain, std::abs(gamma[c]) / sigma);
+    result.offset = std::max(result.offset, std::abs(x[i]) / sigma);
+    result.value = std::max(result.value, std::abs(gamma[c] * x[i]) / sigma);
+  }
+  return result;
+}
+
+Tolerances bn_relu_pool_tolerances(const BnReluPoolCase& c, const Tensors& inputs) {
+  const BnReluPoolSpec& s = c.spec;
+  const double rows = double(s.rows()) * s.height * s.width;
+  const Conditioning bn = conditioning_of(inputs, s.mode, s.views);
+  constexpr double kDy = 4;  // of about the largest |d_y|
+  Tolerances t;
+  t["y"] = Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.value};
+  t["d_x"] = {kSafety * kEpsilon, kSafety * kEpsilon * bn.gain * kDy * (1 + bn.offset)};
+  t["d_bn.beta"] = rounding_of_sum(rows, 1);
+  t["d_bn.gamma"] = t["d_bn.beta"] + Tolerance{0, std::sqrt(rows) * kSafety * kEpsilon * bn.offset};
+  t["bn.running_mean"] = t["bn.running_var"] = {kSafety * kEpsilon, 0};
+  return t;
+}
+
+Tolerances linear_tolerances(const LinearCase& c) {
+  constexpr double kX = 2;  // root mean square of x
+  const LinearSpec& s = c.spec;
+  const double weight = 1 / std::sqrt(s.in_features);
+  Tolerances t;
+  t["y"] = rounding_of_sum(s.in_features, kX * weight);
+  // The mean of y, and the variance: its change is the mean of 2 |y - mean| times y's,
+  // and y's standard deviation is at most 4 here.
+  t["y_stats"] = {8 * t["y"].relative, 8 * t["y"].absolute};
+  t["d_x"] = rounding_of_sum(s.out_features, weight);
+  t["d_weight"] = rounding_of_sum(s.rows(), kX);
+  t["d_bias"] = rounding_of_sum(s.rows(), 1);
+  return t;
+}
+
+OpResult with_metric_fields(OpResult result) {
+  const std::vector<std::string> names = {"samples",        "total",   "supervised",     "consistency",
+                                          "labelled",       "correct", "pseudo_correct", "covered",
+                                          "target_entropy", "max",     "changed",        "nonfinite"};
+  DPLL_CHECK(names.size() == kObjectiveMetricsFields, "{} names of metrics", names.size());
+  for (const std::string table : {"last", "total"}) {
+    const HostTensor metrics = result.outputs.at(table);
+    result.outputs.erase(table);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      result.outputs[table + "." + names[i]] = field(metrics, static_cast<std::int64_t>(i));
+    }
+  }
+  return result;
+}
+
+Tolerances pll_objective_tolerances(const PllObjectiveCase& c, const Tensors& inputs) {
+  const double constant = effect_of_constant(c, inputs);
+  Tolerances t;
+  // Its derivative p (1 - p) / (c - p) changes by no more than log(c - p) itself.
+  t["d_logits"] = {kEpsilon, constant * static_cast<double>(c.loss_scale) / c.spec.batch};
+  t["targets"] = {0, kEpsilon / 2};
+  for (const std::string table : {"last", "total"}) {
+    for (const char* count :
+         {"samples", "labelled", "correct", "pseudo_correct", "covered", "changed", "nonfinite"}) {
+      t[table + "." + count] = {};
+    }
+    for (const char* loss : {"total", "supervised", "consistency", "target_entropy"}) {
+      t[table + "." + loss] = {1e-12, 1e-11 + constant};
+    }
+    t[table + ".max"] = {1e-12, c.spec.batch * kEpsilon / 2};
+  }
+  return t;
+}
+
+Tolerances cross_entropy_tolerances() {
+  return {{"sums", {1e-12, 0}}, {"predictions", {}}, {"confidences", {0, kEpsilon / 2}}};
+}
+
+Tolerances sgd_tolerances() {
+  const Tolerance few_roundings = {4 * kEpsilon, 0};  // of values of order 1
+  return {{"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
+}
+
+Tolerances augment_tolerances() {
+  // (pixel / 255 - mean) / std: three roundings of values of at most 1, divided by the smallest std.
+  return {{"images", {kEpsilon, 2 * kEpsilon / 0.224}}};
+}
+
+Tolerances feature_views_tolerances() {
+  // x of at most 4 and noise * z of at most 0.5 * 5.8 (u is at least 2^-24): rounding of their sum, and of z
+  // through log, sqrt, the angle (2 pi in float32 is off by 1.7e-7) and cos, a few units each.
+  return {{"views", {0, kSafety * kEpsilon * 4 + 8 * kEpsilon * 2.9}}};
+}
+
+std::string complaint_about(const std::string& what, std::uint64_t seed, const OpResult& got,
+                            const OpResult& want, const Tolerances& tolerances) {
+  if (!got.violations.empty()) return what + ": " + got.violations;
+  if (got.outputs.size() != want.outputs.size()) return what + ": other outputs than the reference";
+  for (const auto& [name, tensor] : want.outputs) {
+    const std::string label = fmt::format("{}: {}", what, name);
+    if (tolerances.count(name) != 1) return label + " has no tolerance";
+    const std::string wrong = difference(label, seed, got.outputs.at(name), tensor, tolerances.at(name));
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+}  // namespace dpll::test

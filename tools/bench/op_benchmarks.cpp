@@ -1,0 +1,244 @@
+#include "bench/op_benchmarks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "support/preact_conv_tolerances.h"
+#include "support/random.h"
+
+namespace dpll::bench {
+namespace {
+
+using namespace dpll::test;
+
+constexpr std::uint64_t kSeed = 1;
+// Of [V * small, ...] a [V * (small * times), ...] in which every view repeats its rows.
+HostTensor rows_repeated(const HostTensor& tensor, int views, int times) {
+  const Shape& s = tensor.shape;
+  HostTensor result(s.rank() == 2 ? Shape{s[0] * times, s[1]} : Shape{s[0] * times, s[1], s[2], s[3]});
+  const auto view = static_cast<std::ptrdiff_t>(tensor.elements() / views);
+  auto to = result.values.begin();
+  for (int v = 0; v < views; ++v) {
+    const auto from = tensor.values.begin() + v * view;
+    for (int i = 0; i < times; ++i) to = std::copy(from, from + view, to);
+  }
+  return result;
+}
+
+HostTensor multiplied(HostTensor tensor, double factor) {
+  for (double& value : tensor.values) value *= factor;
+  return tensor;
+}
+
+// Running variances hold the unbiased variance of each view, n / (n - 1) times the biased one, and n differs;
+// 1 counts as 2.
+HostTensor running_var_of_more(const HostTensor& small, const HostTensor& before, int views, double small_n,
+                               double n) {
+  const double kept = std::pow(1 - kBatchNormMomentum, views);
+  const auto unbiased = [](double count) { return std::max(count, 2.0) / (std::max(count, 2.0) - 1); };
+  const double factor = unbiased(n) / unbiased(small_n);
+  HostTensor result = small;
+  for (std::int64_t i = 0; i < result.elements(); ++i) {
+    result[i] = (small[i] - kept * before[i]) * factor + kept * before[i];
+  }
+  return result;
+}
+
+double forward_macs(const PreactConvSpec& s) {
+  return double(s.rows()) * s.out_height() * s.out_width() * s.out_channels * s.in_channels * s.kernel *
+         s.kernel;
+}
+
+// The case with as few samples a view as the reference can compute and the real number is a multiple of.
+PreactConvCase cut_down(PreactConvCase c, double most_macs) {
+  const double macs_of_sample = forward_macs(c.spec) / c.spec.batch;
+  const int batch = c.spec.batch;
+  while (c.spec.batch > 1 && (batch % c.spec.batch != 0 || macs_of_sample * c.spec.batch > most_macs)) {
+    --c.spec.batch;
+  }
+  return c;
+}
+
+OpBenchmark::Prepared prepare_preact_conv(const PreactConvCase& c, const ReferenceLimits& limits) {
+  const PreactConvCase small = cut_down(c, limits.macs);
+  DPLL_CHECK(c.spec.dropout == 0, "samples are repeated, but dropout is another one for each");
+  const int views = c.spec.views, times = c.spec.batch / small.spec.batch;
+  const Tensors small_inputs = preact_conv_inputs(small, kSeed);
+  OpBenchmark::Prepared result;
+  result.tolerances = preact_conv_tolerances(c, small_inputs, kEpsilon);
+  result.want = run_preact_conv(*make_reference_backend(), small, small_inputs, Passes::forward_and_backward);
+  Tensors inputs = small_inputs;
+  for (const char* rows : {"x", "residual", "d_y", "d_projected", "d_x"}) {
+    if (inputs.count(rows) != 0) inputs[rows] = rows_repeated(inputs[rows], views, times);
+  }
+  Tensors& want = result.want.outputs;
+  for (const char* rows : {"y", "projected", "d_x"}) {
+    if (want.count(rows) != 0) want[rows] = rows_repeated(want[rows], views, times);
+  }
+  for (const char* sum : {"d_weight", "d_bias", "d_projection_weight", "d_bn.gamma", "d_bn.beta"}) {
+    if (want.count(sum) != 0) want[sum] = multiplied(want[sum], times);
+  }
+  if (want.count("bn.running_var") != 0 && c.spec.mode == Mode::train) {
+    const double n = double(small.spec.batch) * c.spec.height * c.spec.width;
+    want["bn.running_var"] =
+        running_var_of_more(want["bn.running_var"], small_inputs.at("bn.running_var"), views, n, n * times);
+  }
+  result.run = [c, inputs = std::move(inputs)](Backend& backend) {
+    return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
+  };
+  return result;
+}
+
+HostTensor repeated_to(const HostTensor& tensor, std::int64_t elements) {
+  HostTensor result({elements});
+  for (std::int64_t i = 0; i < elements; ++i) result[i] = tensor[i % tensor.elements()];
+  return result;
+}
+
+OpBenchmark::Prepared prepare_sgd(const SgdCase& c, const ReferenceLimits& limits) {
+  SgdCase small = c;
+  small.spec.elements = std::min(c.spec.elements, limits.parameters);
+  Tensors inputs = sgd_inputs(small, kSeed);
+  OpBenchmark::Prepared result;
+  result.tolerances = sgd_tolerances();
+  result.want = run_sgd(*make_reference_backend(), small, inputs);
+  for (Tensors* tensors : {&inputs, &result.want.outputs}) {
+    for (auto& [name, tensor] : *tensors) {
+      if (name != "health") tensor = repeated_to(tensor, c.spec.elements);
+    }
+  }
+  result.run = [c, inputs = std::move(inputs)](Backend& backend) { return run_sgd(backend, c, inputs); };
+  return result;
+}
+
+// Where the reference computes the case itself.
+template <typename Run>
+OpBenchmark::Prepared prepared(Run run, Tolerances tolerances) {
+  return {run, run(*make_reference_backend()), std::move(tolerances)};
+}
+
+std::vector<std::string> both_passes(Mode mode) {
+  return mode == Mode::train ? std::vector<std::string>{"forward", "backward"}
+                             : std::vector<std::string>{"forward"};
+}
+
+struct Cases {
+  std::vector<PreactConvCase> preact_conv;
+  std::vector<BnReluPoolCase> bn_relu_pool;
+  std::vector<LinearCase> linear;
+  std::vector<PllObjectiveCase> pll_objective;
+  std::vector<SgdCase> sgd;
+  std::vector<AugmentCase> augment;
+  std::vector<FeatureViewsCase> feature_views;
+  struct Evaluation {
+    const char* name;
+    int rows, classes;
+  };
+  std::vector<Evaluation> cross_entropy;
+};
+
+OpBenchmark::Prepared prepare_cross_entropy(const Cases::Evaluation& c) {
+  Random random(kSeed);
+  Tensors inputs;
+  inputs["logits"] = random.normal_tensor({c.rows, c.classes}, 0, 2);
+  inputs["labels"] = HostTensor({c.rows + 5});  // run_cross_entropy()'s tables have as many rows
+  for (double& label : inputs["labels"].values) label = random.below(c.classes);
+  inputs["sums"] = HostTensor({3});
+  return prepared([inputs](Backend& backend) { return run_cross_entropy(backend, inputs); },
+                  cross_entropy_tolerances());
+}
+
+std::vector<OpBenchmark> benchmarks_of(const Cases& cases, const ReferenceLimits& limits) {
+  std::vector<OpBenchmark> all;
+  for (const PreactConvCase& c : cases.preact_conv) {
+    all.push_back({"preact_conv", c.name, both_passes(c.spec.mode),
+                   [c, limits] { return prepare_preact_conv(c, limits); }});
+  }
+  for (const BnReluPoolCase& c : cases.bn_relu_pool) {
+    all.push_back({"bn_relu_pool", c.name, both_passes(c.spec.mode), [c] {
+                     const Tensors inputs = bn_relu_pool_inputs(c, kSeed);
+                     return prepared(
+                         [c, inputs](Backend& backend) {
+                           return run_bn_relu_pool(backend, c, inputs, Passes::forward_and_backward);
+                         },
+                         bn_relu_pool_tolerances(c, inputs));
+                   }});
+  }
+  for (const LinearCase& c : cases.linear) {
+    all.push_back({"linear", c.name, both_passes(c.spec.mode), [c] {
+                     return prepared(
+                         [c, inputs = linear_inputs(c, kSeed)](Backend& backend) {
+                           return run_linear(backend, c, inputs, Passes::forward_and_backward);
+                         },
+                         linear_tolerances(c));
+                   }});
+  }
+  for (const PllObjectiveCase& c : cases.pll_objective) {
+    all.push_back({"pll_objective", c.name, {"run"}, [c] {
+                     const Tensors inputs = pll_objective_inputs(c, kSeed);
+                     return prepared(
+                         [c, inputs](Backend& backend) {
+                           return with_metric_fields(run_pll_objective(backend, c, inputs));
+                         },
+                         pll_objective_tolerances(c, inputs));
+                   }});
+  }
+  for (const Cases::Evaluation& c : cases.cross_entropy) {
+    all.push_back({"cross_entropy", c.name, {"run"}, [c] { return prepare_cross_entropy(c); }});
+  }
+  for (const SgdCase& c : cases.sgd) {
+    all.push_back({"sgd", c.name, {"run"}, [c, limits] { return prepare_sgd(c, limits); }});
+  }
+  for (const AugmentCase& c : cases.augment) {
+    all.push_back({"augment", c.name, {"run"}, [c] {
+                     return prepared([c, inputs = augment_inputs(c, kSeed)](
+                                         Backend& backend) { return run_augment(backend, c, inputs); },
+                                     augment_tolerances());
+                   }});
+  }
+  for (const FeatureViewsCase& c : cases.feature_views) {
+    all.push_back({"feature_views", c.name, {"run"}, [c] {
+                     return prepared([c, inputs = feature_views_inputs(c, kSeed)](
+                                         Backend& backend) { return run_feature_views(backend, c, inputs); },
+                                     feature_views_tolerances());
+                   }});
+  }
+  return all;
+}
+
+}  // namespace
+
+std::vector<OpBenchmark> op_benchmarks() {
+  return benchmarks_of({.preact_conv = benchmark_preact_conv_cases(),
+                        .bn_relu_pool = benchmark_bn_relu_pool_cases(),
+                        .linear = benchmark_linear_cases(),
+                        .pll_objective = benchmark_pll_objective_cases(),
+                        .sgd = benchmark_sgd_cases(),
+                        .augment = benchmark_augment_cases(),
+                        .feature_views = benchmark_feature_views_cases(),
+                        .cross_entropy = {{"250 c10", 250, 10}, {"250 c100", 250, 100}}},
+                       {});
+}
+
+std::vector<OpBenchmark> small_op_benchmarks(const ReferenceLimits& limits) {
+  Cases cases{.preact_conv = {},
+              .bn_relu_pool = small_bn_relu_pool_cases(),
+              .linear = small_linear_cases(),
+              .pll_objective = small_pll_objective_cases(),
+              .sgd = small_sgd_cases(),
+              .augment = small_augment_cases(),
+              .feature_views = small_feature_views_cases(),
+              .cross_entropy = {{"small", 7, 3}}};
+  for (const PreactConvCase& c : small_preact_conv_cases()) {
+    if (c.spec.dropout == 0) cases.preact_conv.push_back(c);
+  }
+  return benchmarks_of(cases, limits);
+}
+
+std::string complaint_about(const OpBenchmark& benchmark, const OpBenchmark::Prepared& prepared,
+                            Backend& backend) {
+  return test::complaint_about(benchmark.op + " " + benchmark.name, kSeed, prepared.run(backend),
+                               prepared.want, prepared.tolerances);
+}
+
+}  // namespace dpll::bench

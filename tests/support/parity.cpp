@@ -10,6 +10,7 @@
 #include "emulation/emulator.h"
 #include "gpu/real_gpu.h"
 #include "support/doctest.h"
+#include "support/encode.h"
 #include "support/threads.h"
 
 namespace dpll::test {
@@ -31,10 +32,10 @@ std::string bit_difference(const std::string& what, const Tensors& got, const Te
 
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
                            const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
-  constexpr std::uint64_t kSchedules = 8;
+  const std::uint64_t schedules = backend.compute_dtype() == DType::f32 ? 8 : 3;
   const OpResult want = run(*make_reference_backend());
   Tensors first;
-  for (std::uint64_t schedule = 0; schedule < kSchedules; ++schedule) {
+  for (std::uint64_t schedule = 0; schedule < schedules; ++schedule) {
     emulation::set_schedule(schedule);
     const std::string run_name = fmt::format("{}, emulated cuda, schedule {}", what, schedule);
     const OpResult got = run(backend);
@@ -60,6 +61,48 @@ void check_cuda_parity(const std::string& what, std::uint64_t seed,
   const std::string unrepeatable =
       bit_difference(what + ", GPU, second run", run(*real_gpu().backend).outputs, got.outputs);
   CHECK_MESSAGE(unrepeatable.empty(), unrepeatable);
+}
+
+void check_cuda_parity_in_16_bits(const CaseOf16Bits& c) {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const Tensors inputs = c.inputs(type);
+    const auto run = [&](Backend& backend) { return c.run(backend, inputs); };
+    const Tensors want = run(*make_reference_backend()).outputs;
+    const std::string wrong =
+        cuda_complaint(*make_emulated_cuda_backend(type), fmt::format("{}, {}", c.what, name_of(type)),
+                       c.seed, run, c.tolerances(type, inputs, want));
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+}
+
+Tolerance stored_in(DType type) {
+  return {unit_roundoff(type), 0};
+}
+
+double largest(const HostTensor& tensor) {
+  double result = 0;
+  for (const double value : tensor.values) {
+    if (std::isfinite(value)) result = std::max(result, std::abs(value));
+  }
+  return result;
+}
+
+Tolerance of_statistics(const HostTensor& stats, double error) {
+  // The variances are among the statistics, and the mean of |value - mean| is at most their root.
+  return {0, error + 2 * std::sqrt(largest(stats)) * error + error * error};
+}
+
+OpResult with_own_statistics(OpResult result, int views) {
+  HostTensor difference = result.outputs.at("y_stats");
+  const HostTensor stats = view_stats(result.outputs.at("y"), views);
+  for (std::int64_t i = 0; i < difference.elements(); ++i) difference[i] -= stats[i];
+  result.outputs["y_stats, own"] = difference;
+  return result;
+}
+
+Tolerance of_own_statistics(const Tensors& want) {
+  const double y = largest(want.at("y"));
+  return {0, kSafety * kEpsilon * (y + y * y)};
 }
 
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,

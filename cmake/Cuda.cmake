@@ -1,11 +1,39 @@
 # The CUDA backend is optional. With no toolkit the build is CPU-only and says so.
+
+# The architectures to compile for: those of this machine's GPUs, `native`, where they are ours and nvcc's; else all of
+# ours that nvcc has, and PTX of the newest for what comes after it. `supported`: of nvcc.
+function(dpll_choose_architectures result native supported)
+  set(chosen)
+  foreach(architecture ${native})
+    string(REPLACE "-real" "" number ${architecture})
+    if(number GREATER_EQUAL 80 AND number IN_LIST supported)
+      list(APPEND chosen ${number}-real)
+    endif()
+  endforeach()
+  if(NOT chosen)
+    foreach(number 80 86 89 90 100 120)
+      if(number IN_LIST supported)
+        list(APPEND chosen ${number}-real)
+        set(newest ${number})
+      endif()
+    endforeach()
+    list(APPEND chosen ${newest}-virtual)
+  endif()
+  set(${result} ${chosen} PARENT_SCOPE)
+endfunction()
+
 set(DPLL_HAVE_CUDA OFF)
 if(NOT DPLL_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
-    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+      # CMake's `native` fails where there is no GPU. What it would be is known once the language is there.
+      set(CMAKE_CUDA_ARCHITECTURES 80)
+      enable_language(CUDA)
+      execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE supported COMMAND_ERROR_IS_FATAL ANY)
+      string(REGEX MATCHALL "[0-9]+" supported "${supported}")
+      dpll_choose_architectures(CMAKE_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" "${supported}")
     endif()
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
@@ -20,10 +48,12 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
     file(GLOB DPLL_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/*.cpp
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/vendor/*.cpp)
-    # Headers only: cuDNN and cuBLAS are opened at run time.
-    file(GLOB cudnn_wheels $ENV{VIRTUAL_ENV}/lib/python3*/site-packages/nvidia/cudnn/include
-      $ENV{CONDA_PREFIX}/lib/python3*/site-packages/nvidia/cudnn/include
-      /usr/lib/python3*/dist-packages/nvidia/cudnn/include)
+    # Headers only: cuDNN and cuBLAS are opened at run time. PyPI's wheel puts them beside Python's packages.
+    set(cudnn_wheels)
+    foreach(prefix $ENV{VIRTUAL_ENV} $ENV{CONDA_PREFIX} $ENV{HOME}/.local /usr/local /usr)
+      file(GLOB wheels ${prefix}/lib/python3*/site-packages/nvidia/cudnn ${prefix}/lib/python3*/dist-packages/nvidia/cudnn)
+      list(APPEND cudnn_wheels ${wheels})
+    endforeach()
     find_path(DPLL_CUDNN_INCLUDE cudnn_graph.h HINTS ENV CUDNN_PATH ${CUDAToolkit_INCLUDE_DIRS}
       PATHS $ENV{CONDA_PREFIX} ${cudnn_wheels} PATH_SUFFIXES include)
     if(DPLL_CUDNN_INCLUDE)

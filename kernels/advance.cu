@@ -5,6 +5,7 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
+// Cost "advance" of a step: 296 bytes, 0 operations; one thread copies a record.
 __global__ void advance_kernel(AdvanceCall call) {
   if (threadIdx.x == 0) advance_step(call);
 }

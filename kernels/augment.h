@@ -22,7 +22,7 @@ struct AugmentTask {
 // Bytes of shared memory a block needs: two uint8 images of spec's size, histograms and tables.
 std::size_t augment_shared_bytes(const AugmentSpec& spec);
 
-// One block an image and view, the image in shared memory. Bytes: the uint8 image read, the view written.
+// One block an image and view, the image in shared memory.
 void augment(const AugmentTask& task, DType type, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,5 +1,5 @@
-// Bytes a value: x read, y written. The running statistics are updated by the threads of the first block of
-// view 0 (for all views, in order), so they cost no launch of their own.
+// The running statistics are updated by the threads of the first block of view 0 (for all views, in order),
+// so they cost no launch of their own.
 #include "batch_norm.h"
 #include "dpll/core/philox.h"
 #include "normalise.cuh"
@@ -53,6 +53,8 @@ __device__ inline std::int64_t first_of_window(const Task& task, std::int64_t ro
   return (image * task.image.height + pixel / width * 2) * task.image.width + pixel % width * 2;
 }
 
+// Cost "batch_norm_forward" of a value of x: 2 S bytes, 4 operations; pooled, y is smaller; dropout draws a
+// Philox block for four values.
 template <typename T, int kVec, Pool kPool>
 __global__ void forward(Task task) {
   const ChannelThread<kVec> thread(task.tiling, task.out);

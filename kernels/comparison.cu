@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// Cost "fill_uniform" of a value: S bytes, 5 operations; a Philox block for four values.
 template <typename T>
 __global__ void fill_kernel(T* values, std::int64_t elements, std::uint64_t seed, float scale,
                             float quantum) {
@@ -23,6 +24,8 @@ __global__ void fill_kernel(T* values, std::int64_t elements, std::uint64_t seed
 }
 
 // Threads take every so many elements; a block's part is merged by its first thread.
+//
+// Cost "compare" of a pair of values: 2 S bytes, 6 operations.
 template <typename T>
 __global__ void compare_kernel(Difference* parts, const T* got, const T* want, std::int64_t elements,
                                float relative, float absolute) {

@@ -8,6 +8,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// Cost "feature_views" of a feature of a view: 4 + S bytes, 9 operations; with noise; a Philox block for two
+// features.
 template <typename T>
 __global__ void feature_views_kernel(FeatureViewsTask task) {
   const int pairs = (task.features + 1) / 2;

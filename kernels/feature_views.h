@@ -18,7 +18,7 @@ struct FeatureViewsTask {
   const std::int32_t* order = nullptr;  // [N] or null
 };
 
-// A thread makes two features of a view. Bytes: the rows read, the views written.
+// A thread makes two features of a view.
 void feature_views(const FeatureViewsTask& task, DType type, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

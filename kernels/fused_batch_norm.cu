@@ -9,6 +9,9 @@ namespace {
 constexpr int kThreads = 256;
 
 // A thread a channel.
+//
+// Cost "norm_vectors" of a channel of a view: 20 + 2 S bytes, 7 operations; the running statistics 16 bytes a
+// channel.
 template <typename T>
 __global__ void vectors_kernel(NormVectorsCall call) {
   const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
@@ -25,6 +28,7 @@ __global__ void vectors_kernel(NormVectorsCall call) {
   if (call.bn.running_mean != nullptr) update_running<1>(call.bn, call.shape, channel);
 }
 
+// Cost "statistics_from_sums" of a channel of a view: 16 bytes, 5 operations; in float64.
 __global__ void statistics_kernel(float* stats, const float* sum, const float* squares, ViewRows shape) {
   const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int view = static_cast<int>(blockIdx.y);
@@ -38,6 +42,7 @@ __global__ void statistics_kernel(float* stats, const float* sum, const float* s
   of_view[shape.channels] = variance < 0 ? 0.0F : static_cast<float>(variance);
 }
 
+// Cost "sum_parts" of a value of a part: S bytes, 1 operation; and S bytes for each sum.
 template <typename T>
 __global__ void sum_kernel(T* to, const T* values, std::int64_t elements, std::int64_t stride, int parts) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;

@@ -37,8 +37,9 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream,
             const Arguments&... arguments) {
-  emulation::run({name, shape.blocks, static_cast<unsigned>(shape.threads), shape.shared_bytes},
-                 [&] { kernel(arguments...); });
+  const emulation::Launch launched{name, shape.blocks, static_cast<unsigned>(shape.threads),
+                                   shape.shared_bytes};
+  emulation::enqueue([=] { emulation::run(launched, [&] { kernel(arguments...); }); });
 }
 #endif
 

@@ -1,5 +1,5 @@
 // Arithmetic is in double: rows are short, and what is stored is then float32's one rounding away from the
-// exact result. Bytes a sample: the logits and d_logits of all views, one target row twice.
+// exact result.
 //
 // Every thread keeps to its own classes k = threadIdx.x, + blockDim.x, ...; only sums and tops cross threads.
 #include "pll_objective.h"
@@ -98,6 +98,8 @@ __device__ double supervised_term(double* slope, const double* p, const Softmax&
   return loss;
 }
 
+// Cost "pll_objective" of a logit: 2 S + 8 / V bytes, 12 + 25 / V operations; in float64; V views share a
+// target row.
 template <typename T>
 __global__ void objective(PllObjectiveTask task, double c_minus_1, double* scratch_memory,
                           ObjectiveMetrics* per_sample) {
@@ -203,6 +205,7 @@ __global__ void objective(PllObjectiveTask task, double c_minus_1, double* scrat
 }
 
 // A thread a field.
+// Cost "pll_objective metrics" of a metric of a sample: 8 bytes, 1 operation; in float64.
 __global__ void sum_metrics(double* last, double* total, const double* per_sample, int batch) {
   const int field = static_cast<int>(threadIdx.x);
   if (field >= kObjectiveMetricsFields) return;
@@ -214,6 +217,7 @@ __global__ void sum_metrics(double* last, double* total, const double* per_sampl
 
 constexpr int kEvaluationWarps = 16;
 
+// Cost "cross_entropy" of a logit: S bytes, 4 operations; in float64.
 template <typename T>
 __global__ void evaluate(CrossEntropyTask task) {
   DPLL_SHARED(double, sums, 3 * kEvaluationWarps);

@@ -36,6 +36,7 @@ __device__ unsigned long long count_nonfinite(const T* values, std::int64_t elem
 }
 
 // The block that is last to finish judges the step. Sums of integers do not depend on their order.
+// Cost "sgd check" of a weight: S bytes, 2 operations; 4 bytes of another parameter.
 template <typename W>
 __global__ void check(SgdTask task) {
   SgdScratch& scratch = *task.scratch;
@@ -107,6 +108,8 @@ __device__ void update_element(const SgdTask& task, const Coefficients& k, std::
   if (task.average != nullptr) task.average[at] = updated_average(task.average[at], value, k);
 }
 
+// Cost "sgd update" of a weight: 16 + 2 S bytes, 8 operations; 20 bytes of another parameter or in float32;
+// an average adds 8 bytes and 3 operations.
 template <typename W>
 __global__ void update(SgdTask task, Coefficients k) {
   if (task.scratch->update == 0) return;

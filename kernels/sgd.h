@@ -1,8 +1,6 @@
 // The update of all parameters, which lie in one flat array; see dpll/ops/sgd.h for the formula. Two kernels,
 // because no weight may move before all gradients are known to be finite: one counts those that are not and
 // judges the step, the other updates everything, or nothing.
-// Bytes a weight in 16 bits: 2 read to check, then 10 read and 10 written (with an average 14 and 14); a
-// parameter in float32: 4, then 12 and 8 (16 and 12).
 #pragma once
 
 #include "dpll/ops/sgd.h"

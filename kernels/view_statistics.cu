@@ -1,4 +1,3 @@
-// Bytes a value: y read, residual read, y written where it changes; the statistics add nothing to them.
 #include "view_statistics.h"
 
 #include "channel_rows.cuh"
@@ -64,6 +63,8 @@ __device__ void merge_row_lanes(Moments<float> (&moments)[kVec], const ChannelTi
   for (int i = 0; i < kVec; ++i) moments[i] = {counts[own], means[own * kVec + i], m2s[own * kVec + i]};
 }
 
+// Cost "view_statistics" of a value of y: S bytes, 4 operations; S bytes more where y changes, S for a
+// residual.
 template <typename T, int kVec>
 __global__ void add_and_measure(Task task) {
   const ChannelThread<kVec> thread(task.tiling, task.shape);
@@ -121,6 +122,7 @@ __global__ void add_and_measure(Task task) {
 
 // Merges the row blocks of one view. Block: kMergeLanes channels x kMergeStrips threads that share the
 // blocks.
+// Cost "view_statistics merge" of a partial mean and m2: 8 bytes, 10 operations; in float64.
 __global__ void merge_row_blocks(Task task, float* stats) {
   DPLL_SHARED(double, shared, 3 * kMergeLanes * kMergeStrips);
   const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;

@@ -9,6 +9,7 @@
 
 #include "core/half.h"
 #include "emulation/emulator.h"
+#include "emulation/stream.h"
 #include "namespace.h"
 
 #define __global__

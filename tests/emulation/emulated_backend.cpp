@@ -1,56 +1,86 @@
 #include "emulation/emulated_backend.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <map>
 
 #include "backend/cuda/cuda_backend.h"
 #include "backend/host_readback.h"
+#include "emulation/device_memory.h"
 #include "emulation/emulator.h"
 #include "emulation/reference_library.h"
+#include "emulation/stream.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
+
+class EmulatedReadback final : public Readback {
+ public:
+  explicit EmulatedReadback(std::size_t bytes) : copy_(bytes) {}
+  void start(const Tensor& from) override {
+    emulation::forbid_in_capture("starting to read back");
+    const emulation::DeviceAccess access;
+    copy_.start(from);
+  }
+  const void* wait() override {
+    emulation::forbid_in_capture("waiting to read back");
+    return copy_.wait();
+  }
+
+ private:
+  HostReadback copy_;
+};
 
 class EmulatedRuntime final : public Runtime {
  public:
   explicit EmulatedRuntime(std::size_t memory) : memory_(memory) {}
 
   std::string description() const override { return "emulated"; }
-  bool host_addressable() const override { return true; }
+  bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   void* allocate(std::size_t bytes) override {
+    emulation::forbid_in_capture("an allocation");
     const std::size_t rounded = (bytes + 255) / 256 * 256;
     if (rounded > free_bytes()) return nullptr;
-    void* const data = std::aligned_alloc(256, rounded);
-    // What nobody has written must not look like a result.
+    void* const data = emulation::allocate_device_memory(bytes);
     if (data != nullptr) {
-      std::memset(data, 0xFF, bytes);
       held_[data] = rounded;
       used_ += rounded;
     }
     return data;
   }
   void release(void* data) noexcept override {
+    emulation::note_in_capture("a release of memory");
     used_ -= held_.at(data);
     held_.erase(data);
-    std::free(data);
+    emulation::release_device_memory(data);
   }
   std::size_t free_bytes() const override { return memory_ - used_; }
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
+    emulation::forbid_in_capture("a copy from the host");
+    const emulation::DeviceAccess access;
     std::memcpy(to, from_host, bytes);
   }
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
+    emulation::forbid_in_capture("a copy to the host");
+    const emulation::DeviceAccess access;
     std::memcpy(to_host, from, bytes);
   }
-  void fill_zero(void* data, std::size_t bytes) override { std::memset(data, 0, bytes); }
-  void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void synchronize() override {}
-  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
-    return std::make_unique<HostReadback>(bytes);
+  void fill_zero(void* data, std::size_t bytes) override {
+    emulation::enqueue([=] { std::memset(data, 0, bytes); });
   }
-  std::function<void()> record(const std::function<void()>& sequence) override { return sequence; }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    emulation::enqueue([=] { std::memcpy(to, from, bytes); });
+  }
+  void synchronize() override { emulation::forbid_in_capture("waiting for the device"); }
+  std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
+    emulation::forbid_in_capture("an allocation");
+    return std::make_unique<EmulatedReadback>(bytes);
+  }
+  std::function<void()> record(const std::function<void()>& sequence) override {
+    return emulation::capture(sequence);
+  }
   double milliseconds(const std::function<void()>& work) override {
+    emulation::forbid_in_capture("measuring");
     const auto now = [] {
       return emulated_milliseconds() + 1e-6 * static_cast<double>(emulation::counters().threads);
     };

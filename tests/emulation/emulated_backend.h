@@ -1,5 +1,6 @@
-// The CUDA backend on the emulator: its kernels run as fibers, its memory is the host's, its stream runs
-// everything at once, its convolutions and products are plain loops.
+// The CUDA backend on the emulator: its kernels run as fibers, its memory is out of
+// the host's reach (device_memory.h), its stream runs everything at once and captures as CUDA's does
+// (stream.h), its convolutions and products are plain loops.
 #pragma once
 
 #include <functional>

@@ -5,6 +5,7 @@
 
 #include "core/half.h"
 #include "dpll/core/check.h"
+#include "emulation/stream.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -186,12 +187,14 @@ class LoopWay final : public ConvolutionWay {
   std::size_t workspace_bytes() const override { return kWorkspace; }
   void run(const ConvolutionTensors& tensors, void* workspace) const override {
     if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
-    std::memset(workspace, 0xFF, kWorkspace);
-    loops_.run(pass_, tensors);
-    emulated_milliseconds() += offer_.milliseconds;
-    if (!is_plain(pass_)) ++fused_runs();
-    if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
-    if (offer_.behaviour == Behaviour::different_each_run) add_to_last(tensors, 1e-7 * ++runs_);
+    emulation::enqueue([=, this] {
+      std::memset(workspace, 0xFF, kWorkspace);
+      loops_.run(pass_, tensors);
+      emulated_milliseconds() += offer_.milliseconds;
+      if (!is_plain(pass_)) ++fused_runs();
+      if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
+      if (offer_.behaviour == Behaviour::different_each_run) add_to_last(tensors, 1e-7 * ++runs_);
+    });
   }
 
  private:
@@ -224,6 +227,11 @@ class LoopProduct final : public Product {
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
   void run(void* c, const void* a, const void* b, void* workspace) override {
+    emulation::enqueue([=, this] { multiply(c, a, b, workspace); });
+  }
+
+ private:
+  void multiply(void* c, const void* a, const void* b, void* workspace) const {
     std::memset(workspace, 0xFF, kWorkspace);
     const std::vector<double> left = read(a, s_.type, size(s_.m, s_.k, 1, 1));
     const std::vector<double> right = read(b, s_.type, size(s_.k, s_.n, 1, 1));
@@ -244,7 +252,6 @@ class LoopProduct final : public Product {
     write(c, s_.out, sums);
   }
 
- private:
   ProductShape s_;
 };
 

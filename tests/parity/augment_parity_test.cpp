@@ -16,3 +16,14 @@ TEST_CASE("augment: the backends agree with the reference") {
     }
   }
 }
+
+TEST_CASE("augment: the CUDA backend agrees with the reference in 16 bits") {
+  for (const AugmentCase& c : small_augment_cases()) {
+    check_cuda_parity_in_16_bits(
+        {fmt::format("augment {}", c.name), 1103, [&](DType) { return augment_inputs(c, 1103); },
+         [&](Backend& backend, const Tensors& inputs) { return run_augment(backend, c, inputs); },
+         [&](DType type, const Tensors&, const Tensors&) {
+           return Tolerances{{"images", augment_tolerances().at("images") + stored_in(type)}};
+         }});
+  }
+}

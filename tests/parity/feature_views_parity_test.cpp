@@ -19,6 +19,17 @@ TEST_CASE("feature_views: the backends agree with the reference") {
   }
 }
 
+TEST_CASE("feature_views: the CUDA backend agrees with the reference in 16 bits") {
+  for (const FeatureViewsCase& c : small_feature_views_cases()) {
+    check_cuda_parity_in_16_bits(
+        {fmt::format("feature_views {}", c.name), 1203, [&](DType) { return feature_views_inputs(c, 1203); },
+         [&](Backend& backend, const Tensors& inputs) { return run_feature_views(backend, c, inputs); },
+         [&](DType type, const Tensors&, const Tensors&) {
+           return Tolerances{{"views", feature_views_tolerances().at("views") + stored_in(type)}};
+         }});
+  }
+}
+
 TEST_CASE("feature_views: noise is normal and independent, features are dropped at their rate") {
   const FeatureViewsCase c{
       "many",

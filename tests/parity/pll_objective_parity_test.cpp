@@ -24,6 +24,22 @@ TEST_CASE("pll_objective: the backends agree with the reference") {
   }
 }
 
+// Everything but d_logits is computed and stored as in float32.
+TEST_CASE("pll_objective: the CUDA backend agrees with the reference in 16 bits") {
+  for (const PllObjectiveCase& c : small_pll_objective_cases()) {
+    check_cuda_parity_in_16_bits({fmt::format("pll_objective {}", c.name), 805,
+                                  [&](DType type) { return pll_objective_inputs(c, 805, type); },
+                                  [&](Backend& backend, const Tensors& inputs) {
+                                    return with_metric_fields(run_pll_objective(backend, c, inputs));
+                                  },
+                                  [&](DType type, const Tensors& inputs, const Tensors&) {
+                                    Tolerances t = pll_objective_tolerances(c, inputs);
+                                    t["d_logits"] = t["d_logits"] + stored_in(type);
+                                    return t;
+                                  }});
+  }
+}
+
 TEST_CASE("pll_objective: the backends treat broken logits as the reference does") {
   const PllObjectiveCase c{"broken", {3, 8, 10, ObjectiveVariant::published}};
   for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
@@ -41,24 +57,53 @@ TEST_CASE("pll_objective: the backends treat broken logits as the reference does
   }
 }
 
-TEST_CASE("cross_entropy: the backends agree with the reference") {
-  struct Size {
-    int rows, classes;
-  };
-  for (const Size size : {Size{1, 2}, {7, 3}, {16, 10}, {133, 10}, {5, 65}, {3, 1000}}) {
-    for (const double scale : {1.0, 1e4}) {
-      Random random(901);
-      Tensors inputs;
-      inputs["logits"] = random.normal_tensor({size.rows, size.classes}, 0, scale);
-      HostTensor labels({size.rows + 5});
-      for (double& label : labels.values) label = random.below(size.classes + 1) - 1;
-      inputs["labels"] = labels;
-      inputs["sums"] = random.uniform_tensor({3}, 0, 2);
-      const auto run = [&](Backend& backend) { return run_cross_entropy(backend, inputs); };
-      const Tolerances t = cross_entropy_tolerances();
-      check_cpu_parity(fmt::format("cross_entropy {}x{}", size.rows, size.classes), 901, Threads::one_result,
-                       run, t);
-      check_cuda_parity(fmt::format("cross_entropy {}x{}", size.rows, size.classes), 901, run, t);
+namespace {
+
+struct EvaluationCase {
+  int rows, classes;
+  double scale;  // of the logits
+};
+
+std::vector<EvaluationCase> evaluation_cases() {
+  std::vector<EvaluationCase> cases;
+  for (const double scale : {1.0, 1e4}) {
+    for (const auto& [rows, classes] : {std::pair{1, 2}, {7, 3}, {16, 10}, {133, 10}, {5, 65}, {3, 1000}}) {
+      cases.push_back({rows, classes, scale});
     }
+  }
+  return cases;
+}
+
+Tensors evaluation_inputs(const EvaluationCase& c, DType type) {
+  Random random(901);
+  Tensors inputs;
+  inputs["logits"] = rounded(type, random.normal_tensor({c.rows, c.classes}, 0, c.scale));
+  HostTensor labels({c.rows + 5});
+  for (double& label : labels.values) label = random.below(c.classes + 1) - 1;
+  inputs["labels"] = labels;
+  inputs["sums"] = random.uniform_tensor({3}, 0, 2);
+  return inputs;
+}
+
+}  // namespace
+
+TEST_CASE("cross_entropy: the backends agree with the reference") {
+  for (const EvaluationCase& c : evaluation_cases()) {
+    const Tensors inputs = evaluation_inputs(c, DType::f32);
+    const auto run = [&](Backend& backend) { return run_cross_entropy(backend, inputs); };
+    const std::string what = fmt::format("cross_entropy {}x{}", c.rows, c.classes);
+    check_cpu_parity(what, 901, Threads::one_result, run, cross_entropy_tolerances());
+    check_cuda_parity(what, 901, run, cross_entropy_tolerances());
+  }
+}
+
+// Nothing of it has 16 bits but the logits.
+TEST_CASE("cross_entropy: the CUDA backend agrees with the reference in 16 bits") {
+  for (const EvaluationCase& c : evaluation_cases()) {
+    check_cuda_parity_in_16_bits(
+        {fmt::format("cross_entropy {}x{}", c.rows, c.classes), 901,
+         [&](DType type) { return evaluation_inputs(c, type); },
+         [&](Backend& backend, const Tensors& inputs) { return run_cross_entropy(backend, inputs); },
+         [&](DType, const Tensors&, const Tensors&) { return cross_entropy_tolerances(); }});
   }
 }

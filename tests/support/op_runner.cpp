@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/encode.h"
 #include "support/guarded_memory.h"
 #include "support/random.h"
 
 namespace dpll::test {
 namespace {
 
-// Activations whose views and channels differ in mean and scale, so that mixing them up shows.
-HostTensor random_activation(Random& random, const Shape& shape, int views) {
+// Activations of `type` whose views and channels differ in mean and scale, so that mixing them up shows.
+HostTensor random_activation(Random& random, const Shape& shape, int views, DType type) {
   const std::int64_t channels = shape[shape.rank() - 1];
   const std::int64_t view_elements = shape.elements() / views;
   HostTensor x(shape);
@@ -21,15 +22,19 @@ HostTensor random_activation(Random& random, const Shape& shape, int views) {
       x[v * view_elements + i] = as_float(mean[i % channels] + sigma[i % channels] * random.normal());
     }
   }
-  return x;
+  return rounded(type, x);
 }
 
-// x moved to a lattice on which no two values of a 2x2 window are closer than 0.0025.
-void separate_within_windows(HostTensor& x) {
+// x moved to a lattice on which no two values of a 2x2 window are closer than 0.0025; 1/16 in 16 bits, where
+// bf16 still holds all of the lattice up to 16.
+void separate_within_windows(HostTensor& x, DType type) {
+  const double closest = type == DType::f32 ? 0.0025 : 1.0 / 16;
   const std::int64_t width = x.shape[2], channels = x.shape[3];
   for (std::int64_t i = 0; i < x.elements(); ++i) {
     const std::int64_t w = i / channels % width, h = i / channels / width % x.shape[1];
-    x[i] = as_float(std::round(x[i] * 100) / 100 + 0.0025 * static_cast<double>(2 * (h % 2) + w % 2));
+    const double of_window = std::round(x[i] / (4 * closest)) * 4 * closest;
+    x[i] = as_float(of_window + closest * static_cast<double>(2 * (h % 2) + w % 2));
+    DPLL_CHECK(type == DType::f32 || std::abs(x[i]) <= 16, "{} leaves the lattice", x[i]);
   }
 }
 
@@ -115,6 +120,10 @@ HostTensor from_layout(const HostTensor& stored, ConvWeightLayout layout) {
 
 }  // namespace
 
+HostTensor rounded(DType type, const HostTensor& values) {
+  return decode(type, encode(type, values), values.shape);
+}
+
 HostTensor view_stats(const HostTensor& x, int views) {
   const std::int64_t channels = x.shape[x.shape.rank() - 1];
   const std::int64_t rows = x.elements() / channels / views;
@@ -157,27 +166,28 @@ HostTensor beta_away_from_kinks(const HostTensor& x, const HostTensor& stats, co
   return beta;
 }
 
-Tensors preact_conv_inputs(const PreactConvCase& c, std::uint64_t seed) {
+Tensors preact_conv_inputs(const PreactConvCase& c, std::uint64_t seed, DType type) {
   const PreactConvSpec& s = c.spec;
   Random random(seed);
   Tensors inputs;
   const Shape in = {s.rows(), s.height, s.width, s.in_channels};
   const Shape out = {s.rows(), s.out_height(), s.out_width(), s.out_channels};
   const double fan = s.in_channels * s.kernel * s.kernel;
-  inputs["x"] = random_activation(random, in, s.views);
+  inputs["x"] = random_activation(random, in, s.views, type);
   if (s.preact) add_batch_norm_inputs(inputs, random, s.mode, s.views);
-  inputs["weight"] =
-      random.normal_tensor({s.out_channels, s.in_channels, s.kernel, s.kernel}, 0, 1 / std::sqrt(fan));
+  const auto normal = [&](const Shape& shape, double sigma) {
+    return rounded(type, random.normal_tensor(shape, 0, sigma));
+  };
+  inputs["weight"] = normal({s.out_channels, s.in_channels, s.kernel, s.kernel}, 1 / std::sqrt(fan));
   if (s.bias) inputs["bias"] = random.normal_tensor({s.out_channels});
   if (s.projection) {
-    inputs["projection_weight"] =
-        random.normal_tensor({s.out_channels, s.in_channels, 1, 1}, 0, 1 / std::sqrt(s.in_channels));
+    inputs["projection_weight"] = normal({s.out_channels, s.in_channels, 1, 1}, 1 / std::sqrt(s.in_channels));
   }
-  if (s.residual) inputs["residual"] = random.normal_tensor(out);
+  if (s.residual) inputs["residual"] = normal(out, 1);
   if (s.mode == Mode::train) {
-    inputs["d_y"] = random.normal_tensor(out);
-    if (s.projection) inputs["d_projected"] = c.shared ? inputs["d_y"] : random.normal_tensor(out);
-    if (s.input_gradient && c.accumulate == Accumulate::yes) inputs["d_x"] = random.normal_tensor(in);
+    inputs["d_y"] = normal(out, 1);
+    if (s.projection) inputs["d_projected"] = c.shared ? inputs["d_y"] : normal(out, 1);
+    if (s.input_gradient && c.accumulate == Accumulate::yes) inputs["d_x"] = normal(in, 1);
   }
   return inputs;
 }
@@ -261,15 +271,16 @@ OpResult run_preact_conv(Backend& backend, const PreactConvCase& c, const Tensor
   return result;
 }
 
-Tensors bn_relu_pool_inputs(const BnReluPoolCase& c, std::uint64_t seed) {
+Tensors bn_relu_pool_inputs(const BnReluPoolCase& c, std::uint64_t seed, DType type) {
   const BnReluPoolSpec& s = c.spec;
   Random random(seed);
   Tensors inputs;
-  inputs["x"] = random_activation(random, {s.rows(), s.height, s.width, s.channels}, s.views);
-  if (s.pool == Pool::max2) separate_within_windows(inputs["x"]);
+  inputs["x"] = random_activation(random, {s.rows(), s.height, s.width, s.channels}, s.views, type);
+  if (s.pool == Pool::max2) separate_within_windows(inputs["x"], type);
   add_batch_norm_inputs(inputs, random, s.mode, s.views);
   if (s.mode == Mode::train) {
-    inputs["d_y"] = random.normal_tensor({s.rows(), s.out_height(), s.out_width(), s.channels});
+    inputs["d_y"] =
+        rounded(type, random.normal_tensor({s.rows(), s.out_height(), s.out_width(), s.channels}));
   }
   return inputs;
 }
@@ -311,14 +322,15 @@ OpResult run_bn_relu_pool(Backend& backend, const BnReluPoolCase& c, const Tenso
   return result;
 }
 
-Tensors linear_inputs(const LinearCase& c, std::uint64_t seed) {
+Tensors linear_inputs(const LinearCase& c, std::uint64_t seed, DType type) {
   const LinearSpec& s = c.spec;
   Random random(seed);
   Tensors inputs;
-  inputs["x"] = random_activation(random, {s.rows(), s.in_features}, s.views);
-  inputs["weight"] = random.normal_tensor({s.out_features, s.in_features}, 0, 1 / std::sqrt(s.in_features));
+  inputs["x"] = random_activation(random, {s.rows(), s.in_features}, s.views, type);
+  inputs["weight"] =
+      rounded(type, random.normal_tensor({s.out_features, s.in_features}, 0, 1 / std::sqrt(s.in_features)));
   inputs["bias"] = random.normal_tensor({s.out_features});
-  if (s.mode == Mode::train) inputs["d_y"] = random.normal_tensor({s.rows(), s.out_features});
+  if (s.mode == Mode::train) inputs["d_y"] = rounded(type, random.normal_tensor({s.rows(), s.out_features}));
   return inputs;
 }
 

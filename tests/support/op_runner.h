@@ -31,9 +31,11 @@ enum class Passes { forward, forward_and_backward };  // backward only where the
 
 // Inputs, cotangents d_y, …, the running statistics before, and d_x before where it is accumulated to. Each
 // view has statistics of its own, and no pre-activation lies near the kink of ReLU: see beta_away_from_kinks.
-Tensors preact_conv_inputs(const PreactConvCase& c, std::uint64_t seed);
-Tensors bn_relu_pool_inputs(const BnReluPoolCase& c, std::uint64_t seed);
-Tensors linear_inputs(const LinearCase& c, std::uint64_t seed);
+// What a backend that computes in `type` holds in that type (activations, their gradients, weights) is
+// rounded to it, before statistics and beta are chosen: every backend sees the same numbers.
+Tensors preact_conv_inputs(const PreactConvCase& c, std::uint64_t seed, DType type = DType::f32);
+Tensors bn_relu_pool_inputs(const BnReluPoolCase& c, std::uint64_t seed, DType type = DType::f32);
+Tensors linear_inputs(const LinearCase& c, std::uint64_t seed, DType type = DType::f32);
 
 // x_stats is computed here from inputs.at("x"), so that a perturbed x brings its own statistics.
 OpResult run_preact_conv(Backend& backend, const PreactConvCase& c, const Tensors& inputs, Passes passes);
@@ -50,7 +52,7 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
 //                  UpdateHealth and the loss scale; with 16-bit weights also weight
 //   augment        pixels -> images
 //   feature_views  features -> views
-Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed);
+Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DType type = DType::f32);
 Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed);
 Tensors augment_inputs(const AugmentCase& c, std::uint64_t seed);
 Tensors feature_views_inputs(const FeatureViewsCase& c, std::uint64_t seed);
@@ -59,6 +61,9 @@ OpResult run_cross_entropy(Backend& backend, const Tensors& inputs);
 OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs);
 OpResult run_augment(Backend& backend, const AugmentCase& c, const Tensors& inputs);
 OpResult run_feature_views(Backend& backend, const FeatureViewsCase& c, const Tensors& inputs);
+
+// The values as a tensor of `type` holds them.
+HostTensor rounded(DType type, const HostTensor& values);
 
 // The step that all runs are given; run_sgd's learning rate is 0.05.
 StepState test_step(float lambda = 1, float loss_scale = 1);

@@ -109,7 +109,7 @@ StepState test_step(float lambda, float loss_scale) {
   return step;
 }
 
-Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed) {
+Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DType type) {
   const std::int64_t classes = c.spec.classes, samples = c.spec.batch + kSpareSamples;
   Random random(seed);
   Tensors inputs;
@@ -126,7 +126,7 @@ Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed) {
   }
   HostTensor logits({std::int64_t{c.spec.views} * c.spec.batch, classes});
   for (double& value : logits.values) value = random_logit(random, c.logits);
-  inputs["logits"] = logits;
+  inputs["logits"] = rounded(type, logits);
   inputs["targets"] = targets;
   inputs["candidates"] = candidates;
   if (c.labels) inputs["labels"] = labels;

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "emulation/emulated_backend.h"
 #include "emulation/emulator.h"
 #include "gpu/real_gpu.h"
 #include "support/doctest.h"
+#include "support/encode.h"
 #include "support/threads.h"
 
 namespace dpll::test {
@@ -31,10 +33,10 @@ std::string bit_difference(const std::string& what, const Tensors& got, const Te
 
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
                            const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
-  constexpr std::uint64_t kSchedules = 8;
+  const std::uint64_t schedules = backend.compute_dtype() == DType::f32 ? 8 : 3;
   const OpResult want = run(*make_reference_backend());
   Tensors first;
-  for (std::uint64_t schedule = 0; schedule < kSchedules; ++schedule) {
+  for (std::uint64_t schedule = 0; schedule < schedules; ++schedule) {
     emulation::set_schedule(schedule);
     const std::string run_name = fmt::format("{}, emulated cuda, schedule {}", what, schedule);
     const OpResult got = run(backend);
@@ -48,22 +50,88 @@ std::string cuda_complaint(Backend& backend, const std::string& what, std::uint6
   return "";
 }
 
-void check_cuda_parity(const std::string& what, std::uint64_t seed,
-                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
-  const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(DType::f32);
-  const std::string wrong = cuda_complaint(*backend, what, seed, run, tolerances);
-  CHECK_MESSAGE(wrong.empty(), wrong);
-  if (real_gpu().backend == nullptr) return;  // said by the tests of tests/gpu
-  const OpResult want = run(*make_reference_backend()), got = run(*real_gpu().backend);
+namespace {
+
+// DPLL_PARITY=gpu: only the GPU against the reference, for tools that watch what runs on it.
+bool gpu_alone() {
+  const char* const value = std::getenv("DPLL_PARITY");
+  return value != nullptr && std::string(value) == "gpu";
+}
+
+// On this machine's GPU, where there is one; where there is none is said by the tests of tests/gpu.
+void check_gpu_parity(const std::string& what, std::uint64_t seed, DType compute,
+                      const std::function<OpResult(Backend&)>& run, const OpResult& want,
+                      const Tolerances& tolerances) {
+  Backend* const gpu = real_gpu(compute).backend;
+  if (gpu == nullptr) return;
+  const OpResult got = run(*gpu);
   const std::string differs = complaint_about(what + ", GPU", seed, got, want, tolerances);
   CHECK_MESSAGE(differs.empty(), differs);
-  const std::string unrepeatable =
-      bit_difference(what + ", GPU, second run", run(*real_gpu().backend).outputs, got.outputs);
+  const std::string unrepeatable = bit_difference(what + ", GPU, second run", run(*gpu).outputs, got.outputs);
   CHECK_MESSAGE(unrepeatable.empty(), unrepeatable);
+}
+
+}  // namespace
+
+void check_cuda_parity(const std::string& what, std::uint64_t seed,
+                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
+  if (!gpu_alone()) {
+    const std::string wrong =
+        cuda_complaint(*make_emulated_cuda_backend(DType::f32), what, seed, run, tolerances);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+  check_gpu_parity(what, seed, DType::f32, run, run(*make_reference_backend()), tolerances);
+}
+
+void check_cuda_parity_in_16_bits(const CaseOf16Bits& c) {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const Tensors inputs = c.inputs(type);
+    const auto run = [&](Backend& backend) { return c.run(backend, inputs); };
+    const OpResult want = run(*make_reference_backend());
+    const Tolerances tolerances = c.tolerances(type, inputs, want.outputs);
+    const std::string what = fmt::format("{}, {}", c.what, name_of(type));
+    if (!gpu_alone()) {
+      const std::string wrong =
+          cuda_complaint(*make_emulated_cuda_backend(type), what, c.seed, run, tolerances);
+      CHECK_MESSAGE(wrong.empty(), wrong);
+    }
+    check_gpu_parity(what, c.seed, type, run, want, tolerances);
+  }
+}
+
+Tolerance stored_in(DType type) {
+  return {unit_roundoff(type), 0};
+}
+
+double largest(const HostTensor& tensor) {
+  double result = 0;
+  for (const double value : tensor.values) {
+    if (std::isfinite(value)) result = std::max(result, std::abs(value));
+  }
+  return result;
+}
+
+Tolerance of_statistics(const HostTensor& stats, double error) {
+  // The variances are among the statistics, and the mean of |value - mean| is at most their root.
+  return {0, error + 2 * std::sqrt(largest(stats)) * error + error * error};
+}
+
+OpResult with_own_statistics(OpResult result, int views) {
+  HostTensor difference = result.outputs.at("y_stats");
+  const HostTensor stats = view_stats(result.outputs.at("y"), views);
+  for (std::int64_t i = 0; i < difference.elements(); ++i) difference[i] -= stats[i];
+  result.outputs["y_stats, own"] = difference;
+  return result;
+}
+
+Tolerance of_own_statistics(const Tensors& want) {
+  const double y = largest(want.at("y"));
+  return {0, kSafety * kEpsilon * (y + y * y)};
 }
 
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
+  if (gpu_alone()) return;
   const OpResult want = run(*make_reference_backend());
   const ThreadCount restored_afterwards(omp_get_max_threads());
   Tensors with_one_thread;

@@ -16,14 +16,38 @@ enum class Threads { one_result, a_result_each };
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 
-// Runs the op on the reference backend and on an emulated CUDA backend (float32) under several schedules of
-// its threads and blocks. Empty, or the first complaint: canaries must be intact, all outputs within their
-// tolerances, all schedules' results the same to the bit.
+// Runs the op on the reference backend and on an emulated CUDA backend under several schedules of its threads
+// and blocks: 8, or 3 where it computes in 16 bits. Empty, or the first complaint: canaries must be intact,
+// all outputs within their tolerances, all schedules' results the same to the bit.
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
                            const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
-// CHECKs that the emulated CUDA backend gives no complaint, and the one on this machine's GPU, where there is
-// one, neither: all outputs within their tolerances, canaries intact, a second run the same to the bit.
+// CHECKs that the emulated CUDA backend in float32 gives no complaint, and the one on this machine's GPU,
+// where there is one, neither: all outputs within their tolerances, canaries intact, a second run the same to
+// the bit.
 void check_cuda_parity(const std::string& what, std::uint64_t seed,
                        const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
+
+// A case on the emulated CUDA backend in f16 and in bf16. Inputs are made for the type, so that both sides
+// see the same numbers; tolerances may ask how large the reference's outputs are.
+struct CaseOf16Bits {
+  std::string what;
+  std::uint64_t seed;
+  std::function<Tensors(DType)> inputs;
+  std::function<OpResult(Backend&, const Tensors&)> run;
+  std::function<Tolerances(DType, const Tensors& inputs, const Tensors& want)> tolerances;
+};
+void check_cuda_parity_in_16_bits(const CaseOf16Bits& c);
+
+// Of values that are rounded once, when they are stored in `type`.
+Tolerance stored_in(DType type);
+// Largest finite |value|.
+double largest(const HostTensor& tensor);
+// Of statistics [V, 2, C] of values of which each may be off by `error`: of the mean by as much, of the
+// variance by twice the mean of |value - mean| error.
+Tolerance of_statistics(const HostTensor& stats, double error);
+// With one more output, "y_stats, own": the statistics beside those of y as it was stored, of which they must
+// be whatever y's own error is.
+OpResult with_own_statistics(OpResult result, int views);
+Tolerance of_own_statistics(const Tensors& want);
 
 }  // namespace dpll::test

@@ -1,5 +1,5 @@
 // What the CUDA backend needs of the machine: memory, copies, a stream, graphs. The real one calls the CUDA
-// runtime; the emulator's uses the host's memory and runs everything at once.
+// runtime; the emulator's runs everything at once, in memory that the host cannot touch either.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,100 @@
+#include "emulation/device_memory.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <map>
+
+#include "dpll/core/check.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define DPLL_POISON(begin, bytes) __asan_poison_memory_region(begin, bytes)
+#define DPLL_UNPOISON(begin, bytes) __asan_unpoison_memory_region(begin, bytes)
+#else
+#define DPLL_POISON(begin, bytes) static_cast<void>(begin)
+#define DPLL_UNPOISON(begin, bytes) static_cast<void>(begin)
+#endif
+
+namespace dpll::emulation {
+namespace {
+
+constexpr std::size_t kPage = 4096, kReserved = std::size_t{1} << 32;
+constexpr std::size_t kBehind = 256;  // bytes behind a block, at least, that are nobody's
+
+// One range of addresses, so that a single system call opens or closes everything.
+class DeviceMemory {
+ public:
+  DeviceMemory()
+      : begin_(static_cast<unsigned char*>(
+            mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+    DPLL_CHECK(begin_ != MAP_FAILED, "no {} bytes of addresses for the emulated GPU's memory", kReserved);
+  }
+
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = (bytes + kBehind + kPage - 1) / kPage * kPage;
+    std::size_t at = 0;  // the first gap that is large enough
+    for (const auto& [offset, taken] : blocks_) {
+      if (offset - at >= size) break;
+      at = offset + taken;
+    }
+    if (at + size > kReserved) return nullptr;
+    blocks_[at] = size;
+    open();
+    DPLL_UNPOISON(begin_ + at, bytes);
+    DPLL_POISON(begin_ + at + bytes, size - bytes);
+    std::memset(begin_ + at, 0xFF, bytes);
+    close();
+    return begin_ + at;
+  }
+
+  void release(void* data) noexcept {
+    const auto block = blocks_.find(static_cast<std::size_t>(static_cast<unsigned char*>(data) - begin_));
+    if (block == blocks_.end()) return;
+    madvise(data, block->second, MADV_DONTNEED);
+    mprotect(data, block->second, PROT_NONE);
+    DPLL_POISON(data, block->second);
+    blocks_.erase(block);
+  }
+
+  void open() noexcept {
+    ++users_;
+    protect(PROT_READ | PROT_WRITE);
+  }
+  void close() noexcept {
+    if (--users_ == 0) protect(PROT_NONE);
+  }
+
+ private:
+  void protect(int protection) noexcept {
+    if (blocks_.empty()) return;
+    const auto& [offset, size] = *blocks_.rbegin();
+    mprotect(begin_, offset + size, protection);
+  }
+
+  unsigned char* begin_;
+  std::map<std::size_t, std::size_t> blocks_;  // offset, size
+  int users_ = 0;
+};
+
+DeviceMemory& memory() {
+  static DeviceMemory instance;
+  return instance;
+}
+
+}  // namespace
+
+void* allocate_device_memory(std::size_t bytes) {
+  return memory().allocate(bytes);
+}
+void release_device_memory(void* data) noexcept {
+  if (data != nullptr) memory().release(data);
+}
+DeviceAccess::DeviceAccess() {
+  memory().open();
+}
+DeviceAccess::~DeviceAccess() {
+  memory().close();
+}
+
+}  // namespace dpll::emulation

@@ -1,0 +1,23 @@
+// The emulated GPU's memory: pages that the host cannot touch, but for the time in which the device works.
+// A host access at any other time is a segmentation fault, as it would be with a GPU.
+#pragma once
+
+#include <cstddef>
+
+namespace dpll::emulation {
+
+// 4096-byte aligned, filled with 0xFF: what nobody has written must not look like a result. Null where there
+// is not enough. Under AddressSanitizer nothing but the `bytes` may be accessed, by the device neither.
+void* allocate_device_memory(std::size_t bytes);
+void release_device_memory(void* data) noexcept;
+
+// Device memory can be accessed while one of these lives; they may be nested.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+  DeviceAccess& operator=(const DeviceAccess&) = delete;
+};
+
+}  // namespace dpll::emulation

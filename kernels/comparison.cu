@@ -1,12 +1,14 @@
 #include "comparison.h"
 
+#include <algorithm>
+
 #include "dpll/core/philox.h"
 #include "launch.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kLeastPerThread = 8;
 
 // Cost "fill_uniform" of a value: S bytes, 5 operations; a Philox block for four values.
 template <typename T>
@@ -63,18 +65,22 @@ void fill_uniform(void* values, DType type, std::int64_t elements, std::uint64_t
   });
 }
 
-void compare(Difference* parts, const void* got, const void* want, DType type, std::int64_t elements,
-             float relative, float absolute, Stream stream) {
+int compare(Difference* parts, const void* got, const void* want, DType type, std::int64_t elements,
+            float relative, float absolute, Stream stream) {
+  const auto blocks = static_cast<int>(
+      std::clamp<std::int64_t>(elements / (kThreads * kLeastPerThread), 1, kMostDifferences));
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("compare", compare_kernel<T>, LaunchShape{{kDifferenceBlocks, 1, 1}, kThreads, 0}, stream, parts,
-           static_cast<const T*>(got), static_cast<const T*>(want), elements, relative, absolute);
+    launch("compare", compare_kernel<T>, LaunchShape{{static_cast<unsigned>(blocks), 1, 1}, kThreads, 0},
+           stream, parts, static_cast<const T*>(got), static_cast<const T*>(want), elements, relative,
+           absolute);
   });
+  return blocks;
 }
 
-Difference merge_differences(const Difference* parts) {
+Difference merge_differences(const Difference* parts, int count) {
   Difference all;
-  for (int i = 0; i < kDifferenceBlocks; ++i) {
+  for (int i = 0; i < count; ++i) {
     const std::int64_t beyond = all.beyond + parts[i].beyond;
     if (parts[i].index >= 0 && (all.index < 0 || parts[i].index < all.index)) all = parts[i];
     all.beyond = beyond;

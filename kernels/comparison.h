@@ -21,13 +21,13 @@ struct Difference {
   std::int64_t index = -1;  // the first of those, with its values
   float got = 0, want = 0;
 };
-inline constexpr int kDifferenceBlocks = 256;
+inline constexpr int kMostDifferences = 256;
 
-// Writes the differences of kDifferenceBlocks parts, each by index: see merge_differences(). Bytes: both
-// tensors once.
-void compare(Difference* parts, const void* got, const void* want, DType type, std::int64_t elements,
-             float relative, float absolute, Stream stream);
+// Writes the differences of that many parts, kMostDifferences at most, for merge_differences(); returns how
+// many. Bytes: both tensors once.
+int compare(Difference* parts, const void* got, const void* want, DType type, std::int64_t elements,
+            float relative, float absolute, Stream stream);
 // On the host, of parts that were copied there.
-Difference merge_differences(const Difference* parts);
+Difference merge_differences(const Difference* parts, int count);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -37,7 +37,7 @@ class Referee {
       : runtime_(runtime),
         contest_(contest),
         deterministic_(deterministic),
-        parts_(runtime, kDifferenceBlocks * sizeof(Difference)) {
+        parts_(runtime, kMostDifferences * sizeof(Difference)) {
     for (const ContestOutput& output : contest.outputs) {
       expected_.push_back(std::make_unique<ScratchMemory>(runtime, bytes_of(output)));
       if (deterministic) repeated_.push_back(std::make_unique<ScratchMemory>(runtime, bytes_of(output)));
@@ -88,12 +88,12 @@ class Referee {
   std::string first_difference(const Copies& want, bool exact) {
     for (std::size_t i = 0; i < want.size(); ++i) {
       const ContestOutput& output = contest_.outputs[i];
-      compare(static_cast<Difference*>(parts_.data()), output.data, want[i]->data(), output.type,
-              output.elements, exact ? 0 : static_cast<float>(output.relative),
-              exact ? 0 : static_cast<float>(output.absolute), runtime_.stream());
-      std::array<Difference, kDifferenceBlocks> parts;
+      const int count = compare(static_cast<Difference*>(parts_.data()), output.data, want[i]->data(),
+                                output.type, output.elements, exact ? 0 : static_cast<float>(output.relative),
+                                exact ? 0 : static_cast<float>(output.absolute), runtime_.stream());
+      std::array<Difference, kMostDifferences> parts;
       runtime_.copy_out(parts.data(), parts_.data(), sizeof parts);
-      const Difference difference = merge_differences(parts.data());
+      const Difference difference = merge_differences(parts.data(), count);
       if (difference.beyond > 0) return words_of(difference, output);
     }
     return "";

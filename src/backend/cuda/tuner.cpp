@@ -110,6 +110,7 @@ class Referee {
 
 struct Survivor {
   std::string name;
+  std::function<void()> run;  // owns memory that the replay of its recording works on
   std::function<void()> replay;
   std::vector<double> times;
 
@@ -207,7 +208,7 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
       why = referee.complaint(run);
       if (why.empty()) {
         // As a training step will run it: a sequence that cannot be recorded is of no use.
-        Survivor survivor{contender.name, runtime_.record(run), {}};
+        Survivor survivor{contender.name, run, runtime_.record(run), {}};
         survivor.times.push_back(referee.time(survivor.replay));
         const bool hopeless = !survivors.empty() && survivor.times.front() > kHopeless * best;
         for (int i = 1; i < kRepeats && !hopeless; ++i) {

@@ -1,5 +1,7 @@
 #include "gpu/real_gpu.h"
 
+#include <map>
+
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
 #if DPLL_HAVE_CUDA
@@ -9,11 +11,11 @@
 namespace dpll::test {
 namespace {
 
-RealGpu find() {
+RealGpu find([[maybe_unused]] DType compute) {
 #if DPLL_HAVE_CUDA
   try {
     // Never destroyed: the CUDA runtime may be gone when static objects are.
-    return {make_gpu_backend({}).release(), ""};
+    return {make_gpu_backend({.compute = compute}).release(), ""};
   } catch (const Error& error) {
     return {nullptr, error.what()};
   }
@@ -24,9 +26,10 @@ RealGpu find() {
 
 }  // namespace
 
-const RealGpu& real_gpu() {
-  static const RealGpu found = find();
-  return found;
+const RealGpu& real_gpu(DType compute) {
+  static std::map<DType, RealGpu> found;
+  const auto known = found.find(compute);
+  return known != found.end() ? known->second : found.emplace(compute, find(compute)).first->second;
 }
 
 }  // namespace dpll::test

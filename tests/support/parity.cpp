@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 
 #include "emulation/emulated_backend.h"
@@ -49,29 +50,52 @@ std::string cuda_complaint(Backend& backend, const std::string& what, std::uint6
   return "";
 }
 
-void check_cuda_parity(const std::string& what, std::uint64_t seed,
-                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
-  const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(DType::f32);
-  const std::string wrong = cuda_complaint(*backend, what, seed, run, tolerances);
-  CHECK_MESSAGE(wrong.empty(), wrong);
-  if (real_gpu().backend == nullptr) return;  // said by the tests of tests/gpu
-  const OpResult want = run(*make_reference_backend()), got = run(*real_gpu().backend);
+namespace {
+
+// DPLL_PARITY=gpu: only the GPU against the reference, for tools that watch what runs on it.
+bool gpu_alone() {
+  const char* const value = std::getenv("DPLL_PARITY");
+  return value != nullptr && std::string(value) == "gpu";
+}
+
+// On this machine's GPU, where there is one; where there is none is said by the tests of tests/gpu.
+void check_gpu_parity(const std::string& what, std::uint64_t seed, DType compute,
+                      const std::function<OpResult(Backend&)>& run, const OpResult& want,
+                      const Tolerances& tolerances) {
+  Backend* const gpu = real_gpu(compute).backend;
+  if (gpu == nullptr) return;
+  const OpResult got = run(*gpu);
   const std::string differs = complaint_about(what + ", GPU", seed, got, want, tolerances);
   CHECK_MESSAGE(differs.empty(), differs);
-  const std::string unrepeatable =
-      bit_difference(what + ", GPU, second run", run(*real_gpu().backend).outputs, got.outputs);
+  const std::string unrepeatable = bit_difference(what + ", GPU, second run", run(*gpu).outputs, got.outputs);
   CHECK_MESSAGE(unrepeatable.empty(), unrepeatable);
+}
+
+}  // namespace
+
+void check_cuda_parity(const std::string& what, std::uint64_t seed,
+                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
+  if (!gpu_alone()) {
+    const std::string wrong =
+        cuda_complaint(*make_emulated_cuda_backend(DType::f32), what, seed, run, tolerances);
+    CHECK_MESSAGE(wrong.empty(), wrong);
+  }
+  check_gpu_parity(what, seed, DType::f32, run, run(*make_reference_backend()), tolerances);
 }
 
 void check_cuda_parity_in_16_bits(const CaseOf16Bits& c) {
   for (const DType type : {DType::f16, DType::bf16}) {
     const Tensors inputs = c.inputs(type);
     const auto run = [&](Backend& backend) { return c.run(backend, inputs); };
-    const Tensors want = run(*make_reference_backend()).outputs;
-    const std::string wrong =
-        cuda_complaint(*make_emulated_cuda_backend(type), fmt::format("{}, {}", c.what, name_of(type)),
-                       c.seed, run, c.tolerances(type, inputs, want));
-    CHECK_MESSAGE(wrong.empty(), wrong);
+    const OpResult want = run(*make_reference_backend());
+    const Tolerances tolerances = c.tolerances(type, inputs, want.outputs);
+    const std::string what = fmt::format("{}, {}", c.what, name_of(type));
+    if (!gpu_alone()) {
+      const std::string wrong =
+          cuda_complaint(*make_emulated_cuda_backend(type), what, c.seed, run, tolerances);
+      CHECK_MESSAGE(wrong.empty(), wrong);
+    }
+    check_gpu_parity(what, c.seed, type, run, want, tolerances);
   }
 }
 
@@ -107,6 +131,7 @@ Tolerance of_own_statistics(const Tensors& want) {
 
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
+  if (gpu_alone()) return;
   const OpResult want = run(*make_reference_backend());
   const ThreadCount restored_afterwards(omp_get_max_threads());
   Tensors with_one_thread;

@@ -110,12 +110,26 @@ class Referee {
 
 struct Survivor {
   std::string name;
-  std::function<void()> run;  // owns memory that the replay of its recording works on
+  std::function<void()> run;  // owns the workspace and the plans that the replay uses
   std::function<void()> replay;
   std::vector<double> times;
 
   double median() const { return median_of(times); }
+  void retire() {
+    replay = nullptr;
+    run = nullptr;
+  }
 };
+
+bool faster(const Survivor& a, const Survivor& b) {
+  return a.median() < b.median();
+}
+
+// Sorted by time; only the fastest keep their memory.
+void keep_finalists(std::vector<Survivor>& survivors) {
+  std::stable_sort(survivors.begin(), survivors.end(), faster);
+  for (std::size_t i = kFinalists; i < survivors.size(); ++i) survivors[i].retire();
+}
 
 }  // namespace
 
@@ -216,6 +230,7 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
         }
         best = survivors.empty() ? survivor.median() : std::min(best, survivor.median());
         survivors.push_back(std::move(survivor));
+        keep_finalists(survivors);
         continue;
       }
     } catch (const Error& error) {
@@ -226,8 +241,6 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
   }
   if (survivors.empty()) fail(ExitCode::device, "none of {} can be used", contest.contenders.size());
 
-  const auto by_median = [](const Survivor& a, const Survivor& b) { return a.median() < b.median(); };
-  std::stable_sort(survivors.begin(), survivors.end(), by_median);
   // The fastest ones in turns, so that a clock that changes meanwhile favours none.
   const auto finalists =
       survivors.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(survivors.size(), kFinalists));
@@ -235,7 +248,7 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
   for (int round = 0; round < kFinalRounds; ++round) {
     for (auto it = survivors.begin(); it != finalists; ++it) it->times.push_back(referee.time(it->replay));
   }
-  std::stable_sort(survivors.begin(), finalists, by_median);
+  std::stable_sort(survivors.begin(), finalists, faster);
 
   choice.name = survivors.front().name;
   choice.milliseconds = survivors.front().median();

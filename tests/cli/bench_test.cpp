@@ -9,16 +9,17 @@ using namespace dpll::test;
 
 namespace {
 
-nlohmann::json json_of(const std::string& path) {
+// Unused in a build without the tools.
+[[maybe_unused]] nlohmann::json json_of(const std::string& path) {
   return nlohmann::json::parse(read_text(path));
 }
 
-ProcessResult run_tool(const std::string& tool, std::vector<std::string> arguments) {
+[[maybe_unused]] ProcessResult run_tool(const std::string& tool, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), tool);
   return run_process(arguments);
 }
 
-double sum_of(const nlohmann::json& numbers) {
+[[maybe_unused]] double sum_of(const nlohmann::json& numbers) {
   double sum = 0;
   for (const nlohmann::json& number : numbers) sum += number.get<double>();
   return sum;

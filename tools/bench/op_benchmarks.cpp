@@ -98,13 +98,14 @@ HostTensor repeated_to(const HostTensor& tensor, std::int64_t elements) {
 OpBenchmark::Prepared prepare_sgd(const SgdCase& c, const ReferenceLimits& limits) {
   SgdCase small = c;
   small.spec.elements = std::min(c.spec.elements, limits.parameters);
+  small.spec.weights = std::min(c.spec.weights, small.spec.elements);
   Tensors inputs = sgd_inputs(small, kSeed);
   OpBenchmark::Prepared result;
   result.tolerances = sgd_tolerances();
   result.want = run_sgd(*make_reference_backend(), small, inputs);
   for (Tensors* tensors : {&inputs, &result.want.outputs}) {
     for (auto& [name, tensor] : *tensors) {
-      if (name != "health") tensor = repeated_to(tensor, c.spec.elements);
+      if (name != "health") tensor = repeated_to(tensor, name == "weight" ? c.spec.weights : c.spec.elements);
     }
   }
   result.run = [c, inputs = std::move(inputs)](Backend& backend) { return run_sgd(backend, c, inputs); };

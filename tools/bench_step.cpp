@@ -159,6 +159,7 @@ class Bench {
   // are called one by one.
   double profile_steps(int count) {
     double seconds = 0;
+    begin_epoch();
     for (int i = 0; i < count; ++i) {
       if (next_ >= full_steps_) begin_epoch();
       seconds += wall_seconds_of(backend_, [&] {
@@ -179,6 +180,7 @@ class Bench {
   // What each phase of a step must do.
   std::map<std::string, Work> count_work() {
     std::map<std::string, Work> work;
+    begin_epoch();  // behind its last step there are no rows to work on
     for (const auto& [name, phase] : step_.phases()) {
       backend_.observe([&, at = name](const ObservedCall& call) { work[at] += call.work; });
       phase();

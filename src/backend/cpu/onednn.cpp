@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/memory_plan.h"
 #include "dpll/core/check.h"
 
 namespace dpll::cpu {
@@ -240,14 +241,80 @@ std::unique_ptr<Kernel> make_reorder(const std::string& what, const Descriptor& 
                                     {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}}, 1);
 }
 
-// packed: the layout that the pass wants its weight in, or leaves d_weight in.
-detail::ConvParts make_parts(std::unique_ptr<Kernel> kernel, std::unique_ptr<Kernel> reorder,
-                             const Descriptor& packed) {
-  const std::size_t bytes = reorder == nullptr ? 0 : packed.get_size();
-  return {std::move(kernel), std::move(reorder), bytes};
-}
+// Both passes from an activation to an activation.
+class OnednnConvolution final : public Convolution {
+ public:
+  // packed: the layout that the pass wants its weight in. Without a reorder that is OIHW.
+  OnednnConvolution(std::unique_ptr<Kernel> kernel, std::unique_ptr<Kernel> reorder, const Descriptor& packed,
+                    bool bias)
+      : kernel_(std::move(kernel)),
+        reorder_(std::move(reorder)),
+        packed_bytes_(reorder_ == nullptr ? 0 : packed.get_size()),
+        bias_(bias) {}
 
-detail::ConvParts make_forward(const ConvGeometry& geometry, bool bias, int lanes) {
+  std::size_t packed_bytes() const override { return packed_bytes_; }
+  std::size_t scratch_bytes() const override {
+    return std::max(kernel_->scratch_bytes(), reorder_ == nullptr ? 0 : reorder_->scratch_bytes());
+  }
+  std::string implementation() const override { return kernel_->implementation(); }
+  const float* pack(float* packed, const float* weight, void* scratch) const override {
+    if (reorder_ == nullptr) return weight;
+    reorder_->run(0, {weight, packed}, scratch);
+    return packed;
+  }
+  void run(int lane, float* to, const float* from, const float* packed, const float* bias,
+           void* scratch) const noexcept override {
+    if (bias_) {
+      kernel_->run(lane, {to, from, packed, bias}, scratch);
+    } else {
+      kernel_->run(lane, {to, from, packed}, scratch);
+    }
+  }
+  void check() const override {
+    kernel_->check();
+    if (reorder_ != nullptr) reorder_->check();
+  }
+
+ private:
+  std::unique_ptr<Kernel> kernel_, reorder_;
+  std::size_t packed_bytes_;
+  bool bias_;
+};
+
+class OnednnWeightGradient final : public WeightGradient {
+ public:
+  OnednnWeightGradient(std::unique_ptr<Kernel> kernel, std::unique_ptr<Kernel> reorder,
+                       const Descriptor& packed)
+      : kernel_(std::move(kernel)), reorder_(std::move(reorder)) {
+    std::size_t scratch = kernel_->scratch_bytes();
+    if (reorder_ != nullptr) {
+      packed_ = plan_.add_bytes<float>(packed.get_size());
+      scratch = std::max(scratch, reorder_->scratch_bytes());
+    }
+    scratch_ = plan_.add_bytes(scratch);
+  }
+
+  std::size_t scratch_bytes() const override { return plan_.bytes(); }
+  std::string implementation() const override { return kernel_->implementation(); }
+  void run(float* d_weight, const float* a, const float* d_y, void* scratch) const override {
+    float* result = reorder_ == nullptr ? d_weight : packed_.in(scratch);
+    kernel_->run(0, {result, a, d_y}, scratch_.in(scratch));
+    kernel_->check();
+    if (reorder_ == nullptr) return;
+    reorder_->run(0, {result, d_weight}, scratch_.in(scratch));
+    reorder_->check();
+  }
+
+ private:
+  std::unique_ptr<Kernel> kernel_, reorder_;
+  MemoryPlan plan_;
+  Piece<float> packed_;
+  Piece<std::byte> scratch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Convolution> onednn_forward(const ConvGeometry& geometry, bool bias, int lanes) {
   const std::string what = describe("forward pass", geometry);
   return guarded(what, [&] {
     const ConvLayouts layouts(geometry);
@@ -260,11 +327,12 @@ detail::ConvParts make_forward(const ConvGeometry& geometry, bool bias, int lane
       if (bias) operands.push_back({DNNL_ARG_BIAS, layouts.bias});
       return make_kernel<dnnl::convolution_forward>(what, descriptor, operands, lanes);
     });
-    return make_parts(std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed);
+    return std::make_unique<OnednnConvolution>(
+        std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed, bias);
   });
 }
 
-detail::ConvParts make_backward_data(const ConvGeometry& geometry, int lanes) {
+std::unique_ptr<Convolution> onednn_backward_data(const ConvGeometry& geometry, int lanes) {
   const std::string what = describe("backward pass to the input", geometry);
   return guarded(what, [&] {
     const ConvLayouts layouts(geometry);
@@ -277,88 +345,24 @@ detail::ConvParts make_backward_data(const ConvGeometry& geometry, int lanes) {
           {{DNNL_ARG_DIFF_SRC, layouts.in}, {DNNL_ARG_DIFF_DST, layouts.out}, {DNNL_ARG_WEIGHTS, packed}},
           lanes);
     });
-    return make_parts(std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed);
+    return std::make_unique<OnednnConvolution>(
+        std::move(kernel), make_reorder(what, layouts.plain_weight, packed), packed, false);
   });
 }
 
-detail::ConvParts make_backward_weight(const ConvGeometry& geometry) {
+std::unique_ptr<WeightGradient> onednn_backward_weight(const ConvGeometry& geometry) {
   const std::string what = describe("backward pass to the weight", geometry);
   return guarded(what, [&] {
     const ConvLayouts layouts(geometry);
     const auto descriptor = backward_weight_descriptor(layouts);
     const Descriptor packed = descriptor.diff_weights_desc();
-    return make_parts(
+    return std::make_unique<OnednnWeightGradient>(
         make_kernel<dnnl::convolution_backward_weights>(
             what, descriptor,
             {{DNNL_ARG_DIFF_WEIGHTS, packed}, {DNNL_ARG_SRC, layouts.in}, {DNNL_ARG_DIFF_DST, layouts.out}},
             1),
         make_reorder(what, packed, layouts.plain_weight), packed);
   });
-}
-
-const float* pack_weight(const detail::ConvParts& parts, float* packed, const float* weight, void* scratch) {
-  if (parts.reorder == nullptr) return weight;
-  parts.reorder->run(0, {weight, packed}, scratch);
-  return packed;
-}
-
-}  // namespace
-
-Convolution::Convolution(detail::ConvParts parts) : parts_(std::move(parts)) {}
-Convolution::~Convolution() = default;
-Convolution::Convolution(Convolution&&) noexcept = default;
-
-std::size_t Convolution::scratch_bytes() const {
-  return std::max(parts_.kernel->scratch_bytes(),
-                  parts_.reorder == nullptr ? 0 : parts_.reorder->scratch_bytes());
-}
-
-const std::string& Convolution::implementation() const {
-  return parts_.kernel->implementation();
-}
-
-void Convolution::check() const {
-  parts_.kernel->check();
-  if (parts_.reorder != nullptr) parts_.reorder->check();
-}
-
-ConvForward::ConvForward(const ConvGeometry& geometry, bool bias, int lanes)
-    : Convolution(make_forward(geometry, bias, lanes)), bias_(bias) {}
-
-const float* ConvForward::pack(float* packed, const float* weight, void* scratch) const {
-  return pack_weight(parts_, packed, weight, scratch);
-}
-
-void ConvForward::run(int lane, float* y, const float* a, const float* packed, const float* bias,
-                      void* scratch) const noexcept {
-  if (bias_) {
-    parts_.kernel->run(lane, {y, a, packed, bias}, scratch);
-  } else {
-    parts_.kernel->run(lane, {y, a, packed}, scratch);
-  }
-}
-
-ConvBackwardData::ConvBackwardData(const ConvGeometry& geometry, int lanes)
-    : Convolution(make_backward_data(geometry, lanes)) {}
-
-const float* ConvBackwardData::pack(float* packed, const float* weight, void* scratch) const {
-  return pack_weight(parts_, packed, weight, scratch);
-}
-
-void ConvBackwardData::run(int lane, float* d_a, const float* d_y, const float* packed,
-                           void* scratch) const noexcept {
-  parts_.kernel->run(lane, {d_a, d_y, packed}, scratch);
-}
-
-ConvBackwardWeight::ConvBackwardWeight(const ConvGeometry& geometry)
-    : Convolution(make_backward_weight(geometry)) {}
-
-void ConvBackwardWeight::run(float* d_weight, const float* a, const float* d_y, float* packed,
-                             void* scratch) const {
-  float* result = parts_.reorder == nullptr ? d_weight : packed;
-  parts_.kernel->run(0, {result, a, d_y}, scratch);
-  if (parts_.reorder != nullptr) parts_.reorder->run(0, {packed, d_weight}, scratch);
-  check();
 }
 
 MatrixProduct::MatrixProduct(std::int64_t m, std::int64_t k, std::int64_t n, Transpose a, Transpose b,

@@ -1,9 +1,9 @@
 // preact_conv on the CPU. A pass over an activation that comes from memory costs up to a third of the
 // convolution, one that comes from the cache next to nothing. So the unit of work is a chunk of a few images
 // that stays in a core's second-level cache, and one thread takes it through everything: batch norm and ReLU,
-// convolutions, residual and statistics, or their gradients. It runs oneDNN's primitives alone; they are as
-// fast that way as on the whole batch with all threads. Only d_weight, a sum over all images, is computed for
-// the whole batch at once.
+// convolutions, residual and statistics, or their gradients. Convolutions are as fast on one thread and a
+// chunk as on the whole batch with all threads. Only d_weight, a sum over all images, is computed for the
+// whole batch at once.
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -12,9 +12,9 @@
 #include "backend/cpu/batch_norm_parts.h"
 #include "backend/cpu/batch_rows.h"
 #include "backend/cpu/column_sums.h"
+#include "backend/cpu/convolution.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/dropout.h"
-#include "backend/cpu/onednn.h"
 #include "backend/cpu/parallel.h"
 #include "backend/memory_plan.h"
 
@@ -100,8 +100,11 @@ class ForwardPass {
  public:
   // Plans `saved` in training.
   ForwardPass(const PreactConvSpec& spec, const Cut& cut, Saved& saved)
-      : spec_(spec), cut_(cut), conv_(main_geometry(spec, cut.images), spec.bias, cut.lanes) {
-    if (spec.projection) projection_.emplace(projection_geometry(spec, cut.images), false, cut.lanes);
+      : spec_(spec),
+        cut_(cut),
+        conv_(make_conv_forward(main_geometry(spec, cut.images), spec.bias, cut.lanes)) {
+    if (spec.projection)
+      projection_ = make_conv_forward(projection_geometry(spec, cut.images), false, cut.lanes);
     const bool train = spec.mode == Mode::train;
     if (spec.preact) {
       a_ = train ? saved.plan.add<float>(cut.chunks * cut.in_elements)
@@ -112,8 +115,8 @@ class ForwardPass {
     }
     if (spec.residual) sum_ = plan_.add<float>(cut.out_elements, cut.lanes);
     if (spec.stats) parts_ = plan_.add<double>(std::int64_t{cut.chunks} * 2 * spec.out_channels);
-    packed_ = plan_.add_bytes<float>(conv_.packed_bytes());
-    std::size_t scratch = conv_.scratch_bytes();
+    packed_ = plan_.add_bytes<float>(conv_->packed_bytes());
+    std::size_t scratch = conv_->scratch_bytes();
     if (projection_) {
       packed_projection_ = plan_.add_bytes<float>(projection_->packed_bytes());
       scratch = std::max(scratch, projection_->scratch_bytes());
@@ -132,7 +135,7 @@ class ForwardPass {
     auto* parts = parts_.in(workspace);
     const Activation activation = prepare(call);
     void* scratch = scratch_.in(workspace);
-    const float* weight = conv_.pack(packed_.in(workspace), call.weight.as<float>(), scratch);
+    const float* weight = conv_->pack(packed_.in(workspace), call.weight.as<float>(), scratch);
     const float* projection_weight = nullptr;
     if (projection_) {
       projection_weight =
@@ -145,10 +148,10 @@ class ForwardPass {
       void* lane_scratch = scratch_.in(workspace, lane);
       if (residual == y) {
         float* conv = sum_.in(workspace, lane);
-        conv_.run(lane, conv, a, weight, bias, lane_scratch);
+        conv_->run(lane, conv, a, weight, bias, lane_scratch);
         added = conv;
       } else {
-        conv_.run(lane, out, a, weight, bias, lane_scratch);
+        conv_->run(lane, out, a, weight, bias, lane_scratch);
       }
       if (projection_) {
         projection_->run(lane, projected + chunk * cut_.out_elements, a, projection_weight, nullptr,
@@ -161,7 +164,7 @@ class ForwardPass {
         add(out, added, cut_.out_elements);
       }
     });
-    conv_.check();
+    conv_->check();
     if (projection_) projection_->check();
     if (spec_.stats) combine_stats(call.y_stats.as<float>(), parts, cut_.out_rows, cut_.y);
   }
@@ -209,8 +212,7 @@ class ForwardPass {
   Cut cut_;
   bool train_ = spec_.mode == Mode::train;
   bool drops_ = train_ && spec_.dropout > 0;
-  ConvForward conv_;
-  std::optional<ConvForward> projection_;
+  std::unique_ptr<Convolution> conv_, projection_;
   MemoryPlan plan_;      // of the workspace
   Piece<float> a_;       // in training the batch's, saved; in evaluation a chunk's, of each lane
   Affine bn_;            // where a_ is
@@ -223,13 +225,14 @@ class ForwardPass {
 class BackwardPass {
  public:
   BackwardPass(const PreactConvSpec& spec, const Cut& cut, const Saved& saved)
-      : spec_(spec), cut_(cut), saved_(saved), to_weight_(main_geometry(spec, spec.rows())) {
-    std::size_t batch_scratch = to_weight_.scratch_bytes();
-    std::size_t packed = to_weight_.packed_bytes();
+      : spec_(spec),
+        cut_(cut),
+        saved_(saved),
+        to_weight_(make_conv_backward_weight(main_geometry(spec, spec.rows()))) {
+    std::size_t batch_scratch = to_weight_->scratch_bytes();
     if (spec.projection) {
-      to_projection_weight_.emplace(projection_geometry(spec, spec.rows()));
+      to_projection_weight_ = make_conv_backward_weight(projection_geometry(spec, spec.rows()));
       batch_scratch = std::max(batch_scratch, to_projection_weight_->scratch_bytes());
-      packed = std::max(packed, to_projection_weight_->packed_bytes());
     }
     if (spec.bias) {
       const std::int64_t rows = cut.y.views * cut.y.rows;
@@ -237,11 +240,11 @@ class BackwardPass {
     }
     // Batch norm's own gradients need d_a even where nobody asks for d_x.
     if (spec.input_gradient || spec.preact) {
-      to_input_.emplace(main_geometry(spec, cut.images), cut.lanes);
+      to_input_ = make_conv_backward_data(main_geometry(spec, cut.images), cut.lanes);
       std::size_t scratch = to_input_->scratch_bytes();
       packed_weight_ = plan_.add_bytes<float>(to_input_->packed_bytes());
       if (spec.projection) {
-        projection_to_input_.emplace(projection_geometry(spec, cut.images), cut.lanes);
+        projection_to_input_ = make_conv_backward_data(projection_geometry(spec, cut.images), cut.lanes);
         scratch = std::max(scratch, projection_to_input_->scratch_bytes());
         packed_projection_weight_ = plan_.add_bytes<float>(projection_to_input_->packed_bytes());
       }
@@ -253,7 +256,6 @@ class BackwardPass {
       parts_ = plan_.add<double>(std::int64_t{cut.chunks} * 2 * spec.in_channels);
       sums_ = plan_.add<float>(std::int64_t{spec.views} * 2 * spec.in_channels);
     }
-    packed_gradient_ = plan_.add_bytes<float>(packed);
     batch_scratch_ = plan_.add_bytes(batch_scratch);
   }
 
@@ -290,12 +292,11 @@ class BackwardPass {
  private:
   void weight_gradients(const PreactConvBackward& call) const {
     const float* a = spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>();
-    float* packed = packed_gradient_.in(call.workspace);
     void* scratch = batch_scratch_.in(call.workspace);
-    to_weight_.run(call.d_weight.as<float>(), a, call.d_y.as<float>(), packed, scratch);
+    to_weight_->run(call.d_weight.as<float>(), a, call.d_y.as<float>(), scratch);
     if (to_projection_weight_) {
       to_projection_weight_->run(call.d_projection_weight.as<float>(), a, call.d_projected.as<float>(),
-                                 packed, scratch);
+                                 scratch);
     }
   }
 
@@ -319,11 +320,12 @@ class BackwardPass {
       void* scratch = chunk_scratch_.in(workspace, lane);
       float* term = term_.in(workspace, lane);
       float* sum = d_a + chunk * cut_.in_elements;
-      to_input_->run(lane, accumulate ? term : sum, d_y + chunk * cut_.out_elements, weight, scratch);
+      to_input_->run(lane, accumulate ? term : sum, d_y + chunk * cut_.out_elements, weight, nullptr,
+                     scratch);
       if (accumulate) add(sum, term, cut_.in_elements);
       if (projection_to_input_) {
         projection_to_input_->run(lane, term, d_projected + chunk * cut_.out_elements, projection_weight,
-                                  scratch);
+                                  nullptr, scratch);
         add(sum, term, cut_.in_elements);
       }
       if (spec_.dropout > 0) {
@@ -345,15 +347,14 @@ class BackwardPass {
   PreactConvSpec spec_;
   Cut cut_;
   Saved saved_;
-  ConvBackwardWeight to_weight_;
-  std::optional<ConvBackwardWeight> to_projection_weight_;
-  std::optional<ConvBackwardData> to_input_, projection_to_input_;
+  std::unique_ptr<WeightGradient> to_weight_, to_projection_weight_;
+  std::unique_ptr<Convolution> to_input_, projection_to_input_;
   MemoryPlan plan_;      // of the workspace
   Piece<float> d_a_;     // [V*B, H, W, in]
   Piece<float> term_;    // a chunk's term of d_a, of each lane
   Piece<double> parts_;  // [chunks, 2, in]
   Piece<float> sums_;    // [V, 2, in]
-  Piece<float> packed_weight_, packed_projection_weight_, packed_gradient_;
+  Piece<float> packed_weight_, packed_projection_weight_;
   Piece<std::byte> column_sums_, chunk_scratch_, batch_scratch_;
 };
 

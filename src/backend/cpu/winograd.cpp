@@ -1,0 +1,280 @@
+#include "backend/cpu/winograd.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/memory_plan.h"
+
+namespace dpll::cpu {
+namespace {
+
+constexpr int kPositions = 16;
+
+// What a block of tiles has in flight for one row of positions.
+constexpr std::int64_t kConvBlockBytes = std::int64_t{40} << 10;
+constexpr std::int64_t kGradientBlockBytes = std::int64_t{96} << 10;
+
+// The tiles of a number of images, in blocks of whole rows.
+struct Tiling {
+  Tiling(const ConvGeometry& geometry, std::int64_t block_bytes)
+      : height(geometry.height),
+        width(geometry.width),
+        row_tiles((geometry.width + 1) / 2),
+        image_rows((geometry.height + 1) / 2),
+        rows(geometry.images * image_rows) {
+    const std::int64_t row_bytes =
+        4 * row_tiles * (geometry.in_channels + geometry.out_channels) * std::int64_t{sizeof(float)};
+    block_rows = std::clamp<std::int64_t>(block_bytes / row_bytes, 1, rows);
+  }
+
+  std::int64_t block_tiles() const { return block_rows * row_tiles; }
+  // Between two positions. Not a multiple of a page: all positions of a tile would share one set of the
+  // cache.
+  std::int64_t stride(std::int64_t channels) const { return block_tiles() * channels + 16; }
+  // Row y of the image that a row of tiles belongs to; null outside.
+  template <typename T>
+  T* pixels(T* images, std::int64_t tile_row, std::int64_t y, std::int64_t channels) const {
+    if (y < 0 || y >= height) return nullptr;
+    return images + (tile_row / image_rows * height + y) * width * channels;
+  }
+  std::int64_t top(std::int64_t tile_row) const { return 2 * (tile_row % image_rows); }
+
+  std::int64_t height, width;
+  std::int64_t row_tiles;   // tiles of a row
+  std::int64_t image_rows;  // rows of tiles of an image
+  std::int64_t rows;        // of all images
+  std::int64_t block_rows = 1;
+};
+
+// Row i of the transformed input of `count` rows of tiles from `first`.
+void transform_inputs(const WinogradKernels& kernels, const Tiling& tiling, int i, float* v,
+                      std::int64_t stride, const float* images, const float* zeros, std::int64_t first,
+                      std::int64_t count, std::int64_t channels) {
+  for (std::int64_t r = 0; r < count; ++r) {
+    const std::int64_t top = tiling.top(first + r) - 1;
+    const float* rows[4];
+    for (std::int64_t y = 0; y < 4; ++y) {
+      const float* row = tiling.pixels(images, first + r, top + y, channels);
+      rows[y] = row == nullptr ? zeros : row;
+    }
+    kernels.transform_input(i, v + r * tiling.row_tiles * channels, stride, rows, tiling.width, channels);
+  }
+}
+
+// U = G g G^T of a filter.
+void transform_filter(float* u, std::int64_t stride, const float (&g)[3][3]) {
+  float half[4][3];  // G g
+  for (int s = 0; s < 3; ++s) {
+    half[0][s] = g[0][s];
+    half[1][s] = (g[0][s] + g[1][s] + g[2][s]) / 2;
+    half[2][s] = (g[0][s] - g[1][s] + g[2][s]) / 2;
+    half[3][s] = g[2][s];
+  }
+  for (int i = 0; i < 4; ++i) {
+    const float a = half[i][0], b = half[i][1], c = half[i][2];
+    u[(4 * i + 0) * stride] = a;
+    u[(4 * i + 1) * stride] = (a + b + c) / 2;
+    u[(4 * i + 2) * stride] = (a - b + c) / 2;
+    u[(4 * i + 3) * stride] = c;
+  }
+}
+
+enum class Direction { forward, backward };
+
+class WinogradConvolution final : public Convolution {
+ public:
+  WinogradConvolution(const ConvGeometry& geometry, Direction direction, const WinogradKernels& kernels)
+      : kernels_(kernels),
+        direction_(direction),
+        tiling_(geometry, kConvBlockBytes),
+        from_(direction == Direction::forward ? geometry.in_channels : geometry.out_channels),
+        to_(direction == Direction::forward ? geometry.out_channels : geometry.in_channels) {
+    v_ = plan_.add<float>(4 * tiling_.stride(from_));
+    m_ = plan_.add<float>(4 * tiling_.stride(to_));
+    zeros_ = plan_.add<float>(tiling_.width * from_);
+    spare_ = plan_.add<float>(tiling_.width * to_);
+  }
+
+  std::size_t packed_bytes() const override {
+    return static_cast<std::size_t>(kPositions * from_ * to_) * sizeof(float);
+  }
+  std::size_t scratch_bytes() const override { return plan_.bytes(); }
+  std::string implementation() const override { return std::string("Winograd F(2x2,3x3), ") + kernels_.name; }
+
+  const float* pack(float* packed, const float* weight, void* /*scratch*/) const override {
+    const bool forward = direction_ == Direction::forward;
+    const std::int64_t panel = kernels_.panel(), positions = from_ * to_;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t f = 0; f < from_; ++f) {
+      for (std::int64_t t = 0; t < to_; ++t) {
+        // conv^T is the convolution with the filter turned by 180 degrees.
+        const float* filter = weight + (forward ? t * from_ + f : f * to_ + t) * 9;
+        float g[3][3];
+        for (int k = 0; k < 9; ++k) g[k / 3][k % 3] = filter[forward ? k : 8 - k];
+        const std::int64_t first = t / panel * panel, width = std::min(panel, to_ - first);
+        transform_filter(packed + first * from_ + f * width + (t - first), positions, g);
+      }
+    }
+    return packed;
+  }
+
+  void run(int /*lane*/, float* to, const float* from, const float* packed, const float* /*bias*/,
+           void* scratch) const noexcept override {
+    float *v = v_.in(scratch), *m = m_.in(scratch), *zeros = zeros_.in(scratch);
+    std::memset(zeros, 0, static_cast<std::size_t>(tiling_.width * from_) * sizeof(float));
+    for (std::int64_t first = 0; first < tiling_.rows; first += tiling_.block_rows) {
+      const std::int64_t count = std::min(tiling_.block_rows, tiling_.rows - first);
+      for (int i = 0; i < 4; ++i) {
+        transform_inputs(kernels_, tiling_, i, v, tiling_.stride(from_), from, zeros, first, count, from_);
+        for (int j = 0; j < 4; ++j) {
+          kernels_.multiply(m + j * tiling_.stride(to_), v + j * tiling_.stride(from_),
+                            packed + (4 * i + j) * from_ * to_, count * tiling_.row_tiles, from_, to_);
+        }
+        for (std::int64_t r = 0; r < count; ++r) {
+          const std::int64_t top = tiling_.top(first + r);
+          float* lower = tiling_.pixels(to, first + r, top + 1, to_);
+          float* rows[2] = {tiling_.pixels(to, first + r, top, to_),
+                            lower == nullptr ? spare_.in(scratch) : lower};
+          kernels_.transform_output(i, rows, m + r * tiling_.row_tiles * to_, tiling_.stride(to_),
+                                    tiling_.width, to_);
+        }
+      }
+    }
+  }
+
+  void check() const override {}
+
+ private:
+  const WinogradKernels& kernels_;
+  Direction direction_;
+  Tiling tiling_;
+  std::int64_t from_, to_;  // channels
+  MemoryPlan plan_;
+  Piece<float> v_, m_;  // one row of positions of a block
+  Piece<float> zeros_;  // a row of pixels above or below the image
+  Piece<float> spare_;  // takes the row below an image of odd height
+};
+
+// d_g = G^T S G of the sums S of V x Q over all tiles, where Q = A d A^T: the transpose of the above.
+class WinogradWeightGradient final : public WeightGradient {
+ public:
+  WinogradWeightGradient(const ConvGeometry& geometry, const WinogradKernels& kernels)
+      : kernels_(kernels),
+        tiling_(geometry, kGradientBlockBytes),
+        in_(geometry.in_channels),
+        out_(geometry.out_channels),
+        lanes_(static_cast<int>(std::min<std::int64_t>(omp_get_max_threads(), tiling_.rows))) {
+    sums_ = plan_.add<float>(kPositions * in_ * out_, lanes_);
+    v_ = plan_.add<float>(4 * tiling_.stride(in_), lanes_);
+    q_ = plan_.add<float>(4 * tiling_.stride(out_), lanes_);
+    zeros_ = plan_.add<float>(tiling_.width * std::max(in_, out_));
+  }
+
+  std::size_t scratch_bytes() const override { return plan_.bytes(); }
+  std::string implementation() const override { return std::string("Winograd F(2x2,3x3), ") + kernels_.name; }
+
+  void run(float* d_weight, const float* a, const float* d_y, void* scratch) const override {
+    float* zeros = zeros_.in(scratch);
+    std::memset(zeros, 0, static_cast<std::size_t>(tiling_.width * std::max(in_, out_)) * sizeof(float));
+    // Every lane has its own rows of tiles, the same ones in each run: the sums do not depend on who was
+    // faster.
+#pragma omp parallel for schedule(static, 1) num_threads(lanes_)
+    for (int lane = 0; lane < lanes_; ++lane) {
+      float* sums = sums_.in(scratch, lane);
+      std::memset(sums, 0, static_cast<std::size_t>(kPositions * in_ * out_) * sizeof(float));
+      const std::int64_t end = tiling_.rows * (lane + 1) / lanes_;
+      for (std::int64_t first = tiling_.rows * lane / lanes_; first < end; first += tiling_.block_rows) {
+        add_block(sums, a, d_y, v_.in(scratch, lane), q_.in(scratch, lane), zeros, first,
+                  std::min(tiling_.block_rows, end - first));
+      }
+    }
+#pragma omp parallel for schedule(static)
+    for (std::int64_t o = 0; o < out_; ++o) {
+      for (std::int64_t c = 0; c < in_; ++c) finish(d_weight + (o * in_ + c) * 9, scratch, c * out_ + o);
+    }
+  }
+
+ private:
+  void add_block(float* sums, const float* a, const float* d_y, float* v, float* q, const float* zeros,
+                 std::int64_t first, std::int64_t count) const {
+    for (int i = 0; i < 4; ++i) {
+      transform_inputs(kernels_, tiling_, i, v, tiling_.stride(in_), a, zeros, first, count, in_);
+      for (std::int64_t r = 0; r < count; ++r) {
+        const std::int64_t top = tiling_.top(first + r);
+        const float* lower = tiling_.pixels(d_y, first + r, top + 1, out_);
+        const float* rows[2] = {tiling_.pixels(d_y, first + r, top, out_), lower == nullptr ? zeros : lower};
+        kernels_.transform_gradient(i, q + r * tiling_.row_tiles * out_, tiling_.stride(out_), rows,
+                                    tiling_.width, out_);
+      }
+      for (int j = 0; j < 4; ++j) {
+        kernels_.accumulate(sums + (4 * i + j) * in_ * out_, v + j * tiling_.stride(in_),
+                            q + j * tiling_.stride(out_), count * tiling_.row_tiles, in_, out_);
+      }
+    }
+  }
+
+  void finish(float* d_filter, void* scratch, std::int64_t at) const {
+    float s[4][4];
+    for (int k = 0; k < kPositions; ++k) {
+      float sum = 0;
+      for (int lane = 0; lane < lanes_; ++lane) sum += sums_.in(scratch, lane)[k * in_ * out_ + at];
+      s[k / 4][k % 4] = sum;
+    }
+    float half[3][4];  // G^T s
+    for (int j = 0; j < 4; ++j) {
+      half[0][j] = s[0][j] + (s[1][j] + s[2][j]) / 2;
+      half[1][j] = (s[1][j] - s[2][j]) / 2;
+      half[2][j] = s[3][j] + (s[1][j] + s[2][j]) / 2;
+    }
+    for (int r = 0; r < 3; ++r) {
+      d_filter[3 * r + 0] = half[r][0] + (half[r][1] + half[r][2]) / 2;
+      d_filter[3 * r + 1] = (half[r][1] - half[r][2]) / 2;
+      d_filter[3 * r + 2] = half[r][3] + (half[r][1] + half[r][2]) / 2;
+    }
+  }
+
+  const WinogradKernels& kernels_;
+  Tiling tiling_;
+  std::int64_t in_, out_;
+  int lanes_;
+  MemoryPlan plan_;
+  Piece<float> sums_;   // [16, in, out] of each lane
+  Piece<float> v_, q_;  // one row of positions of a block, of each lane
+  Piece<float> zeros_;  // a row of pixels above or below the image
+};
+
+}  // namespace
+
+const WinogradKernels* winograd_kernels() {
+#if DPLL_HAS_X86_KERNELS
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+    return winograd_kernels_avx512();
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return winograd_kernels_avx2();
+#endif
+  return nullptr;
+}
+
+bool winograd_suits(const ConvGeometry& geometry, const WinogradKernels& kernels) {
+  return geometry.kernel == 3 && geometry.stride == 1 && geometry.pad == 1 &&
+         geometry.in_channels % kernels.lanes == 0 && geometry.out_channels % kernels.lanes == 0;
+}
+
+std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry, const WinogradKernels& kernels) {
+  return std::make_unique<WinogradConvolution>(geometry, Direction::forward, kernels);
+}
+
+std::unique_ptr<Convolution> winograd_backward_data(const ConvGeometry& geometry,
+                                                    const WinogradKernels& kernels) {
+  return std::make_unique<WinogradConvolution>(geometry, Direction::backward, kernels);
+}
+
+std::unique_ptr<WeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
+                                                         const WinogradKernels& kernels) {
+  return std::make_unique<WinogradWeightGradient>(geometry, kernels);
+}
+
+}  // namespace dpll::cpu

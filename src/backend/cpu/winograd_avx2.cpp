@@ -1,0 +1,28 @@
+// Winograd's inner loops for processors with AVX2: the only file that is compiled for them alone.
+#include "backend/cpu/winograd_kernels.h"
+
+#if DPLL_HAS_X86_KERNELS
+
+namespace dpll::cpu {
+namespace {
+
+constexpr int kLanes = 8, kRows = 6;
+constexpr const char* kName = "AVX2";
+
+#include "backend/cpu/winograd_kernels.inc"
+
+}  // namespace
+
+const WinogradKernels* winograd_kernels_avx2() {
+  return &kKernels;
+}
+
+}  // namespace dpll::cpu
+
+#else
+
+const dpll::cpu::WinogradKernels* dpll::cpu::winograd_kernels_avx2() {
+  return nullptr;
+}
+
+#endif

@@ -1,0 +1,28 @@
+// Winograd's inner loops for processors with AVX-512: the only file that is compiled for them alone.
+#include "backend/cpu/winograd_kernels.h"
+
+#if DPLL_HAS_X86_KERNELS
+
+namespace dpll::cpu {
+namespace {
+
+constexpr int kLanes = 16, kRows = 12;
+constexpr const char* kName = "AVX-512";
+
+#include "backend/cpu/winograd_kernels.inc"
+
+}  // namespace
+
+const WinogradKernels* winograd_kernels_avx512() {
+  return &kKernels;
+}
+
+}  // namespace dpll::cpu
+
+#else
+
+const dpll::cpu::WinogradKernels* dpll::cpu::winograd_kernels_avx512() {
+  return nullptr;
+}
+
+#endif

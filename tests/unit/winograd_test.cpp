@@ -2,6 +2,7 @@
 // sums in double, and their rounding error against that of the plain sums in float32.
 #include "backend/cpu/winograd.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -111,11 +112,26 @@ Results winograd(const Problem& p, const WinogradKernels& kernels) {
   Results results;
   results.y = run(*winograd_forward(p.g, kernels), p.a, p.weight, p.d_y.shape);
   results.d_a = run(*winograd_backward_data(p.g, kernels), p.d_y, p.weight, p.a.shape);
-  const auto gradient = winograd_backward_weight(p.g, kernels);
+  // Image by image, on as many lanes as there are images but for one, which has nothing to add.
+  ConvGeometry image = p.g;
+  image.images = 1;
+  const auto gradient = winograd_backward_weight(image, kernels);
+  const std::size_t lane_bytes = (gradient->scratch_bytes() + 63) / 64 * 64;
+  const int lanes = static_cast<int>(std::max<std::int64_t>(2, p.g.images - 1));
   const Floats a = floats_of(p.a), d_y = floats_of(p.d_y);
-  auto scratch = poisoned(gradient->scratch_bytes());
+  auto scratch = poisoned(lane_bytes * static_cast<std::size_t>(lanes));
+  const auto of_lane = [&](int lane) {
+    return scratch.data() + static_cast<std::size_t>(lane) * lane_bytes / sizeof(Line);
+  };
+  for (int lane = 0; lane < lanes; ++lane) gradient->begin(of_lane(lane));
+  for (std::int64_t n = 0; n < p.g.images; ++n) {
+    const auto pixels = static_cast<std::size_t>(n * p.g.height * p.g.width);
+    gradient->add(a.data() + pixels * static_cast<std::size_t>(p.g.in_channels),
+                  d_y.data() + pixels * static_cast<std::size_t>(p.g.out_channels),
+                  of_lane(static_cast<int>(n % (lanes - 1))));
+  }
   Floats d_weight(p.weight.values.size(), std::numeric_limits<float>::quiet_NaN());
-  gradient->run(d_weight.data(), a.data(), d_y.data(), scratch.data());
+  gradient->finish(d_weight.data(), scratch.data(), lane_bytes, lanes);
   results.d_weight = host_tensor(d_weight.data(), p.weight.shape);
   return results;
 }

@@ -26,8 +26,16 @@ std::unique_ptr<Convolution> make_conv_backward_data(const ConvGeometry& geometr
 }
 
 std::unique_ptr<WeightGradient> make_conv_backward_weight(const ConvGeometry& geometry) {
+  return onednn_backward_weight(geometry);
+}
+
+bool has_partial_weight_gradient(const ConvGeometry& geometry) {
+  return winograd_for(geometry) != nullptr;
+}
+
+std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry) {
   const WinogradKernels* kernels = winograd_for(geometry);
-  return kernels != nullptr ? winograd_backward_weight(geometry, *kernels) : onednn_backward_weight(geometry);
+  return kernels != nullptr ? winograd_backward_weight(geometry, *kernels) : nullptr;
 }
 
 }  // namespace dpll::cpu

@@ -36,7 +36,7 @@ class Convolution {
   virtual void check() const = 0;  // throws what a run() met
 };
 
-// d_weight = the sum over images and pixels of d_y x a. Called by one thread, uses all.
+// d_weight = the sum over images and pixels of d_y x a, of a whole batch. Called by one thread, uses all.
 class WeightGradient {
  public:
   virtual ~WeightGradient() = default;
@@ -45,10 +45,27 @@ class WeightGradient {
   virtual void run(float* d_weight, const float* a, const float* d_y, void* scratch) const = 0;
 };
 
+// The same, a few images at a time: each lane adds up its own, in its own scratch memory. Which lane is given
+// which images decides in what order they are added up.
+class PartialWeightGradient {
+ public:
+  virtual ~PartialWeightGradient() = default;
+  virtual std::size_t sums_bytes() const = 0;     // of a lane's scratch: what every add() goes through
+  virtual std::size_t scratch_bytes() const = 0;  // one lane's
+  virtual std::string implementation() const = 0;
+  virtual void begin(void* scratch) const noexcept = 0;
+  virtual void add(const float* a, const float* d_y, void* scratch) const noexcept = 0;
+  // Called by one thread, uses all. Lane l's scratch lies l * lane_bytes behind lane 0's.
+  virtual void finish(float* d_weight, const void* scratch, std::size_t lane_bytes, int lanes) const = 0;
+};
+
 // y [images, OH, OW, out] = conv(a [images, H, W, in], weight) + bias.
 std::unique_ptr<Convolution> make_conv_forward(const ConvGeometry& geometry, bool bias, int lanes);
 // d_a = conv^T(d_y, weight); run() from d_y to d_a, without bias.
 std::unique_ptr<Convolution> make_conv_backward_data(const ConvGeometry& geometry, int lanes);
 std::unique_ptr<WeightGradient> make_conv_backward_weight(const ConvGeometry& geometry);
+bool has_partial_weight_gradient(const ConvGeometry& geometry);
+// geometry: of one add(). Null where only the whole batch at once is fast.
+std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry);
 
 }  // namespace dpll::cpu

@@ -24,6 +24,10 @@ namespace {
 // Input and output of a chunk together, unless a single image has more.
 constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;
 
+// Both gradients of a chunk are taken in one pass where the filters of one and the sums of the other fit into
+// that cache together.
+constexpr std::size_t kFusedBytes = std::size_t{1} << 20;
+
 DPLL_VECTOR_CLONES void add(float* __restrict to, const float* __restrict from, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
 }
@@ -46,11 +50,21 @@ struct Cut {
     out_elements = out_rows * y.channels;
   }
 
-  // Runs body(chunk, lane) for all chunks. Which lane takes which makes no difference to the results.
+  // Runs body(chunk, lane) for all chunks. Which lane takes which must make no difference to the results.
   template <typename Body>
   void for_each_chunk(const Body& body) const {
 #pragma omp parallel for schedule(dynamic) num_threads(lanes)
     for (int chunk = 0; chunk < chunks; ++chunk) body(chunk, omp_get_thread_num());
+  }
+
+  // The same where it does: every lane has its own chunks, in order. first(lane) precedes them.
+  template <typename First, typename Body>
+  void for_each_lane(const First& first, const Body& body) const {
+#pragma omp parallel for schedule(static, 1) num_threads(lanes)
+    for (int lane = 0; lane < lanes; ++lane) {
+      first(lane);
+      for (int chunk = chunks * lane / lanes; chunk < chunks * (lane + 1) / lanes; ++chunk) body(chunk, lane);
+    }
   }
 
   BnGeometry x, y;
@@ -88,9 +102,14 @@ struct Affine {
   Piece<float> scale, shift;  // [V, in]
 };
 
-// What backward needs of a forward pass in training. a is positive exactly where ReLU and dropout let x
-// through.
+// What backward needs of a forward pass in training. To compute a chunk's a again from x costs less than to
+// write it to memory and read it back; where the whole batch's is needed at once, and where dropout would
+// have to be drawn again, it is kept. It is positive exactly where ReLU and dropout let x through.
 struct Saved {
+  explicit Saved(const PreactConvSpec& spec)
+      : keeps_a(spec.preact && (spec.projection || spec.dropout > 0 ||
+                                !has_partial_weight_gradient(main_geometry(spec, 1)))) {}
+  bool keeps_a;
   MemoryPlan plan;
   Piece<float> a;  // [V*B, H, W, in]
   Affine bn;
@@ -107,8 +126,9 @@ class ForwardPass {
       projection_ = make_conv_forward(projection_geometry(spec, cut.images), false, cut.lanes);
     const bool train = spec.mode == Mode::train;
     if (spec.preact) {
-      a_ = train ? saved.plan.add<float>(cut.chunks * cut.in_elements)
-                 : plan_.add<float>(cut.in_elements, cut.lanes);
+      keeps_a_ = train && saved.keeps_a;
+      a_ = keeps_a_ ? saved.plan.add<float>(cut.chunks * cut.in_elements)
+                    : plan_.add<float>(cut.in_elements, cut.lanes);
       bn_.plan(train ? saved.plan : plan_, cut.x);
       saved.a = a_;
       saved.bn = bn_;
@@ -183,7 +203,7 @@ class ForwardPass {
     Activation of{call.x.as<float>(), nullptr, nullptr, nullptr, call.rows, call.workspace};
     if (!spec_.preact) return of;
     void* block = train_ ? call.saved : call.workspace;
-    of.a = a_.in(block);
+    of.a = a_.in(keeps_a_ ? call.saved : call.workspace);
     of.scale = bn_.scale.in(block);
     of.shift = bn_.shift.in(block);
     batch_norm_prepare(of.scale, of.shift, call.bn, train_ ? call.x_stats.as<float>() : nullptr, cut_.x);
@@ -195,7 +215,7 @@ class ForwardPass {
     const float* x = of.x + chunk * cut_.in_elements;
     if (!spec_.preact) return x;
     const int view = chunk / cut_.per_view;
-    float* a = train_ ? of.a + chunk * cut_.in_elements : a_.in(of.workspace, lane);
+    float* a = keeps_a_ ? of.a + chunk * cut_.in_elements : a_.in(of.workspace, lane);
     bn_relu_apply_to_part(a, x, of.scale + view * spec_.in_channels, of.shift + view * spec_.in_channels,
                           cut_.in_rows, spec_.in_channels);
     if (!drops_) return a;
@@ -212,10 +232,11 @@ class ForwardPass {
   Cut cut_;
   bool train_ = spec_.mode == Mode::train;
   bool drops_ = train_ && spec_.dropout > 0;
+  bool keeps_a_ = false;
   std::unique_ptr<Convolution> conv_, projection_;
   MemoryPlan plan_;      // of the workspace
-  Piece<float> a_;       // in training the batch's, saved; in evaluation a chunk's, of each lane
-  Affine bn_;            // where a_ is
+  Piece<float> a_;       // the batch's where it is saved; a chunk's, of each lane
+  Affine bn_;            // in training saved
   Piece<float> sum_;     // a chunk's convolution, of each lane, where y holds the residual
   Piece<double> parts_;  // [chunks, 2, out]
   Piece<float> packed_, packed_projection_;
@@ -228,8 +249,15 @@ class BackwardPass {
       : spec_(spec),
         cut_(cut),
         saved_(saved),
-        to_weight_(make_conv_backward_weight(main_geometry(spec, spec.rows()))) {
-    std::size_t batch_scratch = to_weight_->scratch_bytes();
+        partial_(make_partial_weight_gradient(main_geometry(spec, cut.images))) {
+    std::size_t batch_scratch = 0;
+    if (partial_) {
+      partial_scratch_ = plan_.add_bytes(partial_->scratch_bytes(), cut.lanes);
+      if (spec.preact && !saved.keeps_a) a_ = plan_.add<float>(cut.in_elements, cut.lanes);
+    } else {
+      to_weight_ = make_conv_backward_weight(main_geometry(spec, spec.rows()));
+      batch_scratch = to_weight_->scratch_bytes();
+    }
     if (spec.projection) {
       to_projection_weight_ = make_conv_backward_weight(projection_geometry(spec, spec.rows()));
       batch_scratch = std::max(batch_scratch, to_projection_weight_->scratch_bytes());
@@ -250,6 +278,7 @@ class BackwardPass {
       }
       term_ = plan_.add<float>(cut.in_elements, cut.lanes);
       chunk_scratch_ = plan_.add_bytes(scratch, cut.lanes);
+      fused_ = partial_ && partial_->sums_bytes() + to_input_->packed_bytes() <= kFusedBytes;
     }
     if (spec.preact) {
       d_a_ = plan_.add<float>(cut.chunks * cut.in_elements);
@@ -268,7 +297,19 @@ class BackwardPass {
       column_sums(call.d_bias.as<float>(), d_y, cut_.y.views * cut_.y.rows, spec_.out_channels,
                   column_sums_.in(call.workspace));
     }
-    if (!to_input_) return;
+    if (partial_ && !fused_) {
+      cut_.for_each_lane([&](int lane) { partial_->begin(partial_scratch_.in(call.workspace, lane)); },
+                         [&](int chunk, int lane) { add_weight_gradient(call, chunk, lane); });
+    }
+    if (to_input_) input_gradients(call);
+    if (partial_) {
+      partial_->finish(call.d_weight.as<float>(), partial_scratch_.in(call.workspace),
+                       partial_scratch_.lane_bytes, cut_.lanes);
+    }
+  }
+
+ private:
+  void input_gradients(const PreactConvBackward& call) const {
     auto* d_x = spec_.input_gradient ? call.d_x.as<float>() : nullptr;
     const bool accumulate = d_x != nullptr && call.accumulate == Accumulate::yes;
     if (!spec_.preact) {
@@ -289,15 +330,31 @@ class BackwardPass {
                            saved_.bn.shift.in(call.saved), sums, cut_.x);
   }
 
- private:
+  // Those that take the whole batch at once.
   void weight_gradients(const PreactConvBackward& call) const {
     const float* a = spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>();
     void* scratch = batch_scratch_.in(call.workspace);
-    to_weight_->run(call.d_weight.as<float>(), a, call.d_y.as<float>(), scratch);
+    if (to_weight_) to_weight_->run(call.d_weight.as<float>(), a, call.d_y.as<float>(), scratch);
     if (to_projection_weight_) {
       to_projection_weight_->run(call.d_projection_weight.as<float>(), a, call.d_projected.as<float>(),
                                  scratch);
     }
+  }
+
+  void add_weight_gradient(const PreactConvBackward& call, int chunk, int lane) const {
+    partial_->add(activation(call, chunk, lane), call.d_y.as<float>() + chunk * cut_.out_elements,
+                  partial_scratch_.in(call.workspace, lane));
+  }
+
+  const float* activation(const PreactConvBackward& call, int chunk, int lane) const {
+    const float* x = call.x.as<float>() + chunk * cut_.in_elements;
+    if (!spec_.preact) return x;
+    if (saved_.keeps_a) return saved_.a.in(call.saved) + chunk * cut_.in_elements;
+    const std::int64_t channel = std::int64_t{chunk / cut_.per_view} * spec_.in_channels;
+    float* a = a_.in(call.workspace, lane);
+    bn_relu_apply_to_part(a, x, saved_.bn.scale.in(call.saved) + channel,
+                          saved_.bn.shift.in(call.saved) + channel, cut_.in_rows, spec_.in_channels);
+    return a;
   }
 
   // d_a (+)= conv^T(d_y) + conv1x1^T(d_projected) and, with preact, its part sums for batch norm.
@@ -316,7 +373,8 @@ class BackwardPass {
                                      call.projection_weight.as<float>(), chunk_scratch_.in(workspace));
     }
     const std::int64_t channels = spec_.in_channels;
-    cut_.for_each_chunk([&](int chunk, int lane) {
+    const auto gradients = [&](int chunk, int lane) {
+      if (fused_) add_weight_gradient(call, chunk, lane);
       void* scratch = chunk_scratch_.in(workspace, lane);
       float* term = term_.in(workspace, lane);
       float* sum = d_a + chunk * cut_.in_elements;
@@ -339,7 +397,12 @@ class BackwardPass {
             saved_.bn.scale.in(call.saved) + view * channels,
             saved_.bn.shift.in(call.saved) + view * channels, cut_.in_rows, spec_.in_channels);
       }
-    });
+    };
+    if (fused_) {
+      cut_.for_each_lane([&](int lane) { partial_->begin(partial_scratch_.in(workspace, lane)); }, gradients);
+    } else {
+      cut_.for_each_chunk(gradients);
+    }
     to_input_->check();
     if (projection_to_input_) projection_to_input_->check();
   }
@@ -347,20 +410,23 @@ class BackwardPass {
   PreactConvSpec spec_;
   Cut cut_;
   Saved saved_;
-  std::unique_ptr<WeightGradient> to_weight_, to_projection_weight_;
+  std::unique_ptr<PartialWeightGradient> partial_;
+  std::unique_ptr<WeightGradient> to_weight_, to_projection_weight_;  // to_weight_: null with partial_
   std::unique_ptr<Convolution> to_input_, projection_to_input_;
+  bool fused_ = false;   // d_weight in the pass over the chunks that d_a needs
   MemoryPlan plan_;      // of the workspace
+  Piece<float> a_;       // a chunk's, of each lane, where it is not saved
   Piece<float> d_a_;     // [V*B, H, W, in]
   Piece<float> term_;    // a chunk's term of d_a, of each lane
   Piece<double> parts_;  // [chunks, 2, in]
   Piece<float> sums_;    // [V, 2, in]
   Piece<float> packed_weight_, packed_projection_weight_;
-  Piece<std::byte> column_sums_, chunk_scratch_, batch_scratch_;
+  Piece<std::byte> column_sums_, chunk_scratch_, batch_scratch_, partial_scratch_;
 };
 
 class CpuPreactConv final : public PreactConv {
  public:
-  explicit CpuPreactConv(const PreactConvSpec& spec) : forward_(spec, Cut(spec), saved_) {
+  explicit CpuPreactConv(const PreactConvSpec& spec) : saved_(spec), forward_(spec, Cut(spec), saved_) {
     if (spec.mode == Mode::train) backward_.emplace(spec, Cut(spec), saved_);
   }
 

@@ -1,7 +1,5 @@
 #include "backend/cpu/winograd.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -158,47 +156,58 @@ class WinogradConvolution final : public Convolution {
 };
 
 // d_g = G^T S G of the sums S of V x Q over all tiles, where Q = A d A^T: the transpose of the above.
-class WinogradWeightGradient final : public WeightGradient {
+class WinogradWeightGradient final : public PartialWeightGradient {
  public:
   WinogradWeightGradient(const ConvGeometry& geometry, const WinogradKernels& kernels)
       : kernels_(kernels),
         tiling_(geometry, kGradientBlockBytes),
         in_(geometry.in_channels),
-        out_(geometry.out_channels),
-        lanes_(static_cast<int>(std::min<std::int64_t>(omp_get_max_threads(), tiling_.rows))) {
-    sums_ = plan_.add<float>(kPositions * in_ * out_, lanes_);
-    v_ = plan_.add<float>(4 * tiling_.stride(in_), lanes_);
-    q_ = plan_.add<float>(4 * tiling_.stride(out_), lanes_);
+        out_(geometry.out_channels) {
+    sums_ = plan_.add<float>(kPositions * in_ * out_);
+    v_ = plan_.add<float>(4 * tiling_.stride(in_));
+    q_ = plan_.add<float>(4 * tiling_.stride(out_));
     zeros_ = plan_.add<float>(tiling_.width * std::max(in_, out_));
   }
 
+  std::size_t sums_bytes() const override { return bytes_of(kPositions * in_ * out_); }
   std::size_t scratch_bytes() const override { return plan_.bytes(); }
   std::string implementation() const override { return std::string("Winograd F(2x2,3x3), ") + kernels_.name; }
 
-  void run(float* d_weight, const float* a, const float* d_y, void* scratch) const override {
-    float* zeros = zeros_.in(scratch);
-    std::memset(zeros, 0, static_cast<std::size_t>(tiling_.width * std::max(in_, out_)) * sizeof(float));
-    // Every lane has its own rows of tiles, the same ones in each run: the sums do not depend on who was
-    // faster.
-#pragma omp parallel for schedule(static, 1) num_threads(lanes_)
-    for (int lane = 0; lane < lanes_; ++lane) {
-      float* sums = sums_.in(scratch, lane);
-      std::memset(sums, 0, static_cast<std::size_t>(kPositions * in_ * out_) * sizeof(float));
-      const std::int64_t end = tiling_.rows * (lane + 1) / lanes_;
-      for (std::int64_t first = tiling_.rows * lane / lanes_; first < end; first += tiling_.block_rows) {
-        add_block(sums, a, d_y, v_.in(scratch, lane), q_.in(scratch, lane), zeros, first,
-                  std::min(tiling_.block_rows, end - first));
-      }
+  void begin(void* scratch) const noexcept override {
+    std::memset(sums_.in(scratch), 0, sums_bytes());
+    std::memset(zeros_.in(scratch), 0, bytes_of(tiling_.width * std::max(in_, out_)));
+  }
+
+  void add(const float* a, const float* d_y, void* scratch) const noexcept override {
+    for (std::int64_t first = 0; first < tiling_.rows; first += tiling_.block_rows) {
+      add_block(a, d_y, scratch, first, std::min(tiling_.block_rows, tiling_.rows - first));
     }
+  }
+
+  void finish(float* d_weight, const void* scratch, std::size_t lane_bytes, int lanes) const override {
 #pragma omp parallel for schedule(static)
     for (std::int64_t o = 0; o < out_; ++o) {
-      for (std::int64_t c = 0; c < in_; ++c) finish(d_weight + (o * in_ + c) * 9, scratch, c * out_ + o);
+      for (std::int64_t c = 0; c < in_; ++c) {
+        float s[4][4] = {};
+        for (int lane = 0; lane < lanes; ++lane) {
+          const float* sums =
+              sums_.in(static_cast<const std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
+          for (int k = 0; k < kPositions; ++k) s[k / 4][k % 4] += sums[(k * in_ + c) * out_ + o];
+        }
+        transform_sums(d_weight + (o * in_ + c) * 9, s);
+      }
     }
   }
 
  private:
-  void add_block(float* sums, const float* a, const float* d_y, float* v, float* q, const float* zeros,
-                 std::int64_t first, std::int64_t count) const {
+  static std::size_t bytes_of(std::int64_t floats) {
+    return static_cast<std::size_t>(floats) * sizeof(float);
+  }
+
+  void add_block(const float* a, const float* d_y, void* scratch, std::int64_t first,
+                 std::int64_t count) const {
+    float *sums = sums_.in(scratch), *v = v_.in(scratch), *q = q_.in(scratch);
+    const float* zeros = zeros_.in(scratch);
     for (int i = 0; i < 4; ++i) {
       transform_inputs(kernels_, tiling_, i, v, tiling_.stride(in_), a, zeros, first, count, in_);
       for (std::int64_t r = 0; r < count; ++r) {
@@ -215,14 +224,9 @@ class WinogradWeightGradient final : public WeightGradient {
     }
   }
 
-  void finish(float* d_filter, void* scratch, std::int64_t at) const {
-    float s[4][4];
-    for (int k = 0; k < kPositions; ++k) {
-      float sum = 0;
-      for (int lane = 0; lane < lanes_; ++lane) sum += sums_.in(scratch, lane)[k * in_ * out_ + at];
-      s[k / 4][k % 4] = sum;
-    }
-    float half[3][4];  // G^T s
+  // G^T S G.
+  static void transform_sums(float* d_filter, const float (&s)[4][4]) {
+    float half[3][4];
     for (int j = 0; j < 4; ++j) {
       half[0][j] = s[0][j] + (s[1][j] + s[2][j]) / 2;
       half[1][j] = (s[1][j] - s[2][j]) / 2;
@@ -238,10 +242,9 @@ class WinogradWeightGradient final : public WeightGradient {
   const WinogradKernels& kernels_;
   Tiling tiling_;
   std::int64_t in_, out_;
-  int lanes_;
   MemoryPlan plan_;
-  Piece<float> sums_;   // [16, in, out] of each lane
-  Piece<float> v_, q_;  // one row of positions of a block, of each lane
+  Piece<float> sums_;   // [16, in, out]
+  Piece<float> v_, q_;  // one row of positions of a block
   Piece<float> zeros_;  // a row of pixels above or below the image
 };
 
@@ -272,8 +275,8 @@ std::unique_ptr<Convolution> winograd_backward_data(const ConvGeometry& geometry
   return std::make_unique<WinogradConvolution>(geometry, Direction::backward, kernels);
 }
 
-std::unique_ptr<WeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
-                                                         const WinogradKernels& kernels) {
+std::unique_ptr<PartialWeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
+                                                                const WinogradKernels& kernels) {
   return std::make_unique<WinogradWeightGradient>(geometry, kernels);
 }
 

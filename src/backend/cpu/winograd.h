@@ -1,6 +1,6 @@
 // 3x3 convolutions by Winograd's minimal filtering F(2x2, 3x3) (Lavin & Gray 2016): 16 multiplications where
-// the sum itself has 36. All coefficients are 0, 1 and 1/2 and their negatives, so that float32 loses nothing by it:
-// the error is no larger than that of a plain sum (tests/unit/winograd_test.cpp).
+// the sum itself has 36. All coefficients are 0, 1 and 1/2 and their negatives, so that float32 loses nothing
+// by it: the error is no larger than that of a plain sum (tests/unit/winograd_test.cpp).
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ bool winograd_suits(const ConvGeometry& geometry, const WinogradKernels& kernels
 std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry, const WinogradKernels& kernels);
 std::unique_ptr<Convolution> winograd_backward_data(const ConvGeometry& geometry,
                                                     const WinogradKernels& kernels);
-std::unique_ptr<WeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
-                                                         const WinogradKernels& kernels);
+std::unique_ptr<PartialWeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
+                                                                const WinogradKernels& kernels);
 
 }  // namespace dpll::cpu

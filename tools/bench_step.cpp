@@ -2,7 +2,8 @@
 // images, beside the limits of the machine.
 //   bench_step config.ini [--set section.key=value ...] [--epoch]
 //   bench_step --model lenet|wrn-D-K [--batch 64] [--strong 2] [--classes 10]
-//   both: [--threads 0] [--device cpu|cuda] [--steps 20] [--json FILE] [--profile TRACE.json]
+//   both: [--threads 0] [--device cpu|cuda] [--precision f32] [--steps 20] [--json FILE]
+//         [--profile TRACE.json]
 // The step's time is the figure to compare with tools/peers/torch_plcr.py bench, which times the same job in
 // PyTorch. --epoch trains one epoch as dpll_engine does, with everything that belongs to it. --profile writes
 // phases and layers as nested slices for ui.perfetto.dev.
@@ -36,7 +37,7 @@ using namespace dpll;
 using namespace dpll::bench;
 
 struct Job {
-  std::string config, model = "wrn-28-2", device;
+  std::string config, model = "wrn-28-2", device, precision;
   std::vector<std::string> overrides;
   int batch = 64, strong = 2, classes = 10, threads = -1, steps = 20, warmup = 3;
   double ceiling_seconds = 0.5;
@@ -72,6 +73,12 @@ RunConfig make_config(const Job& job) {
     }
   }
   if (!job.device.empty()) config.run.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
+  if (!job.precision.empty()) {
+    config.run.precision = job.precision == "bf16"   ? Precision::bf16
+                           : job.precision == "f16"  ? Precision::f16
+                           : job.precision == "tf32" ? Precision::tf32
+                                                     : Precision::f32;
+  }
   if (job.threads >= 0) config.run.threads = job.threads;
   resolve_devices(config.run);
   return config;
@@ -387,6 +394,8 @@ int parse_and_run(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--device", job.device, "Backend, instead of run.device")
       ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", job.precision, "Instead of run.precision")
+      ->check(CLI::IsMember({"f32", "tf32", "f16", "bf16"}));
   app.add_option("--steps", job.steps, "Timed steps")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--ceiling-seconds", job.ceiling_seconds, "Time for each of the machine's limits")
       ->check(CLI::PositiveNumber)

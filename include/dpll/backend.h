@@ -1,7 +1,7 @@
 // A Backend owns memory on one device and makes the operations of dpll/ops/ for it. There are a CPU backend
-// (float32, oneDNN and OpenMP) and a reference backend (float64, plain loops, for gradient checks and
-// comparisons); the CUDA backend has its room under src/backend/cuda and kernels/. A missing operation is a
-// compile error.
+// (float32, OpenMP, own convolutions and oneDNN's) and a reference backend (float64, plain loops, for
+// gradient checks and comparisons); the CUDA backend has its room under src/backend/cuda and kernels/. A
+// missing operation is a compile error.
 #pragma once
 
 #include <cstddef>
@@ -136,6 +136,9 @@ class Backend {
 
 struct CpuOptions {
   int threads = 0;  // 0: all cores this process may use
+  // What the factors of convolutions' products are rounded to: f32, or bf16 where the processor multiplies
+  // that (anything else fails with ExitCode::device). Everything in memory is float32 in both.
+  DType products = DType::f32;
 };
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
 std::unique_ptr<Backend> make_reference_backend();

@@ -50,8 +50,8 @@ int selftest_command(const SelftestArguments& arguments) {
   run.precision = arguments.precision == "f16"    ? Precision::f16
                   : arguments.precision == "bf16" ? Precision::bf16
                                                   : Precision::f32;
-  if (run.device == DeviceChoice::cpu && run.precision != Precision::f32) {
-    fail(ExitCode::usage, "selftest --precision {} is for --device cuda; the CPU has f32",
+  if (run.device == DeviceChoice::cpu && run.precision == Precision::f16) {
+    fail(ExitCode::usage, "selftest --precision {} is for --device cuda; the CPU has f32 and bf16",
          arguments.precision);
   }
   run.threads = arguments.threads;

@@ -105,10 +105,14 @@ void check_run(const RunConfig& config, const Settings& settings) {
 void check_precision(const RunConfig& config, const Settings& settings) {
   const RunConfig::Run& run = config.run;
   const bool on_gpu = run.device == DeviceChoice::cuda || run.device == DeviceChoice::check;
-  if (on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32) return;
-  settings.blame({"run.precision", "run.device"},
-                 fmt::format("precision {} is for device = cuda or check; the CPU has f32, device is {}",
-                             spell(run.precision), spell(run.device)));
+  if (on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32 ||
+      run.precision == Precision::bf16) {
+    return;
+  }
+  settings.blame(
+      {"run.precision", "run.device"},
+      fmt::format("precision {} is for device = cuda or check; the CPU has f32 and bf16, device is {}",
+                  spell(run.precision), spell(run.device)));
 }
 
 void check_data(const RunConfig& config, const Settings& settings) {

@@ -56,7 +56,10 @@ void print_warning(const std::string& text) {
 
 std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]] const Warn& warn,
                                       [[maybe_unused]] const std::string& choices) {
-  if (!uses_gpu(run)) return make_cpu_backend({.threads = run.threads});
+  if (!uses_gpu(run)) {
+    return make_cpu_backend(
+        {.threads = run.threads, .products = run.precision == Precision::bf16 ? DType::bf16 : DType::f32});
+  }
 #if defined(DPLL_WITH_CUDA)
   const Precision precision = run.precision == Precision::automatic ? automatic_precision() : run.precision;
   return make_gpu_backend({.compute = precision == Precision::f16    ? DType::f16

@@ -126,7 +126,7 @@ Results winograd(const Problem& p, const WinogradKernels& kernels) {
   for (int lane = 0; lane < lanes; ++lane) gradient->begin(of_lane(lane));
   for (std::int64_t n = 0; n < p.g.images; ++n) {
     const auto pixels = static_cast<std::size_t>(n * p.g.height * p.g.width);
-    gradient->add(a.data() + pixels * static_cast<std::size_t>(p.g.in_channels),
+    gradient->add(0, a.data() + pixels * static_cast<std::size_t>(p.g.in_channels),
                   d_y.data() + pixels * static_cast<std::size_t>(p.g.out_channels),
                   of_lane(static_cast<int>(n % (lanes - 1))));
   }

@@ -6,8 +6,13 @@
 namespace dpll::cpu {
 namespace {
 
+// A d_weight above this is no longer added up chunk by chunk: to write and add it would cost more than the
+// chunk.
+constexpr std::int64_t kPartialBytes = std::int64_t{160} << 10;
+
 // The kernels that will do it; null: oneDNN.
 const WinogradKernels* winograd_for(const ConvGeometry& geometry) {
+  if (geometry.products != DType::f32) return nullptr;
   const WinogradKernels* kernels = winograd_kernels();
   return kernels != nullptr && winograd_suits(geometry, *kernels) ? kernels : nullptr;
 }
@@ -30,12 +35,20 @@ std::unique_ptr<WeightGradient> make_conv_backward_weight(const ConvGeometry& ge
 }
 
 bool has_partial_weight_gradient(const ConvGeometry& geometry) {
-  return winograd_for(geometry) != nullptr;
+  if (geometry.products == DType::f32) return winograd_for(geometry) != nullptr;
+  const std::int64_t filter = std::int64_t{geometry.kernel} * geometry.kernel * std::int64_t{sizeof(float)};
+  return filter * geometry.in_channels * geometry.out_channels <= kPartialBytes;
 }
 
-std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry) {
+std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry, int lanes) {
+  if (!has_partial_weight_gradient(geometry)) return nullptr;
   const WinogradKernels* kernels = winograd_for(geometry);
-  return kernels != nullptr ? winograd_backward_weight(geometry, *kernels) : nullptr;
+  return kernels != nullptr ? winograd_backward_weight(geometry, *kernels)
+                            : onednn_partial_weight_gradient(geometry, lanes);
+}
+
+bool has_fast_bf16() {
+  return onednn_has_bf16();
 }
 
 }  // namespace dpll::cpu

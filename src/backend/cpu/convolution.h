@@ -1,10 +1,13 @@
-// The convolutions that preact_conv is made of. All data is float32; activations are NHWC, weights OIHW.
+// The convolutions that preact_conv is made of. All data in memory is float32; activations are NHWC, weights
+// OIHW.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+
+#include "dpll/core/tensor.h"
 
 namespace dpll::cpu {
 
@@ -13,6 +16,9 @@ struct ConvGeometry {
   int height = 1, width = 1;  // of the input
   int in_channels = 1, out_channels = 1;
   int kernel = 3, stride = 1, pad = 1;
+  // f32; or bf16: the factors of all products are rounded to it, the products are added up in float32. A
+  // shape for which oneDNN has no fast bf16 kernel is computed in float32.
+  DType products = DType::f32;
 
   int out_height() const { return (height + 2 * pad - kernel) / stride + 1; }
   int out_width() const { return (width + 2 * pad - kernel) / stride + 1; }
@@ -54,9 +60,10 @@ class PartialWeightGradient {
   virtual std::size_t scratch_bytes() const = 0;  // one lane's
   virtual std::string implementation() const = 0;
   virtual void begin(void* scratch) const noexcept = 0;
-  virtual void add(const float* a, const float* d_y, void* scratch) const noexcept = 0;
-  // Called by one thread, uses all. Lane l's scratch lies l * lane_bytes behind lane 0's.
-  virtual void finish(float* d_weight, const void* scratch, std::size_t lane_bytes, int lanes) const = 0;
+  virtual void add(int lane, const float* a, const float* d_y, void* scratch) const noexcept = 0;
+  // Called by one thread, uses all. Lane l's scratch lies l * lane_bytes behind lane 0's. Throws what an
+  // add() met.
+  virtual void finish(float* d_weight, void* scratch, std::size_t lane_bytes, int lanes) const = 0;
 };
 
 // y [images, OH, OW, out] = conv(a [images, H, W, in], weight) + bias.
@@ -66,6 +73,8 @@ std::unique_ptr<Convolution> make_conv_backward_data(const ConvGeometry& geometr
 std::unique_ptr<WeightGradient> make_conv_backward_weight(const ConvGeometry& geometry);
 bool has_partial_weight_gradient(const ConvGeometry& geometry);
 // geometry: of one add(). Null where only the whole batch at once is fast.
-std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry);
+std::unique_ptr<PartialWeightGradient> make_partial_weight_gradient(const ConvGeometry& geometry, int lanes);
+// Whether this processor multiplies bf16 faster than float32.
+bool has_fast_bf16();
 
 }  // namespace dpll::cpu

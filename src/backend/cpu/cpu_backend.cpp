@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backend/cpu/convolution.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/onednn.h"
 #include "backend/host_memory.h"
@@ -28,14 +29,23 @@ int usable_cores() {
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const CpuOptions& options)
-      : threads_(options.threads > 0 ? options.threads : usable_cores()) {
+      : threads_(options.threads > 0 ? options.threads : usable_cores()), products_(options.products) {
+    DPLL_CHECK(products_ == DType::f32 || products_ == DType::bf16, "products in {}", name_of(products_));
+    if (products_ == DType::bf16 && !cpu::has_fast_bf16()) {
+      fail(ExitCode::device,
+           "run.precision = bf16: this processor has no instructions for it (AVX512_BF16 or AMX); f32 would "
+           "be "
+           "right, its oneDNN is {}",
+           cpu::onednn_description());
+    }
     omp_set_dynamic(0);
     omp_set_num_threads(threads_);
   }
 
   std::string name() const override { return "cpu"; }
   std::string description() const override {
-    return fmt::format("cpu, {} thread{}, float32, {}", threads_, threads_ == 1 ? "" : "s",
+    return fmt::format("cpu, {} thread{}, {}, {}", threads_, threads_ == 1 ? "" : "s",
+                       products_ == DType::f32 ? "float32" : "convolutions in bf16, all else float32",
                        cpu::onednn_description());
   }
   DType compute_dtype() const override { return DType::f32; }
@@ -72,7 +82,7 @@ class CpuBackend final : public Backend {
   }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
-    return cpu::make_preact_conv(spec);
+    return cpu::make_preact_conv(spec, products_);
   }
   std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) override {
     return cpu::make_bn_relu_pool(spec);
@@ -121,6 +131,7 @@ class CpuBackend final : public Backend {
 
  private:
   int threads_;
+  DType products_;
 };
 
 }  // namespace

@@ -23,6 +23,11 @@ class Kernel;  // a primitive and the memory objects of its lanes
 std::unique_ptr<Convolution> onednn_forward(const ConvGeometry& geometry, bool bias, int lanes);
 std::unique_ptr<Convolution> onednn_backward_data(const ConvGeometry& geometry, int lanes);
 std::unique_ptr<WeightGradient> onednn_backward_weight(const ConvGeometry& geometry);
+std::unique_ptr<PartialWeightGradient> onednn_partial_weight_gradient(const ConvGeometry& geometry,
+                                                                      int lanes);
+
+// Whether oneDNN multiplies bf16 by instructions of this processor (AVX512_BF16 or AMX).
+bool onednn_has_bf16();
 
 enum class Transpose { no, yes };
 

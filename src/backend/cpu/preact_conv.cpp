@@ -15,6 +15,7 @@
 #include "backend/cpu/convolution.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/dropout.h"
+#include "backend/cpu/elementwise.h"
 #include "backend/cpu/parallel.h"
 #include "backend/memory_plan.h"
 
@@ -28,13 +29,14 @@ constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;
 // that cache together.
 constexpr std::size_t kFusedBytes = std::size_t{1} << 20;
 
-DPLL_VECTOR_CLONES void add(float* __restrict to, const float* __restrict from, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
-}
+// What an op is made of: the contract's side of it, and the backend's.
+struct CpuConvSpec : PreactConvSpec {
+  DType products = DType::f32;
+};
 
 // The batch in chunks of images, and what it means for x and y, each [V*B, H, W, C].
 struct Cut {
-  explicit Cut(const PreactConvSpec& spec)
+  explicit Cut(const CpuConvSpec& spec)
       : x{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         y{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(), spec.out_channels} {
     // As many images as fit, and a divisor of a view's: all chunks are alike and none straddles two views.
@@ -75,7 +77,7 @@ struct Cut {
   std::int64_t in_elements = 1, out_elements = 1;  // of a chunk
 };
 
-ConvGeometry main_geometry(const PreactConvSpec& spec, int images) {
+ConvGeometry main_geometry(const CpuConvSpec& spec, int images) {
   return {.images = images,
           .height = spec.height,
           .width = spec.width,
@@ -83,10 +85,11 @@ ConvGeometry main_geometry(const PreactConvSpec& spec, int images) {
           .out_channels = spec.out_channels,
           .kernel = spec.kernel,
           .stride = spec.stride,
-          .pad = spec.pad};
+          .pad = spec.pad,
+          .products = spec.products};
 }
 
-ConvGeometry projection_geometry(const PreactConvSpec& spec, int images) {
+ConvGeometry projection_geometry(const CpuConvSpec& spec, int images) {
   ConvGeometry geometry = main_geometry(spec, images);
   geometry.kernel = 1;
   geometry.pad = 0;
@@ -106,7 +109,7 @@ struct Affine {
 // write it to memory and read it back; where the whole batch's is needed at once, and where dropout would
 // have to be drawn again, it is kept. It is positive exactly where ReLU and dropout let x through.
 struct Saved {
-  explicit Saved(const PreactConvSpec& spec)
+  explicit Saved(const CpuConvSpec& spec)
       : keeps_a(spec.preact && (spec.projection || spec.dropout > 0 ||
                                 !has_partial_weight_gradient(main_geometry(spec, 1)))) {}
   bool keeps_a;
@@ -118,7 +121,7 @@ struct Saved {
 class ForwardPass {
  public:
   // Plans `saved` in training.
-  ForwardPass(const PreactConvSpec& spec, const Cut& cut, Saved& saved)
+  ForwardPass(const CpuConvSpec& spec, const Cut& cut, Saved& saved)
       : spec_(spec),
         cut_(cut),
         conv_(make_conv_forward(main_geometry(spec, cut.images), spec.bias, cut.lanes)) {
@@ -181,7 +184,7 @@ class ForwardPass {
         stats_of_part(parts + std::int64_t{chunk} * 2 * spec_.out_channels, out, added, cut_.out_rows,
                       spec_.out_channels);
       } else if (added != nullptr) {
-        add(out, added, cut_.out_elements);
+        add_to(out, added, cut_.out_elements);
       }
     });
     conv_->check();
@@ -228,7 +231,7 @@ class ForwardPass {
     return a;
   }
 
-  PreactConvSpec spec_;
+  CpuConvSpec spec_;
   Cut cut_;
   bool train_ = spec_.mode == Mode::train;
   bool drops_ = train_ && spec_.dropout > 0;
@@ -245,11 +248,11 @@ class ForwardPass {
 
 class BackwardPass {
  public:
-  BackwardPass(const PreactConvSpec& spec, const Cut& cut, const Saved& saved)
+  BackwardPass(const CpuConvSpec& spec, const Cut& cut, const Saved& saved)
       : spec_(spec),
         cut_(cut),
         saved_(saved),
-        partial_(make_partial_weight_gradient(main_geometry(spec, cut.images))) {
+        partial_(make_partial_weight_gradient(main_geometry(spec, cut.images), cut.lanes)) {
     std::size_t batch_scratch = 0;
     if (partial_) {
       partial_scratch_ = plan_.add_bytes(partial_->scratch_bytes(), cut.lanes);
@@ -342,7 +345,7 @@ class BackwardPass {
   }
 
   void add_weight_gradient(const PreactConvBackward& call, int chunk, int lane) const {
-    partial_->add(activation(call, chunk, lane), call.d_y.as<float>() + chunk * cut_.out_elements,
+    partial_->add(lane, activation(call, chunk, lane), call.d_y.as<float>() + chunk * cut_.out_elements,
                   partial_scratch_.in(call.workspace, lane));
   }
 
@@ -380,11 +383,11 @@ class BackwardPass {
       float* sum = d_a + chunk * cut_.in_elements;
       to_input_->run(lane, accumulate ? term : sum, d_y + chunk * cut_.out_elements, weight, nullptr,
                      scratch);
-      if (accumulate) add(sum, term, cut_.in_elements);
+      if (accumulate) add_to(sum, term, cut_.in_elements);
       if (projection_to_input_) {
         projection_to_input_->run(lane, term, d_projected + chunk * cut_.out_elements, projection_weight,
                                   nullptr, scratch);
-        add(sum, term, cut_.in_elements);
+        add_to(sum, term, cut_.in_elements);
       }
       if (spec_.dropout > 0) {
         dropout_backward(sum, saved_.a.in(call.saved) + chunk * cut_.in_elements, cut_.in_elements,
@@ -407,7 +410,7 @@ class BackwardPass {
     if (projection_to_input_) projection_to_input_->check();
   }
 
-  PreactConvSpec spec_;
+  CpuConvSpec spec_;
   Cut cut_;
   Saved saved_;
   std::unique_ptr<PartialWeightGradient> partial_;
@@ -426,7 +429,7 @@ class BackwardPass {
 
 class CpuPreactConv final : public PreactConv {
  public:
-  explicit CpuPreactConv(const PreactConvSpec& spec) : saved_(spec), forward_(spec, Cut(spec), saved_) {
+  explicit CpuPreactConv(const CpuConvSpec& spec) : saved_(spec), forward_(spec, Cut(spec), saved_) {
     if (spec.mode == Mode::train) backward_.emplace(spec, Cut(spec), saved_);
   }
 
@@ -456,9 +459,9 @@ void check_spec(const PreactConvSpec& spec) {
 
 }  // namespace
 
-std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) {
+std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec, DType products) {
   check_spec(spec);
-  return std::make_unique<CpuPreactConv>(spec);
+  return std::make_unique<CpuPreactConv>(CpuConvSpec{spec, products});
 }
 
 }  // namespace dpll::cpu

@@ -178,20 +178,20 @@ class WinogradWeightGradient final : public PartialWeightGradient {
     std::memset(zeros_.in(scratch), 0, bytes_of(tiling_.width * std::max(in_, out_)));
   }
 
-  void add(const float* a, const float* d_y, void* scratch) const noexcept override {
+  void add(int /*lane*/, const float* a, const float* d_y, void* scratch) const noexcept override {
     for (std::int64_t first = 0; first < tiling_.rows; first += tiling_.block_rows) {
       add_block(a, d_y, scratch, first, std::min(tiling_.block_rows, tiling_.rows - first));
     }
   }
 
-  void finish(float* d_weight, const void* scratch, std::size_t lane_bytes, int lanes) const override {
+  void finish(float* d_weight, void* scratch, std::size_t lane_bytes, int lanes) const override {
 #pragma omp parallel for schedule(static)
     for (std::int64_t o = 0; o < out_; ++o) {
       for (std::int64_t c = 0; c < in_; ++c) {
         float s[4][4] = {};
         for (int lane = 0; lane < lanes; ++lane) {
           const float* sums =
-              sums_.in(static_cast<const std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
+              sums_.in(static_cast<std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
           for (int k = 0; k < kPositions; ++k) s[k / 4][k % 4] += sums[(k * in_ + c) * out_ + o];
         }
         transform_sums(d_weight + (o * in_ + c) * 9, s);

@@ -70,6 +70,8 @@ class Backend {
   virtual std::string description() const = 0;  // one line: library versions, processor, threads
   virtual DType compute_dtype() const = 0;
   virtual DType master_dtype() const = 0;
+  // What the factors of convolutions' products are rounded to.
+  virtual DType product_dtype() const { return compute_dtype(); }
   // Of the weights of convolutions and linear layers as operations read them, and of their gradients: the
   // compute type where that has 16 bits (the update then writes copies of the master values), else the master
   // type.

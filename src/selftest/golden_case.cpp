@@ -127,15 +127,15 @@ BatchNorm GoldenCase::batch_norm() {
 }
 
 double GoldenCase::rounding_allowance(const std::string& key) const {
-  if (backend_.compute_dtype() == DType::f64) return 0;
-  const double coarser = unit_roundoff(backend_.compute_dtype()) / unit_roundoff(DType::f32);
+  if (coarsest_ == DType::f64) return 0;
+  const double coarser = unit_roundoff(coarsest_) / unit_roundoff(DType::f32);
   return 8 * coarser * values_.at("float32_deviation").at(key).get<double>();
 }
 
 void GoldenCase::check(const std::string& key, const HostTensor& got) {
-  const bool exact = backend_.compute_dtype() == DType::f64;
+  const bool exact = coarsest_ == DType::f64;
   check_equal(key, got, stored(key),
-              {.relative = exact ? 1e-12 : 4 * unit_roundoff(backend_.compute_dtype()),
+              {.relative = exact ? 1e-12 : 4 * unit_roundoff(coarsest_),
                .absolute = rounding_allowance(key)});
 }
 
@@ -147,7 +147,7 @@ void GoldenCase::check_equal(const std::string& what, const HostTensor& got, con
 
 void GoldenCase::complain(const std::string& problem) {
   complaints_.push_back(
-      fmt::format("{} in {}, {}: {}", backend_.name(), name_of(backend_.compute_dtype()), name_, problem));
+      fmt::format("{} in {}, {}: {}", backend_.name(), name_of(coarsest_), name_, problem));
 }
 
 void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) {

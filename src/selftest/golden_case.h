@@ -75,6 +75,8 @@ class GoldenCase {
   // by. On LeNet's trajectory, the most sensitive case, the CPU backend comes to 3 times. In 16 bits as many
   // times more as the type is coarser.
   double rounding_allowance(const std::string& key) const;
+  // The coarsest type that the compared results went through, where that is not the compute type.
+  void set_coarsest(DType dtype) { coarsest_ = dtype; }
   void check_conv_weight(const std::string& key, const Tensor& got);
   // gradients and running statistics; in evaluation that the latter are untouched.
   void check_batch_norm(const BatchNorm& bn);
@@ -86,6 +88,7 @@ class GoldenCase {
   std::string path(const std::string& key) const { return name_ + "/" + key; }
 
   Backend& backend_;
+  DType coarsest_ = backend_.compute_dtype();
   const GoldenFile& golden_;
   nlohmann::json values_;
   std::string name_;

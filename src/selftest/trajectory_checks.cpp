@@ -231,7 +231,8 @@ void check_probe(GoldenCase& c, const std::string& name, const std::vector<float
   c.check_equal(name, host_tensor(got.data(), {count}), first, {.absolute = allowed});
 }
 
-void check_results(GoldenCase& c, Trajectory& trajectory) {
+void check_results(Backend& backend, GoldenCase& c, Trajectory& trajectory) {
+  c.set_coarsest(backend.product_dtype());
   c.check("losses", trajectory.train());
   c.check("targets", trajectory.targets());
   c.check("logits", trajectory.evaluate(static_cast<int>(c.stored("logits").shape[0])));
@@ -241,7 +242,7 @@ void check_results(GoldenCase& c, Trajectory& trajectory) {
 
 void check_trajectory(Backend& backend, GoldenCase& c) {
   Trajectory trajectory(backend, c);
-  check_results(c, trajectory);
+  check_results(backend, c, trajectory);
   const ModelState& state = trajectory.state();
   for (int i = 0; i < state.parameters(); ++i) {
     check_probe(c, state.spec(i).name, state.read(ModelState::Array::value, i));
@@ -251,7 +252,7 @@ void check_trajectory(Backend& backend, GoldenCase& c) {
 
 void check_trajectory_results(Backend& backend, GoldenCase& c) {
   Trajectory trajectory(backend, c);
-  check_results(c, trajectory);
+  check_results(backend, c, trajectory);
 }
 
 HostTensor trajectory_losses(Backend& backend, GoldenCase& c) {

@@ -10,6 +10,8 @@
 #include "backend/cpu/convolution.h"
 #include "backend/cpu/elementwise.h"
 #include "core/half.h"
+#include "dpll/backend.h"
+#include "selftest/golden_checks.h"
 #include "support/compare.h"
 #include "support/doctest.h"
 #include "support/random.h"
@@ -178,6 +180,23 @@ TEST_CASE("bf16 on the CPU: convolutions are the sums of products of rounded fac
     CHECK(difference(label + "d_weight by images", kSeed, partial_gradient(problem), want.d_weight,
                      rounding(pixels, want.d_weight)) == "");
   }
+}
+
+TEST_CASE(
+    "bf16 on the CPU: ten training steps are PyTorch's within what bf16 rounds off, and not within "
+    "float32's") {
+  if (!has_fast_bf16()) DPLL_SKIP(kNoBf16);
+  const auto backend = make_cpu_backend({.threads = 2, .products = DType::bf16});
+  CHECK(backend->compute_dtype() == DType::f32);
+  CHECK(backend->product_dtype() == DType::bf16);
+  const selftest::GoldenResult result =
+      selftest::check_golden_cases(*backend, "trajectory", selftest::check_trajectory_results);
+  CHECK(result.cases > 0);
+  for (const std::string& complaint : result.complaints) FAIL_CHECK(complaint);
+  const selftest::GoldenResult strict = selftest::check_golden_cases(
+      *backend, "trajectory",
+      [](Backend& b, selftest::GoldenCase& c) { c.check("losses", selftest::trajectory_losses(b, c)); });
+  CHECK_FALSE(strict.complaints.empty());
 }
 
 TEST_CASE("bf16 on the CPU: rounding a row of values is rounding each of them") {

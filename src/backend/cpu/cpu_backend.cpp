@@ -50,6 +50,7 @@ class CpuBackend final : public Backend {
   }
   DType compute_dtype() const override { return DType::f32; }
   DType master_dtype() const override { return DType::f32; }
+  DType product_dtype() const override { return products_; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::oihw; }
   bool host_addressable() const override { return true; }
 

@@ -9,7 +9,6 @@ import itertools
 import json
 import math
 import os
-import platform
 import re
 import statistics
 import sys
@@ -19,18 +18,11 @@ import warnings
 import torch
 
 import bench_jobs
+import machine
 import networks
 
 # A median so far above the minimum means that other work shared the cores: compare minima only, or measure again.
 NOISE_BOUND = 1.15
-
-
-def cpu_model():
-    with open("/proc/cpuinfo") as f:
-        for line in f:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def keep_freed_memory():
@@ -50,7 +42,7 @@ def machine_info(args):
         "onednn": onednn[1] if onednn else None,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
-        "cpu": cpu_model(),
+        "cpu": machine.cpu_model(),
         "device": args.device,
         "malloc": args.malloc,
         "batch": args.batch,

@@ -280,6 +280,7 @@ class Curves {
     ScalingCurve curve = begin(name, "seconds of an epoch", "training images", false, places_.samples);
     curve.x_key = "samples";
     curve.y_label = "seconds";
+    curve.less_is_better = true;
     CurveLine seconds{"seconds", "measured", {}};
     CurveLine limit{"limit", "limit: its operations at the speed of a matrix product", {}};
     const std::unique_ptr<Backend> backend = make_backend(base_.run);

@@ -66,6 +66,8 @@ TEST_CASE("scaling: rows of numbers, percent of the limit, and where the machine
   REQUIRE(json.size() == 2);
   CHECK(json[1].at("columns").at("percent_of_limit")[2] == 90);
   CHECK(json[0].at("busy_at") == nlohmann::json::array({16}));
+  curve.less_is_better = true;  // 100 s where 200 s are the least
+  CHECK(contains(csv_of(curve), "\n8,100,90,200,0.01,200\n"));
   curve.limits.front().y.pop_back();
   CHECK_THROWS_AS(csv_of(curve), const Error&);
 }
@@ -85,7 +87,7 @@ TEST_CASE("scaling: memory that is planned is what a step that runs takes") {
   CHECK(plan.arena_bytes() > 0);
   config.optimiser.batch = 8;
   const StepBench twice(config, data, candidates, false);
-  CHECK(twice.arena_bytes() > 1.5 * plan.arena_bytes());
+  CHECK(2 * twice.arena_bytes() > 3 * plan.arena_bytes());
 }
 
 TEST_CASE("scaling: names of networks") {

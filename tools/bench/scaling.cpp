@@ -28,7 +28,8 @@ std::vector<Column> columns_of(const ScalingCurve& curve) {
   for (const CurveLine& limit : curve.limits) {
     Column share{"percent_of_" + limit.key, {}};
     for (std::size_t i = 0; i < curve.x.size(); ++i) {
-      share.values.push_back(100 * curve.measured.front().y[i] / limit.y[i]);
+      const double ratio = curve.measured.front().y[i] / limit.y[i];
+      share.values.push_back(100 * (curve.less_is_better ? 1 / ratio : ratio));
     }
     columns.push_back(share);
   }

@@ -22,6 +22,7 @@ struct ScalingCurve {
   std::string title, subtitle;
   std::string x_key, x_label, y_label;
   bool logarithmic_x = false;
+  bool less_is_better = false;  // a time, whose limit lies below
   std::vector<double> x;
   std::vector<CurveLine> measured, limits;
   std::vector<CurveLine> not_drawn;  // only in the files
@@ -34,7 +35,8 @@ struct ScalingCurve {
 // Limits are dashed: across the whole chart where they are the same everywhere. The y axis begins at 0; where
 // limits lie far above what was measured it is logarithmic, so that both can be read.
 Chart chart_of(const ScalingCurve& curve);
-// A row for every place: measured, limits, spread, and what was measured first as percent of each limit.
+// A row for every place: measured, limits, spread, and how far what was measured first comes up to each
+// limit, in percent.
 std::string csv_of(const ScalingCurve& curve);
 // "[...]" of all curves, keys as in the CSV.
 std::string json_of(const std::vector<ScalingCurve>& curves);

@@ -2,11 +2,12 @@
 
   eager/LAYOUT/SCHEDULE      float32, views in memory and already augmented: a step's arithmetic and nothing else
   inductor/LAYOUT/SCHEDULE   the same with torch.compile of the network
-  published                  the published recipe: Pillow and NumPy make the views in worker processes, target table on the
-                             host, a forward pass for each view, float32, default memory format; timed with the loading
+  published                  the published recipe: Pillow and NumPy make the views in worker processes, target table on
+                             the host, a forward pass for each view, float32, default memory format; timed with the
+                             loading
   amp/SCHEDULE               autocast and channels_last; images on the device, which also augments them; fused update
-  compiled/SCHEDULE          the same with views, network and loss through torch.compile (on a GPU mode="reduce-overhead":
-                             recorded as CUDA graphs)
+  compiled/SCHEDULE          the same with views, network and loss through torch.compile (on a GPU with
+                             mode="reduce-overhead": recorded as CUDA graphs)
   graph/SCHEDULE             the same with the whole step, update included, recorded as one CUDA graph
 
 Every view has its own batch-norm statistics in all of them. amp, compiled and graph flip, crop and cut boxes but leave
@@ -48,7 +49,9 @@ def chosen_variants(names, device):
     for name in names:
         matching = [v for v in VARIANTS if v == name or v.startswith(f"{name}/")]
         if not matching:
-            raise ValueError(f"no variant '{name}'; there are {', '.join(KINDS)}, and their parts {', '.join(VARIANTS)}")
+            raise ValueError(
+                f"no variant '{name}'; there are {', '.join(KINDS)}, and their parts {', '.join(VARIANTS)}"
+            )
         found += [v for v in matching if v not in found]
     return found
 
@@ -251,7 +254,9 @@ class Published:
     """The published recipe. Its workers deliver in bursts, so that steps are only timed over many of them."""
 
     def __init__(self, setting, workers=WORKERS):
-        self.includes = f"Pillow views (policy included) in {workers} workers, forwards, backward, update, target table; float32"
+        self.includes = (
+            f"Pillow views (policy included) in {workers} workers, forwards, backward, update, target table; float32"
+        )
         self.device, self.workers = setting.device, workers
         self.module = setting.module("contiguous")
         self.optimizer = setting.optimizer(self.module)

@@ -1,6 +1,5 @@
 """The tables of docs/performance.md from the raw outputs that tools/measure leaves in a folder. Needs no package."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def digits_for(ms):
 
 def machine_section(folder):
     about = read_json(folder / "machine.json")
-    rows = [[key, value] for key, value in about.items() if value not in ("", None)]
+    rows = [[key, str(value).replace("\n", "; ")] for key, value in about.items() if value not in ("", None)]
     return "## Machine\n" + table(["what", ""], rows)
 
 
@@ -42,18 +41,25 @@ def torch_section(folder):
             times = [r[peer]["median_ms"] for r in rounds]
             memory = "-"
             if "memory_bytes" in rounds[0][peer]:
-                memory = " / ".join(f"{max(r[who]['memory_bytes'] for r in rounds) / 2**20:.0f}" for who in ("engine", peer))
+                memory = " / ".join(
+                    f"{max(r[who]['memory_bytes'] for r in rounds) / 2**20:.0f}" for who in ("engine", peer)
+                )
             parts.append(
                 [network["network"], f"{span(engine, digits)} ms", s["variant"], f"{span(times, digits)} ms",
                  f"{s['ratio_median']:.2f} ({s['ratio_least']:.2f} - {s['ratio_most']:.2f})"
                  + (" busy" if s["busy"] else ""), memory, s["includes"]]
             )  # fmt: skip
     first = compared["networks"][0]
-    versions = ", ".join(f"{k} {first['torch'][k]}" for k in ("torch", "onednn", "cuda", "cudnn", "gpu") if first["torch"].get(k))
+    versions = ", ".join(
+        f"{k} {first['torch'][k]}" for k in ("torch", "onednn", "cuda", "cudnn", "gpu") if first["torch"].get(k)
+    )
     return (
         f"## A training step beside PyTorch\nEngine: {first['engine']}, commit {first['commit']}. Peer: {versions}. "
         f"{first['batch']} samples x 3 views, {len(first['rounds'])} rounds; ratio = PyTorch's time / the engine's.\n\n"
-        + table(["network", "engine", "PyTorch", "its time", "ratio", "MiB, engine / PyTorch", "PyTorch's step includes"], parts)
+        + table(
+            ["network", "engine", "PyTorch", "its time", "ratio", "MiB, engine / PyTorch", "PyTorch's step includes"],
+            parts,
+        )
     )
 
 
@@ -70,15 +76,16 @@ def step_section(folder):
     for s in steps:
         digits = digits_for(s["step_ms_median"])
         rows.append(
-            [s["model"], f"{s['step_ms_median']:.{digits}f} ms", *(f"{s['phases_ms'][p]:.{max(digits, 2)}f}" for p in phases),
+            [s["model"], f"{s['step_ms_median']:.{digits}f} ms",
+             *(f"{s['phases_ms'][p]:.{max(digits, 2)}f}" for p in phases),
              f"{s['images_per_second']:.0f}", f"{s['gflops']:.0f}", f"{s['mfu_percent']:.1f} %",
              f"{s['memory']['backend_peak_bytes'] / 2**20:.0f}"]
         )  # fmt: skip
     header = ["network", "step", *(f"{p} ms" for p in phases), "images/s", "GFLOP/s", "of the product's", "MiB"]
     first = steps[0]
     return (
-        f"## Phases of a step\n{first['backend']}, commit {first['commit']}; step: median, phases: means. In the same runs a "
-        f"large product reached {span([s['product_ceiling_gflops'] for s in steps], 0)} GFLOP/s, a copy "
+        f"## Phases of a step\n{first['backend']}, commit {first['commit']}; step: median, phases: means. In the same "
+        f"runs a large product reached {span([s['product_ceiling_gflops'] for s in steps], 0)} GFLOP/s, a copy "
         f"{span([s['copy_ceiling_gb_per_s'] for s in steps], 1)} GB/s.\n\n" + table(header, rows)
     )
 
@@ -104,23 +111,24 @@ def limits_section(folder):
 
 
 def ops_section(folder):
-    path = folder / "ops.csv"
-    if not path.exists():
+    report = read_json(folder / "ops.json")
+    if not report or not report["benchmarks"]:
         return None
-    with open(path, newline="") as f:
-        ops = list(csv.DictReader(f))
-    report = read_json(folder / "ops.json") or {}
-    ceilings = report.get("ceilings", {})
+    ceilings = report["ceilings"]
     about = (
-        f"{report.get('backend', '')}, commit {report.get('commit', '')}; a copy reaches {ceilings.get('copy_gb_per_s', 0):.1f} GB/s, "
-        f"a product {ceilings.get('product_gflop_per_s', 0):.0f} GFLOP/s."
+        f"{report['backend']}, commit {report['commit']}. In the same run a copy reached "
+        f"{ceilings['copy_gb_per_s']:.1f} GB/s, a product {ceilings['product_gflop_per_s']:.0f} GFLOP/s. 'busy': the repetitions lie more than "
+        f"{report['busy_beyond_percent']:g} % apart."
     )
-    columns = [c for c in ("name", "median_us", "p90_us", "spread", "gb_per_s", "copy_percent", "gflop_per_s", "product_percent")
-               if c in ops[0]]  # fmt: skip
-    rows = []
-    for op in ops:
-        rows.append([op[c] if c == "name" or op[c] == "" else f"{float(op[c]):.4g}" for c in columns])
-    return f"## Every operation beside its limits\n{about}\n\n" + table(columns, rows)
+    cell = lambda value: "" if value is None else f"{value:.4g}"
+    rows = [
+        [op["name"], cell(op["median_us"]), cell(op["p90_us"]),
+         f"{op['spread_percent']:.1f} %" + (" busy" if op["busy"] else ""),
+         cell(op["gb_per_s"]), cell(op["copy_percent"]), cell(op["gflop_per_s"]), cell(op["product_percent"])]
+        for op in report["benchmarks"]
+    ]  # fmt: skip
+    header = ["operation", "median us", "p90 us", "spread", "GB/s", "% of copy", "GFLOP/s", "% of product"]
+    return f"## Every operation beside its limits\n{about}\n\n" + table(header, rows)
 
 
 def curves_section(folder):
@@ -130,7 +138,10 @@ def curves_section(folder):
     parts = ["## Scaling"]
     for curve in curves:
         columns = curve["columns"]
-        rows = [[f"{value:.4g}" if value < 1e4 else f"{value:.0f}" for value in row] for row in zip(*columns.values(), strict=True)]
+        rows = [
+            [f"{value:.4g}" if value < 1e4 else f"{value:.0f}" for value in row]
+            for row in zip(*columns.values(), strict=True)
+        ]
         busy = f" Machine busy at {', '.join(f'{x:g}' for x in curve['busy_at'])}." if curve["busy_at"] else ""
         parts.append(
             f"### {curve['title']}\n{curve['about']}.{busy}\n\n![{curve['title']}](curves/{curve['name']}.png)\n\n"
@@ -156,10 +167,20 @@ def epoch_section(folder):
 def write_tables(folder):
     """Writes tables.md of what is there; returns its path."""
     folder = Path(folder)
-    sections = [machine_section, torch_section, step_section, limits_section, ops_section, curves_section, epoch_section]
+    sections = [
+        machine_section,
+        torch_section,
+        step_section,
+        limits_section,
+        ops_section,
+        curves_section,
+        epoch_section,
+    ]
     texts = [text for text in (section(folder) for section in sections) if text]
     parts = read_json(folder / "parts.json") or []
-    done = table(["part", "result", "s", "command"], [[p["part"], p["result"], p["seconds"], f"`{p['command']}`"] for p in parts])
+    done = table(
+        ["part", "result", "s", "command"], [[p["part"], p["result"], p["seconds"], f"`{p['command']}`"] for p in parts]
+    )
     path = folder / "tables.md"
     path.write_text("\n\n".join(["# Figures", "## What was run\n" + done, *texts]) + "\n")
     return path

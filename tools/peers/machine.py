@@ -48,7 +48,8 @@ def describe():
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(pages / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "gpu": first_line(["nvidia-smi", "--query-gpu=name,driver_version,memory.total,power.limit", "--format=csv,noheader"]),
+        "gpu": first_line(["nvidia-smi", "--query-gpu=name,driver_version,memory.total,power.limit",
+                           "--format=csv,noheader"]),
         "load_average": [round(load, 2) for load in os.getloadavg()],
         "commit": commit(),
     }  # fmt: skip
@@ -87,4 +88,8 @@ def missing_package(python, modules):
     if done.returncode != 0:
         return f"{python}: {last_line(done.stderr)}"
     names = [PACKAGES.get(m, m) for m in done.stdout.split()]
-    return f"{', '.join(names)} not installed for {python} (from PyPI; --python names another interpreter)" if names else ""
+    return (
+        f"{', '.join(names)} not installed for {python} (from PyPI; --python names another interpreter)"
+        if names
+        else ""
+    )

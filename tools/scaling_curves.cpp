@@ -9,11 +9,11 @@
 // that an image costs (three times its forward pass). All data are random: no step's cost depends on them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "backend/cpu/wait_policy.h"
-#include "backend/host_memory.h"
 #include "bench/ceilings.h"
 #include "bench/profile.h"
 #include "bench/scaling.h"
@@ -151,16 +151,19 @@ class Curves {
     StepBench bench(config, data, candidates);
     const double once = summary_of(bench.time_steps(2)).least;
     const int steps = std::max(2, static_cast<int>(job_.seconds / once));
-    std::vector<std::vector<double>> rounds;
-    for (int round = 0; round < job_.rounds; ++round) rounds.push_back(bench.time_steps(steps));
+    std::vector<std::vector<double>> rounds(static_cast<std::size_t>(job_.rounds));
+    double fastest = INFINITY, slowest = 0;  // medians of the rounds
+    for (std::vector<double>& round : rounds) {
+      round = bench.time_steps(steps);
+      const double median = summary_of(round).median;
+      fastest = std::min(fastest, median);
+      slowest = std::max(slowest, median);
+    }
     const Measurement measured = measurement_of(rounds);
     const double images = double(config.optimiser.batch) * (config.views.strong + 1);
-    std::vector<double> medians;
-    for (const std::vector<double>& round : rounds) medians.push_back(summary_of(round).median);
-    const auto [least, most] = std::minmax_element(medians.begin(), medians.end());
     return {.images_per_second = images / measured.seconds.median,
-            .least = images / *most,
-            .most = images / *least,
+            .least = images / slowest,
+            .most = images / fastest,
             .spread = measured.spread,
             .limit = ceilings.product_operations_per_second / (6 * bench.network().forward_macs())};
   }

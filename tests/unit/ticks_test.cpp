@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "dpll/core/check.h"
 #include "dpll/core/philox.h"
 #include "report/axis.h"
 #include "support/doctest.h"
@@ -219,9 +220,9 @@ TEST_CASE("ticks that are asked for stand where they were asked for, as many as 
   CHECK(one.major == axis.ticks);
   CHECK((one.low < 64 && one.high > 64));
   axis.ticks = {8, 8};
-  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const Error&);
+  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const dpll::Error&);
   axis.ticks = {0, 8};
-  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const Error&);
+  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const dpll::Error&);
 }
 
 TEST_CASE("a snug axis ends with the data where the next tick is far") {

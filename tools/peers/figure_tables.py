@@ -117,8 +117,8 @@ def ops_section(folder):
     ceilings = report["ceilings"]
     about = (
         f"{report['backend']}, commit {report['commit']}. In the same run a copy reached "
-        f"{ceilings['copy_gb_per_s']:.1f} GB/s, a product {ceilings['product_gflop_per_s']:.0f} GFLOP/s. 'busy': the repetitions lie more than "
-        f"{report['busy_beyond_percent']:g} % apart."
+        f"{ceilings['copy_gb_per_s']:.1f} GB/s, a product {ceilings['product_gflop_per_s']:.0f} GFLOP/s. "
+        f"'busy': the repetitions lie more than {report['busy_beyond_percent']:g} % apart."
     )
     cell = lambda value: "" if value is None else f"{value:.4g}"
     rows = [

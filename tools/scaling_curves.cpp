@@ -136,8 +136,13 @@ class Curves {
                      bool logarithmic, const std::vector<int>& places) const {
     ScalingCurve curve;
     curve.name = name;
-    curve.title = fmt::format("{}: {} against {}", job_.model, what, x_label);
-    curve.subtitle = fmt::format("{}, commit {}", description_, DPLL_COMMIT);
+    std::string model = job_.model, fixed;
+    if (name == "depth") model = fmt::format("wrn-DEPTH-{}", base_.model.width);
+    if (name == "width") model = fmt::format("wrn-{}-WIDTH", base_.model.depth);
+    if (!name.ends_with("batch")) fixed += fmt::format("{} samples a step, ", base_.optimiser.batch);
+    if (!name.ends_with("views")) fixed += fmt::format("K = {}, ", base_.views.strong);
+    curve.title = fmt::format("{}: {} against {}", model, what, x_label);
+    curve.subtitle = fmt::format("{}{}, commit {}", fixed, description_, DPLL_COMMIT);
     curve.x_label = x_label;
     curve.x_key = name.starts_with("memory-") ? name.substr(7) : name;
     curve.logarithmic_x = logarithmic;
@@ -285,7 +290,7 @@ class Curves {
     curve.y_label = "seconds";
     curve.less_is_better = true;
     CurveLine seconds{"seconds", "measured", {}};
-    CurveLine limit{"limit", "limit: its operations at the speed of a matrix product", {}};
+    CurveLine limit{"limit", "limit: at the speed of a matrix product", {}};
     const std::unique_ptr<Backend> backend = make_backend(base_.run);
     const bool grey = base_.model.architecture == Architecture::lenet;
     const double macs =

@@ -11,25 +11,19 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "backend/cpu/wait_policy.h"
 #include "bench/ceilings.h"
-#include "bench/observed_backend.h"
 #include "bench/profile.h"
+#include "bench/step_bench.h"
 #include "dpll/build_info.h"
-#include "dpll/core/philox.h"
 #include "dpll/files.h"
 #include "selftest/temp_folder.h"
-#include "train/evaluator.h"
 #include "train/make_candidates.h"
-#include "train/schedule.h"
 #include "train/trainer.h"
-#include "train/training_step.h"
 
 namespace {
 
@@ -56,21 +50,9 @@ RunConfig make_config(const Job& job) {
     for (const std::string& argument : job.overrides) overrides.push_back(parse_override(argument));
     config = load_config(job.config, overrides);
   } else {
+    config = config_of_model(job.model);
     config.optimiser.batch = job.batch;
     config.views.strong = job.strong;
-    int depth = 0, width = 0, end = 0;
-    if (job.model == "lenet") {
-      config.model.architecture = Architecture::lenet;
-      config.data.dataset = DatasetKind::fashion_mnist;
-    } else if (std::sscanf(job.model.c_str(), "wrn-%d-%d%n", &depth, &width, &end) == 2 &&
-               end == static_cast<int>(job.model.size()) && width > 0) {
-      config.model.depth = depth;
-      config.model.width = width;
-      if (depth < 10 || (depth - 4) % 6 != 0)
-        fail(ExitCode::usage, "--model {}: depth is not 6n + 4", job.model);
-    } else {
-      fail(ExitCode::usage, "--model {}: expected lenet or wrn-DEPTH-WIDTH", job.model);
-    }
   }
   if (!job.device.empty()) config.run.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
   if (!job.precision.empty()) {
@@ -84,136 +66,10 @@ RunConfig make_config(const Job& job) {
   return config;
 }
 
-DataSet random_data(const RunConfig& config, const Job& job) {
-  const bool grey = config.model.architecture == Architecture::lenet;
-  DataSet data;
-  data.kind = config.data.dataset;
-  data.classes = job.classes;
-  ImageSet& train = data.train;
-  train.count = std::int64_t{4} * job.batch;
-  train.height = train.width = grey ? 28 : 32;
-  train.channels = grey ? 1 : 3;
-  PhiloxStream draw(1, Purpose::split, 0, 0, 0);
-  train.pixels.resize(static_cast<std::size_t>(train.count * train.image_bytes()));
-  for (std::uint8_t& pixel : train.pixels) pixel = static_cast<std::uint8_t>(draw.next() >> 24);
-  for (std::int64_t i = 0; i < train.count; ++i) {
-    train.labels.push_back(static_cast<std::int32_t>(i % job.classes));
-    data.train_origin.push_back(i);
-  }
-  data.test = train;
-  return data;
-}
-
 void say(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
 }
-
-// Everything of a run but its epochs. The backend's calls are observed.
-class Bench {
- public:
-  Bench(const RunConfig& config, const DataSet& data, const CandidateSets& candidates)
-      : config_(config),
-        made_(make_backend(config.run)),
-        backend_(*made_),
-        views_(resolve_views(config, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-                             static_cast<int>(data.train.channels))),
-        network_(make_network(backend_, config.model,
-                              {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-                               static_cast<int>(data.train.channels), data.classes},
-                              config.optimiser.ema > 0)),
-        step_(backend_, *network_, config, views_, data, candidates),
-        full_steps_(step_.samples() / config.optimiser.batch) {
-    arena_bytes_ = step_.arena_bytes();
-    if (data.test.count > 0) {
-      test_.emplace(backend_, *network_, views_, data.test, config.evaluation.batch);
-      arena_bytes_ = std::max(arena_bytes_, test_->arena_bytes());
-    }
-    arena_ = backend_.allocate(arena_bytes_, "the activations");
-    step_.attach(arena_.data());
-    if (test_) test_->attach(arena_.data());
-    network_->state().initialise(config.run.seed);
-    step_.set_order(sample_order(step_.samples(), config.data.shuffle, config.run.seed, 0));
-    begin_epoch();
-  }
-
-  ObservedBackend& backend() { return backend_; }
-  Network& network() { return *network_; }
-  TrainingStep& step() { return step_; }
-  std::optional<Evaluator>& test() { return test_; }
-  std::size_t arena_bytes() const { return arena_bytes_; }
-
-  // Seconds of each of `count` steps of full batches, with what the trainer does between them. A device that
-  // works behind the host gets them ten at a time.
-  std::vector<double> time_steps(int count) {
-    const int chunk = backend_.host_addressable() ? 1 : 10;
-    std::vector<double> times;
-    while (static_cast<int>(times.size()) < count) {
-      const auto steps = static_cast<int>(std::min<std::int64_t>(chunk, full_steps_));
-      if (next_ + steps > full_steps_) begin_epoch();
-      const double seconds = wall_seconds_of(backend_, [&] {
-        for (int i = 0; i < steps; ++i) step_.enqueue();
-        step_.request_records();
-        step_.collect_records();
-      });
-      next_ += steps;
-      times.insert(times.end(), static_cast<std::size_t>(steps), seconds / steps);
-    }
-    return times;
-  }
-
-  // `count` steps under a profile; their wall time. A graph shows no ranges: there the operations of the step
-  // are called one by one.
-  double profile_steps(int count) {
-    double seconds = 0;
-    begin_epoch();
-    for (int i = 0; i < count; ++i) {
-      if (next_ >= full_steps_) begin_epoch();
-      seconds += wall_seconds_of(backend_, [&] {
-        const trace::Range range("step");
-        if (backend_.host_addressable()) {
-          step_.enqueue();
-          step_.request_records();
-          step_.collect_records();
-          ++next_;
-        } else {
-          for (const auto& [name, phase] : step_.phases()) phase();
-        }
-      });
-    }
-    return seconds;
-  }
-
-  // What each phase of a step must do.
-  std::map<std::string, Work> count_work() {
-    std::map<std::string, Work> work;
-    begin_epoch();  // behind its last step there are no rows to work on
-    for (const auto& [name, phase] : step_.phases()) {
-      backend_.observe([&, at = name](const ObservedCall& call) { work[at] += call.work; });
-      phase();
-    }
-    backend_.observe({});
-    return work;
-  }
-
- private:
-  void begin_epoch() {
-    const auto steps = step_.steps_per_epoch();
-    step_.begin_epoch(0, 0, std::vector<double>(static_cast<std::size_t>(steps), 0.01), 1);
-    next_ = 0;
-  }
-
-  const RunConfig& config_;
-  std::unique_ptr<Backend> made_;
-  ObservedBackend backend_;
-  ViewSetup views_;
-  std::unique_ptr<Network> network_;
-  TrainingStep step_;
-  std::int64_t full_steps_ = 0, next_ = 0;
-  std::optional<Evaluator> test_;
-  std::size_t arena_bytes_ = 0;
-  Buffer arena_;
-};
 
 // Milliseconds of each phase, and of the host: what is left of `total` seconds.
 nlohmann::ordered_json split_by_phase(const Profile& profile, const std::vector<std::string>& phases,
@@ -274,11 +130,13 @@ void print_phases(const nlohmann::ordered_json& split, double total_ms,
 int run(const Job& job) {
   const RunConfig config = make_config(job);
   if (job.epoch && job.config.empty()) fail(ExitCode::usage, "--epoch needs a configuration file");
-  const DataSet data = job.config.empty() ? random_data(config, job) : load_data(config);
+  const DataSet data = job.config.empty() ? noise_data(config, std::int64_t{4} * job.batch, job.classes,
+                                                       std::int64_t{4} * job.batch)
+                                          : load_data(config);
   const CandidateSets candidates = job.config.empty()
                                        ? uniform_candidates(data.train.labels, data.classes, 0.3, 1, 2)
                                        : make_candidates(config, data, say);
-  Bench bench(config, data, candidates);
+  StepBench bench(config, data, candidates);
   ObservedBackend& backend = bench.backend();
   bench.time_steps(job.warmup);
   const Times step = summary_of(bench.time_steps(job.steps));

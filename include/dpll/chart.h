@@ -22,6 +22,9 @@ struct Axis {
   double min = std::numeric_limits<double>::quiet_NaN();  // NaN: from the data
   double max = std::numeric_limits<double>::quiet_NaN();
   bool integer_ticks = false;
+  // Where to put ticks instead of round values, ascending: what was measured, for example. The axis then ends
+  // with the data.
+  std::vector<double> ticks;
 };
 
 struct HorizontalLine {  // a limit or reference drawn across the chart

@@ -29,6 +29,23 @@ double position(const Axis& axis, double value) {
   return axis.logarithmic ? std::log10(value) : value;
 }
 
+// The ticks that were asked for, as many of them as there is room for.
+Ticks chosen_ticks(const Axis& axis, Ticks round, int most) {
+  const std::size_t count = axis.ticks.size(), room = static_cast<std::size_t>(std::max(1, most));
+  const std::size_t every = (count + room - 1) / room;
+  round.major.clear();
+  round.labels.clear();
+  round.minor.clear();
+  round.multiplier.clear();
+  for (std::size_t i = 0; i < count; i += every) {
+    DPLL_CHECK(showable(axis, axis.ticks[i]) && (i == 0 || axis.ticks[i] > axis.ticks[i - every]),
+               "axis \"{}\" with a tick at {}", axis.label, axis.ticks[i]);
+    round.major.push_back(axis.ticks[i]);
+    round.labels.push_back(fmt::format("{:.10g}", axis.ticks[i]));
+  }
+  return round;
+}
+
 }  // namespace
 
 bool showable(const Axis& axis, double value) {
@@ -64,7 +81,13 @@ Ticks axis_ticks(const Axis& axis, const Range& data, int most, bool snug) {
   Ticks ticks = axis.logarithmic ? log_ticks(range.low, range.high, most)
                                  : linear_ticks(range.low, range.high, most, axis.integer_ticks);
   double low = ticks.low, high = ticks.high;
-  if (snug && range.low < range.high) {
+  if (!axis.ticks.empty()) {
+    ticks = chosen_ticks(axis, std::move(ticks), most);
+    if (range.low < range.high) {
+      low = range.low;
+      high = range.high;
+    }
+  } else if (snug && range.low < range.high) {
     const double first = position(axis, range.low), last = position(axis, range.high);
     const double spare = (last - first) * kSnugWaste;
     if (first - position(axis, low) > spare) low = range.low;

@@ -169,3 +169,61 @@ TEST_CASE("bench_step: random images of a network, and what is refused") {
   CHECK(run_tool(DPLL_BENCH_STEP, {dir.file("none.ini")}).exit_code == 3);
 #endif
 }
+
+TEST_CASE("scaling_curves: a chart and a table for every curve that was named, with its limit") {
+#ifndef DPLL_SCALING_CURVES
+  DPLL_SKIP("this build has no tools");
+#else
+  const TempDir dir;
+  const std::vector<std::string> common = {
+      "--out", dir.file("curves"), "--quick", "--threads",         "1",    "--batch", "2", "--rounds",
+      "2",     "--seconds",        "0.001",   "--ceiling-seconds", "0.001"};
+  std::vector<std::string> arguments = common;
+  arguments.insert(arguments.end(),
+                   {"--model", "wrn-10-1", "--only", "views", "width", "memory-batch", "epoch"});
+  const ProcessResult done = run_tool(DPLL_SCALING_CURVES, arguments);
+  require_done(done);
+  CHECK(has(done.out, "4 curves in "));
+  const nlohmann::json curves = json_of(dir.file("curves/curves.json"));
+  REQUIRE(curves.size() == 4);
+  for (const nlohmann::json& curve : curves) {
+    const std::string file = dir.file("curves/" + curve.at("name").get<std::string>());
+    CAPTURE(file);
+    CHECK(std::filesystem::file_size(file + ".png") > 5000);
+    CHECK(lines_of(read_text(file + ".csv")).size() == 3);
+  }
+  const nlohmann::json& views = curves[0].at("columns");
+  CHECK(views.at("views") == nlohmann::json::array({0, 1}));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(views.at("images_per_s")[i] > 0);
+    CHECK(views.at("slowest_round")[i] <= views.at("fastest_round")[i]);
+    CHECK(views.at("limit")[i] == views.at("limit")[0]);
+  }
+  // A network twice as wide has more than twice the operations, and so less than half the limit.
+  const nlohmann::json& width = curves[1].at("columns");
+  CHECK(width.at("limit")[0].get<double>() > 2 * width.at("limit")[1].get<double>());
+  const nlohmann::json& memory = curves[2].at("columns");
+  CHECK(memory.at("planned_mib")[1] > memory.at("planned_mib")[0]);
+  CHECK(memory.at("planned_mib")[0] > memory.at("activations_mib")[0]);
+  const nlohmann::json& epoch = curves[3].at("columns");
+  CHECK(epoch.at("seconds")[0] > 0);
+  // Twice the images, twice the operations; the fifth of them that is evaluated is rounded.
+  CHECK(epoch.at("limit")[1].get<double>() ==
+        doctest::Approx(2 * epoch.at("limit")[0].get<double>()).epsilon(0.01));
+
+  for (const auto& [wrong, complaint] : std::vector<std::pair<std::vector<std::string>, std::string> >{
+           {{"--only", "batch", "height"},
+            "no curve 'height'; there are batch, views, depth, width, threads"},
+           {{"--model", "lenet", "--only", "depth"}, "no curve 'depth' here: lenet has no depth"},
+           {{"--model", "vgg"}, "expected lenet or wrn-DEPTH-WIDTH"},
+           {{"--rounds", "1"}, "--rounds"}}) {
+    std::vector<std::string> words = {"--out", dir.file("none"), "--ceiling-seconds", "0.001"};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    const ProcessResult refused = run_tool(DPLL_SCALING_CURVES, words);
+    CHECK(refused.exit_code == 2);
+    CHECK(lines_of(refused.err).size() == 1);
+    CHECK(has(refused.err, complaint));
+    CHECK_FALSE(std::filesystem::exists(dir.file("none")));
+  }
+#endif
+}

@@ -29,6 +29,13 @@ TEST_CASE("tools/bundle: the folder runs from another place") {
     CHECK_FALSE((name.starts_with("libc.so") || name.starts_with("libcuda") || name.starts_with("libcudnn")));
   }
 
+  // Figures too come from what is in the folder alone.
+  if (std::filesystem::exists(dir.file("there/bench_step"))) {
+    require_done(run_process({"/usr/bin/env", "python3", dir.file("there/tools/measure"), "--quick",
+                              "--parts", "step", "--network", "lenet", "--out", dir.file("figures")}));
+    CHECK(has(read_text(dir.file("figures/tables.md")), "| LeNet | "));
+  }
+
   const ProcessResult again = run_process({kTools + "bundle", dir.file("there"), build_folder()});
   CHECK(again.exit_code == 2);
   CHECK(has(again.err, "is there already"));

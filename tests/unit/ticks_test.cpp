@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "dpll/core/check.h"
 #include "dpll/core/philox.h"
 #include "report/axis.h"
 #include "support/doctest.h"
@@ -202,6 +203,26 @@ TEST_CASE("axis limits that are set are kept, others follow the data") {
       CHECK(below.low < below.high);
     }
   }
+}
+
+TEST_CASE("ticks that are asked for stand where they were asked for, as many as have room") {
+  Axis axis{.label = "samples a step", .logarithmic = true, .ticks = {8, 16, 32, 64, 0.5e6}};
+  const Ticks all = axis_ticks(axis, {8, 0.5e6}, 10, true);
+  CHECK(all.major == axis.ticks);
+  CHECK(all.labels == std::vector<std::string>{"8", "16", "32", "64", "500000"});
+  CHECK(all.minor.empty());
+  CHECK(all.multiplier.empty());
+  CHECK((all.low == 8 && all.high == 0.5e6));
+  CHECK(axis_ticks(axis, {8, 0.5e6}, 3, true).major == std::vector<double>{8, 32, 0.5e6});
+  CHECK(axis_ticks(axis, {16, 64}, 10, true).major == std::vector<double>{16, 32, 64});
+  axis.ticks = {64};
+  const Ticks one = axis_ticks(axis, {64, 64}, 10, true);
+  CHECK(one.major == axis.ticks);
+  CHECK((one.low < 64 && one.high > 64));
+  axis.ticks = {8, 8};
+  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const dpll::Error&);
+  axis.ticks = {0, 8};
+  CHECK_THROWS_AS(axis_ticks(axis, {8, 16}, 10, true), const dpll::Error&);
 }
 
 TEST_CASE("a snug axis ends with the data where the next tick is far") {

@@ -13,77 +13,22 @@ rotate nearest, rotate by way of an alpha channel, enhancement by 1 + magnitude.
 """
 
 import pathlib
-import re
-import struct
+import sys
 import zlib
 
 import numpy as np
 import PIL
-from PIL import Image, ImageEnhance, ImageOps
 
 from golden_file_format import write
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools" / "peers"))
+from pillow_views import OPS, SIGNED, apply, from_pillow, magnitudes, read_table, to_pillow  # noqa: E402
+
 SEED = 20240607
 SIDES = {"rgb": (32, 32, 3), "grey": (28, 28, 1), "odd_rgb": (7, 9, 3), "odd_grey": (2, 5, 1)}
 KEPT_WHOLE = {"rgb": 1, "grey": 1}  # index of the image
 KEPT_LEVELS = (3, 9)
-
-RANGES = {
-    "shearX": (0, 0.3), "shearY": (0, 0.3), "translateX": (0, 150 / 331), "translateY": (0, 150 / 331),
-    "rotate": (0, 30), "brightness": (0, 0.9), "color": (0, 0.9), "contrast": (0, 0.9), "sharpness": (0, 0.9),
-    "posterize": (8, 4), "solarize": (256, 0), "autocontrast": (0, 0), "equalize": (0, 0), "invert": (0, 0),
-}  # fmt: skip
-OPS = list(RANGES)
-SIGNED = OPS[:9]  # the policies decide about rotate; here it has both signs
-ENHANCE = {
-    "brightness": ImageEnhance.Brightness,
-    "color": ImageEnhance.Color,
-    "contrast": ImageEnhance.Contrast,
-    "sharpness": ImageEnhance.Sharpness,
-}
-
-
-def magnitudes(op, levels):
-    values = np.linspace(*RANGES[op], levels)
-    return np.round(values) if op == "posterize" else values
-
-
-def transform(image, matrix, resample):
-    fill = 128 if image.mode == "L" else (128, 128, 128)
-    return image.transform(image.size, Image.Transform.AFFINE, matrix, resample, fillcolor=fill)
-
-
-def apply(image, op, m):
-    if op in ENHANCE:
-        return ENHANCE[op](image).enhance(1 + m)
-    if op == "shearX":
-        return transform(image, (1, m, 0, 0, 1, 0), Image.Resampling.BICUBIC)
-    if op == "shearY":
-        return transform(image, (1, 0, 0, m, 1, 0), Image.Resampling.BICUBIC)
-    if op == "translateX":
-        return transform(image, (1, 0, m * image.size[0], 0, 1, 0), Image.Resampling.NEAREST)
-    if op == "translateY":
-        return transform(image, (1, 0, 0, 0, 1, m * image.size[1]), Image.Resampling.NEAREST)
-    if op == "rotate":
-        turned = image.convert("RGBA").rotate(m)
-        grey = Image.new("RGBA", turned.size, (128,) * 4)
-        return Image.composite(turned, grey, turned).convert(image.mode)
-    if op == "posterize":
-        return ImageOps.posterize(image, int(m))
-    if op == "solarize":
-        return ImageOps.solarize(image, m)
-    return getattr(ImageOps, op)(image)
-
-
-def to_pillow(pixels):
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-
-
-def from_pillow(image):
-    pixels = np.asarray(image)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
 
 def crc(pixels):
     return zlib.crc32(np.ascontiguousarray(pixels).tobytes())
@@ -126,16 +71,6 @@ def philox(key, counter):
         c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
         k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
     return c
-
-
-def read_table(name):
-    text = (ROOT / "src" / "augment" / "policy_tables.cpp").read_text()
-    body = text[text.index(name) :]
-    body = body[: body.index("}};")]
-    step = r"\{ImageOp::(\w+), (\d+), (\d)\}"
-    spell = lambda op: op.replace("_x", "X").replace("_y", "Y")
-    for a, p, i, b, q, j in re.findall(step + ", " + step, body):
-        yield (spell(a), int(p) / 10, int(i)), (spell(b), int(q) / 10, int(j))
 
 
 def view(pixels, table, words, signed_rotate, cutout_after):

@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import compare_trajectory
+import networks
+import pillow_views
+import plcr
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "tools" / "golden"))
-import compare_trajectory  # noqa: E402
-import make_augment_golden as pillow  # noqa: E402
-import networks  # noqa: E402
-import plcr  # noqa: E402
 
 
 def read_split(args, train):
@@ -50,31 +50,6 @@ def read_split(args, train):
     return parts[0].reshape(-1, 28, 28, 1)[:limit], parts[1][:limit]
 
 
-def weak_and_strong(pixels, rng, policy):
-    """One weak and two strong uint8 views, each with its own flip, crop, box and sub-policy."""
-    h, w, _ = pixels.shape
-    padded = np.pad(pixels, ((4, 4), (4, 4), (0, 0)), mode="reflect")
-    padded_flipped = padded[:, ::-1]
-    views = []
-    for strong in (False, True, True):
-        top, left = rng.integers(0, 9, 2)
-        source = padded_flipped if rng.random() < 0.5 else padded
-        view = source[top : top + h, left : left + w].copy()
-        if strong:
-            y, x = rng.integers(0, h), rng.integers(0, w)
-            view[max(0, y - 8) : y + 8, max(0, x - 8) : x + 8] = 0
-            if policy:
-                image = pillow.to_pillow(view)
-                for op, probability, level in policy[rng.integers(0, len(policy))]:
-                    if rng.random() < probability:
-                        m = pillow.magnitudes(op, 10)[level]
-                        signed = op in pillow.SIGNED and op != "rotate"
-                        image = pillow.apply(image, op, -m if signed and rng.random() < 0.5 else m)
-                view = pillow.from_pillow(image)
-        views.append(view)
-    return views
-
-
 def normalise(args, images):
     mean, std = (np.array(x, np.float32) for x in compare_trajectory.MEAN_STD[args.dataset])
     pixels = (np.asarray(images, np.float32) / np.float32(255) - mean) / std
@@ -90,7 +65,7 @@ def schedule(args, epoch):
 def train_peer(args, seed, images, candidates, test_images, test_labels):
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    policy = list(pillow.read_table("kPlcrCifarPolicy")) if args.dataset == "cifar10" else None
+    policy = list(pillow_views.read_table("kPlcrCifarPolicy")) if args.dataset == "cifar10" else None
     module = networks.parse_network(args.network, 10, images.shape[3], images.shape[1])
     module.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(module.parameters(), lr=args.lr, momentum=0.9, weight_decay=1e-4)
@@ -100,7 +75,7 @@ def train_peer(args, seed, images, candidates, test_images, test_labels):
         order = rng.permutation(len(images))
         for first in range(0, len(images), args.batch):
             rows = order[first : first + args.batch]
-            drawn = [weak_and_strong(images[i], rng, policy) for i in rows]
+            drawn = [pillow_views.weak_and_strong(images[i], rng, policy) for i in rows]
             views = [normalise(args, [d[v] for d in drawn]) for v in range(3)]
             _, _, targets[rows] = plcr.plcr_step(
                 module, optimizer, views, candidates[rows], targets[rows], weight, plcr.OFFSET["article"]

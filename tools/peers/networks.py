@@ -5,6 +5,7 @@ Needs PyPI: torch (2.15.0 tried).
 """
 
 import math
+import re
 
 import torch
 from torch import nn
@@ -106,14 +107,25 @@ class LeNet(nn.Module):
         return self.last(self.linear(torch.flatten(self.conv(x), 1)))
 
 
+def check_name(name):
+    """'lenet' or 'wrn-DEPTH-WIDTH' -> None or (depth, width). ValueError, one line, of any other name."""
+    if name == "lenet":
+        return None
+    numbers = re.fullmatch(r"wrn-(\d+)-([1-9]\d*)", name)
+    if not numbers:
+        raise ValueError(f"network is '{name}', must be lenet or wrn-DEPTH-WIDTH")
+    depth, width = int(numbers[1]), int(numbers[2])
+    if depth < 10 or (depth - 4) % 6 != 0:
+        raise ValueError(f"network is '{name}': depth must be 6n + 4 with n >= 1")
+    return depth, width
+
+
 def parse_network(name, classes, in_channels, size, dropout=0.0):
     """'lenet' or 'wrn-DEPTH-WIDTH' -> module."""
-    if name == "lenet":
+    shape = check_name(name)
+    if shape is None:
         return LeNet(classes, in_channels, size)
-    kind, depth, width = name.split("-")
-    if kind != "wrn":
-        raise ValueError(f"network is '{name}', must be lenet or wrn-DEPTH-WIDTH")
-    return WideResNet(int(depth), int(width), classes, in_channels, dropout)
+    return WideResNet(*shape, classes, in_channels, dropout)
 
 
 def parameter_count(module):

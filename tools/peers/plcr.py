@@ -68,40 +68,47 @@ def use_per_view_batch_norm(module, views):
 SCHEDULES = ("three_forwards", "alternating", "merged")
 
 
-def plcr_step(network, optimizer, views, candidates, targets, weight, offset, schedule="three_forwards"):
-    """One step on a batch. candidates: bool [B, classes]; targets: [B, classes].
+def log_probabilities(logits, targets):
+    return F.log_softmax(logits.to(targets.dtype), dim=1)
 
-    views: a list of V tensors [B, C, H, W], weak view first; for `merged` one tensor [V * B, C, H, W].
+
+def plcr_loss(network, views, candidates, targets, weight, offset):
+    """(total loss, supervised, consistency, log-probabilities of each view) of a batch. views: a list of V tensors
+    [B, C, H, W], which go through the network one after the other, or one tensor [V * B, C, H, W], which goes
+    through it at once. candidates: bool [B, classes]; targets: [B, classes], in whose type the loss is computed."""
+    if isinstance(views, torch.Tensor):
+        log_ps = log_probabilities(network(views), targets).chunk(len(views) // len(targets))
+    else:
+        log_ps = [log_probabilities(network(x), targets) for x in views]
+    supervised = supervised_loss(log_ps[0], candidates, offset)
+    consistency = sum(consistency_loss(log_p, targets) for log_p in log_ps)
+    return weight * consistency + supervised, supervised, consistency, log_ps
+
+
+def plcr_step(network, optimizer, views, candidates, targets, weight, offset, schedule="three_forwards"):
+    """One step on a batch; arguments as of plcr_loss, weak view first.
 
     Every view sees its own batch-norm statistics in every schedule:
       three_forwards  a forward per view, then one backward of the summed loss (the published recipe)
       alternating     forward and backward view by view; the gradients add up (less memory in flight)
-      merged          one forward and backward of all views; needs use_per_view_batch_norm
+      merged          one forward and backward of all views, a single tensor; needs use_per_view_batch_norm
     Returns (supervised, consistency, new targets); the losses as tensors without gradient.
     """
     optimizer.zero_grad(set_to_none=True)
-    if schedule == "merged":
-        log_ps = F.log_softmax(network(views), dim=1).chunk(len(views) // len(targets))
-        supervised = supervised_loss(log_ps[0], candidates, offset)
-        consistency = sum(consistency_loss(log_p, targets) for log_p in log_ps)
-        (weight * consistency + supervised).backward()
-        log_ps = [log_p.detach() for log_p in log_ps]
-    else:
-        log_ps = []
-        supervised = consistency = total = 0
-        for v, x in enumerate(views):
-            log_p = F.log_softmax(network(x), dim=1)
+    if schedule == "alternating":
+        log_ps, supervised, consistency = [], None, 0
+        for x in views:
+            log_p = log_probabilities(network(x), targets)
             con = consistency_loss(log_p, targets)
             loss = weight * con
-            if v == 0:
+            if supervised is None:
                 supervised = supervised_loss(log_p, candidates, offset)
                 loss = loss + supervised
-            if schedule == "alternating":
-                loss.backward()
-            total = total + loss
+            loss.backward()
             consistency = consistency + con.detach()
-            log_ps.append(log_p.detach())
-        if schedule == "three_forwards":
-            total.backward()
+            log_ps.append(log_p)
+    else:
+        total, supervised, consistency, log_ps = plcr_loss(network, views, candidates, targets, weight, offset)
+        total.backward()
     optimizer.step()
-    return supervised.detach(), consistency.detach(), new_targets(log_ps, candidates)
+    return supervised.detach(), consistency.detach(), new_targets([p.detach() for p in log_ps], candidates)

@@ -114,10 +114,13 @@ int fused_passes_run() {
   return fused_runs();
 }
 
-std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+std::unique_ptr<Backend> make_tuned_backend(DType compute, emulated_cuda::FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn) {
   const LoopOffer offer = {.fused_milliseconds = 0.1,
-                           .fused_behaviour = fused_is_wrong ? Behaviour::wrong : Behaviour::right};
+                           .fused_behaviour = fused == emulated_cuda::FusedLoops::wrong ? Behaviour::wrong
+                                              : fused == emulated_cuda::FusedLoops::sums_in_order
+                                                  ? Behaviour::sums_in_order
+                                                  : Behaviour::right};
   return make_backend(make_emulated_runtime(), make_reference_library({offer}), compute,
                       {.enabled = true, .warn = warn});
 }

@@ -1,10 +1,13 @@
 #include "emulation/emulated_backend.h"
 
+#include <array>
 #include <cstring>
 #include <map>
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/tuner.h"
 #include "backend/host_readback.h"
+#include "comparison.h"
 #include "emulation/device_memory.h"
 #include "emulation/emulator.h"
 #include "emulation/reference_library.h"
@@ -108,6 +111,19 @@ std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory
 std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
   return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
                       {.forced = way});
+}
+
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want) {
+  const std::unique_ptr<Runtime> runtime = make_emulated_runtime();
+  const std::size_t bytes = got.size() * sizeof(float);
+  std::array<Difference, kMostDifferences> parts;
+  const ScratchMemory left(*runtime, bytes), right(*runtime, bytes), found(*runtime, sizeof parts);
+  runtime->copy_in(left.data(), got.data(), bytes);
+  runtime->copy_in(right.data(), want.data(), bytes);
+  const int count = compare(static_cast<Difference*>(found.data()), left.data(), right.data(), DType::f32,
+                            static_cast<std::int64_t>(got.size()), 0, 0, runtime->stream());
+  runtime->copy_out(parts.data(), found.data(), sizeof parts);
+  return merge_differences(parts.data(), count).beyond;
 }
 
 int fused_passes_run() {

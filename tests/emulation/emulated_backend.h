@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/backend.h"
 
@@ -21,11 +22,15 @@ int fused_passes_run();
 enum class FusedLoops { right, wrong, sums_in_order };
 std::unique_ptr<Backend> make_tuned_backend(DType compute, FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn);
+// How many the comparison of the tuner finds.
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want);
 }  // namespace dpll::emulated_cuda
-// The same from kernels with the faults of emulation.cmake.
+// The same from kernels with the fault of faults.h that is active.
 namespace dpll::mutant_cuda {
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory);
-}
+std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way);
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want);
+}  // namespace dpll::mutant_cuda
 
 namespace dpll::test {
 

@@ -12,6 +12,7 @@
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
 #include "emulation/emulated_backend.h"
+#include "emulation/faults.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
@@ -237,6 +238,7 @@ TEST_CASE("device = check: broken kernels are marked") {
   write_data(folder);
   RunConfig config = tiny_run(folder, "check");
   std::vector<std::string> lines;
+  const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
   const int code = check_devices(
       config,
       [](const RunConfig::Run&, const Warn&, const std::string&) {

@@ -22,6 +22,8 @@ int fused_passes_run();
 enum class FusedLoops { right, wrong, sums_in_order };
 std::unique_ptr<Backend> make_tuned_backend(DType compute, FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn);
+// Lost after so many replays.
+std::unique_ptr<Backend> make_failing_backend(DType compute, int replays);
 // How many the comparison of the tuner finds.
 std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want);
 }  // namespace dpll::emulated_cuda

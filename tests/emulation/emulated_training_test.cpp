@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -149,6 +150,34 @@ TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same 
   for (const char* file : {run_files::kModel, run_files::kLabels, run_files::kSteps}) {
     CAPTURE(file);
     CHECK(result(folder, "stopped", file) == result(folder, "whole", file));
+  }
+}
+
+// Three steps an epoch, two passes of an evaluation.
+TEST_CASE("emulated CUDA: a run whose GPU is lost ends with an error and goes on from its last checkpoint") {
+  const TempDir folder;
+  write_data(folder);
+  REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f32) == 0);
+  for (const int replays : {0, 1, 4, 7, 11}) {
+    CAPTURE(replays);
+    const std::string name = fmt::format("lost-{}", replays);
+    const Error error = error_of([&] {
+      train(tiny_run(folder, name), [&](const RunConfig::Run&, const Warn&, const std::string&) {
+        return emulated_cuda::make_failing_backend(DType::f32, replays);
+      });
+    });
+    CHECK(error.code() == ExitCode::device);
+    CHECK(contains(error, "the GPU failed at"));
+    const bool kept = std::filesystem::exists(folder.file("runs/" + name + "/" + run_files::kCheckpoint));
+    CHECK(kept == (replays >= 2));
+    RunConfig again = tiny_run(folder, name);
+    again.run.resume = kept ? ResumeMode::require : ResumeMode::never;
+    if (!kept) again.run.name += "-again";
+    REQUIRE(train_emulated(again, DType::f32) == 0);
+    for (const char* file : {run_files::kModel, run_files::kLabels}) {
+      CAPTURE(file);
+      CHECK(result(folder, again.run.name, file) == result(folder, "whole", file));
+    }
   }
 }
 

@@ -94,6 +94,16 @@ dpll_add_emulated_backend(dpll_mutant_cuda ${mutant_folder} "${mutant_sources}"
   DPLL_CUDA_NAMESPACE=mutant_cuda)
 target_compile_options(dpll_mutant_cuda PRIVATE -include emulation/faults.h)
 
+# The GPU's own runtime against a made-up CUDA, for what is said when things fail.
+add_library(dpll_fake_gpu OBJECT ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/runtime.cpp
+  ${PROJECT_SOURCE_DIR}/src/backend/cuda/vendor/libraries.cpp)
+target_compile_definitions(dpll_fake_gpu PRIVATE DPLL_CUDA_NAMESPACE=fake_cuda)
+target_include_directories(dpll_fake_gpu BEFORE PRIVATE ${emulation_folder}/fake_cuda ${PROJECT_SOURCE_DIR}/kernels)
+target_link_libraries(dpll_fake_gpu PRIVATE dpll_core ${CMAKE_DL_LIBS})
+target_link_libraries(dpll_tests PRIVATE dpll_fake_gpu ${CMAKE_DL_LIBS})
+set_source_files_properties(emulation/fake_cuda/gpu_runtime_test.cpp PROPERTIES
+  COMPILE_DEFINITIONS DPLL_CUDA_NAMESPACE=fake_cuda)
+
 set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
 target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_tests PRIVATE Boost::context)

@@ -57,6 +57,7 @@ void* ContestTensors::rounded_vector(const std::vector<float>& values, DType typ
     return data;
   }
   std::vector<std::uint16_t> bits;
+  bits.reserve(values.size());
   for (const float value : values) {
     bits.push_back(type == DType::f16 ? float_to_f16(value) : float_to_bf16(value));
   }

@@ -133,11 +133,9 @@ TEST_CASE("mutants: an index that is off is found") {
 }
 
 TEST_CASE("mutants: a wrong reduction is found") {
-  // Rows of more blocks than a merge has strips: 640 channels are 160 lanes of one row each.
-  constexpr int kRows = 130, kChannels = 640;
-  check_batch_norm(Fault::backward_strip, {Mode::train, 2, kRows, 1, 1, kChannels, Pool::none});
-  check_linear(Fault::statistics_strip, {Mode::train, 2, kRows, 3, kChannels, true, true});
-  check_linear(Fault::column_sums_block, {Mode::train, 2, kRows, 3, kChannels, true, true});
+  check_batch_norm(Fault::backward_strip, long_bn_relu_pool_cases().front().spec);
+  check_linear(Fault::statistics_strip, long_linear_cases().front().spec);
+  check_linear(Fault::column_sums_block, long_linear_cases().front().spec);
   check_preact_conv(Fault::add_gradients_tail, {2, 1, 5, 3, 3, 2, 3, 1, 1}, kProjection);
   check_fused(Fault::fused_bias_sign);
   check_fused(Fault::sum_parts_last);

@@ -48,7 +48,8 @@ class Referee {
     flush_bytes_ = cache;
   }
 
-  // Empty, or why its results cannot be used. The first one with which nothing is wrong is the measure of all.
+  // Empty, or why its results cannot be used. The first one with which nothing is wrong is the measure of
+  // all.
   std::string complaint(const std::function<void()>& run) {
     std::string wrong = first_wrong(run);
     has_expected_ = has_expected_ || wrong.empty();

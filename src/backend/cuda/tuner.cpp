@@ -182,6 +182,7 @@ std::shared_ptr<const ConvolutionWay> Tuner::way(const ConvolutionShape& shape, 
   if (offers.size() > kMostOffers) offers.resize(kMostOffers);
   if (offers.empty() && !is_plain(pass)) return ways_[key] = nullptr;
   std::vector<std::string> names;
+  names.reserve(offers.size());
   for (const ConvolutionOffer& offer : offers) names.push_back(offer.name);
   std::shared_ptr<const ConvolutionWay> way;
   if (!offers.empty()) {

@@ -68,7 +68,7 @@ class Referee {
     compute(run);
     if (!has_expected_) copy_outputs(expected_);
     // A value that is no number differs from itself.
-    const std::string wrong = first_difference(expected_, !has_expected_);
+    std::string wrong = first_difference(expected_, !has_expected_);
     if (!wrong.empty()) return wrong;
     if (deterministic_) {
       copy_outputs(repeated_);

@@ -39,7 +39,7 @@ struct BatchNormForwardCall {
   void* y = nullptr;
   const void* x = nullptr;
   BatchNormParameters bn;
-  DropoutDraws dropout;  // only with Pool::none
+  DropoutDraws dropout = {};  // only with Pool::none
 };
 
 // In training also updates the running statistics, once a view, in view order.

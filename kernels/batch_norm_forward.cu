@@ -22,6 +22,12 @@ struct Task {
   float kept_factor;
 };
 
+// By comparing: an index that the compiler does not know would put the words into memory.
+__device__ inline std::uint32_t word_of(const Philox4& draws, std::int64_t index) {
+  const std::uint32_t low = index == 0 ? draws.v[0] : draws.v[1], high = index == 2 ? draws.v[2] : draws.v[3];
+  return index < 2 ? low : high;
+}
+
 // Elements of an image are counted over [H, W, C]; draw element % 4 of block element / 4 decides.
 template <int kVec>
 __device__ void drop(float (&a)[kVec], const Task& task, int view, std::int64_t row, int channel) {
@@ -40,8 +46,8 @@ __device__ void drop(float (&a)[kVec], const Task& task, int view, std::int64_t 
       draws = philox4x32(step.seed, (task.dropout.site << 20) + static_cast<std::uint32_t>(at / 4), sample,
                          step.epoch, purpose_view);
     }
-    const int word = kVec > 1 ? i % 4 : static_cast<int>(at % 4);  // known to the compiler for vectors
-    a[i] = (draws.v[word] >> 8) >= task.drop_below ? a[i] * task.kept_factor : 0.0F;
+    const std::uint32_t word = kVec > 1 ? draws.v[i % 4] : word_of(draws, at % 4);
+    a[i] = (word >> 8) >= task.drop_below ? a[i] * task.kept_factor : 0.0F;
   }
 }
 

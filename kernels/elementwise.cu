@@ -5,31 +5,41 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kThreads = 256, kElements = 8;  // a thread's, so that 16-bit types fill 16 bytes
+constexpr int kThreads = 256;
 constexpr int kRowsPerThread = 16, kMaxRowBlocks = 256;
 
-// Calls body(first element, count <= kElements) for this thread's part.
-template <typename Body>
-__device__ void for_own_elements(std::int64_t elements, const Body& body) {
-  const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kElements;
-  if (first >= elements) return;
-  body(first, elements - first < kElements ? static_cast<int>(elements - first) : kElements);
+template <int kVec, typename T>
+__device__ void add_some(T* to, const T* first_term, const T* second_term, int accumulate, std::int64_t at) {
+  float sum[kVec], other[kVec];
+  load(sum, first_term + at);
+  if (second_term != nullptr) {
+    load(other, second_term + at);
+    for (int i = 0; i < kVec; ++i) sum[i] += other[i];
+  }
+  if (accumulate != 0) {
+    load(other, to + at);
+    for (int i = 0; i < kVec; ++i) sum[i] += other[i];
+  }
+  store(to + at, sum);
 }
 
+// kVec elements a thread; single ones at the end.
+//
 // Cost "add_gradients" of a value: 2 S bytes, 0 operations; S bytes and 1 operation more for each of the
 // second term and to accumulate.
-template <typename T>
+template <typename T, int kVec>
 __global__ void add_kernel(T* to, const T* first_term, const T* second_term, int accumulate,
                            std::int64_t elements) {
-  for_own_elements(elements, [&](std::int64_t first, int count) {
-    for (int i = 0; i < count; ++i) {
-      const std::int64_t at = first + i;
-      float sum = to_float(first_term[at]);
-      if (second_term != nullptr) sum += to_float(second_term[at]);
-      if (accumulate != 0) sum += to_float(to[at]);
-      to[at] = from_float<T>(sum);
-    }
-  });
+  std::int64_t at = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec;
+  if (at + kVec <= elements) {
+    add_some<kVec>(to, first_term, second_term, accumulate, at);
+    return;
+  }
+  for (; at < elements; ++at) add_some<1>(to, first_term, second_term, accumulate, at);
+}
+
+bool aligned(const void* data) {
+  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0;  // null is
 }
 
 // Rows are the few of a stem's weights: not worth vectors.
@@ -72,18 +82,19 @@ __global__ void column_merge(float* sums, const float* partial, int channels, in
   sums[channel] = static_cast<float>(sum);
 }
 
-LaunchShape over(std::int64_t elements) {
-  return {{blocks_for(elements, kThreads * kElements), 1, 1}, kThreads, 0};
-}
-
 }  // namespace
 
 void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
                    std::int64_t elements, Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("add_gradients", add_kernel<T>, over(elements), stream, static_cast<T*>(to),
-           static_cast<const T*>(first), static_cast<const T*>(second), accumulate ? 1 : 0, elements);
+    constexpr int kWide = 16 / static_cast<int>(sizeof(T));
+    const bool wide = aligned(to) && aligned(first) && aligned(second);
+    const auto kernel = wide ? add_kernel<T, kWide> : add_kernel<T, 1>;
+    launch("add_gradients", kernel,
+           LaunchShape{{blocks_for(elements, kThreads * (wide ? kWide : 1)), 1, 1}, kThreads, 0}, stream,
+           static_cast<T*>(to), static_cast<const T*>(first), static_cast<const T*>(second),
+           accumulate ? 1 : 0, elements);
   });
 }
 

@@ -14,6 +14,7 @@ namespace {
 struct Layer {
   const char* name;
   ConvolutionShape shape;
+  bool reads_images = false;
 };
 
 constexpr int kViews = 3, kBatch = 64;
@@ -22,8 +23,14 @@ Layer layer(const char* name, int side, int in, int out, int kernel, int stride,
   return {name, {kViews * kBatch, side, side, in, out, kernel, stride, pad, DType::f16}};
 }
 
+Layer first_layer(const char* name, int side, int in, int out, int kernel, int pad) {
+  Layer first = layer(name, side, in, out, kernel, 1, pad);
+  first.reads_images = true;
+  return first;
+}
+
 std::vector<Layer> layers() {
-  return {layer("wrn stem", 32, 3, 16, 3, 1, 1),
+  return {first_layer("wrn stem", 32, 3, 16, 3, 1),
           layer("wrn-28-2 group 1", 32, 32, 32, 3, 1, 1),
           layer("wrn-28-2 group 2 down", 32, 32, 64, 3, 2, 1),
           layer("wrn-28-2 group 2 shortcut", 32, 32, 64, 1, 2, 0),
@@ -32,7 +39,7 @@ std::vector<Layer> layers() {
           layer("wrn-34-10 group 2 down", 32, 160, 320, 3, 2, 1),
           layer("wrn-34-10 group 2", 16, 320, 320, 3, 1, 1),
           layer("wrn-34-10 group 3", 8, 640, 640, 3, 1, 1),
-          layer("lenet conv 1", 28, 1, 6, 5, 1, 2),
+          first_layer("lenet conv 1", 28, 1, 6, 5, 2),
           layer("lenet conv 2", 14, 6, 16, 5, 1, 0)};
 }
 
@@ -54,12 +61,20 @@ std::string counts(const CudnnDevice& device, const ConvolutionShape& shape, Con
   return fmt::format("{}/{}", count(true), count(false));
 }
 
+// What the engine asks for: no gradient of the images, nothing fused with batch norm that is not there, and
+// no statistics where the channels are filled up (variants_of() in src/backend/cuda).
+bool is_used(const Layer& layer, ConvolutionPass pass) {
+  if (!layer.reads_images) return true;
+  return pass == ConvolutionPass::forward || pass == ConvolutionPass::weight_gradient ||
+         (pass == ConvolutionPass::forward_statistics && layer.shape.type == DType::f32);
+}
+
 void print_row(const CudnnDevice& device, const Gpu& gpu, const Layer& layer) {
-  fmt::print("{},{},{}", gpu.name, layer.name, dpll::name_of(layer.shape.type));
+  fmt::print("{},{},{},{}", gpu.name, layer.name, layer.shape.in_channels, dpll::name_of(layer.shape.type));
   for (const ConvolutionPass pass : kAllPasses) {
     ConvolutionShape shape = layer.shape;
     if (!is_plain(pass)) shape.images = kBatch;
-    fmt::print(",{}", counts(device, shape, pass));
+    fmt::print(",{}", is_used(layer, pass) ? counts(device, shape, pass) : "-");
   }
   fmt::print("\n");
 }
@@ -74,9 +89,9 @@ int main(int argc, char** argv) try {
   nlohmann::json description = nlohmann::json::parse(file);
   fmt::print(
       "# cuDNN {}; plans: deterministic ones / all, in float32 without tf32; batch 192, fused passes a view "
-      "of 64\n",
+      "of 64; -: not used\n",
       cudnn().version.text());
-  fmt::print("gpu,layer,type");
+  fmt::print("gpu,layer,in_channels,type");
   for (const ConvolutionPass pass : kAllPasses) fmt::print(",{}", name_of(pass));
   fmt::print("\n");
   for (const Gpu& gpu :
@@ -85,10 +100,12 @@ int main(int argc, char** argv) try {
     description["multiProcessorCount"] = gpu.processors;
     description["maxSharedMemoryPerBlockOptin"] = gpu.shared;
     const CudnnDevice device(description.dump());
-    for (Layer l : layers()) {
+    for (const Layer& l : layers()) {
       for (const DType type : {DType::f16, DType::bf16, DType::f32}) {
-        l.shape.type = type;
-        print_row(device, gpu, l);
+        Layer typed = l;
+        typed.shape.type = type;
+        if (l.reads_images) typed.shape.in_channels = image_channels(l.shape.in_channels, type);
+        print_row(device, gpu, typed);
       }
     }
   }

@@ -23,16 +23,12 @@ bool uses_gpu(const RunConfig::Run& run) {
 }
 #endif
 
-#if defined(DPLL_WITH_CUDA)
-// The vendor's fused convolutions are for f16 up to Hopper; newer GPUs are as fast in bf16, which needs no
-// loss scale.
-Precision automatic_precision() {
-  constexpr int kHopper = 90;
-  return gpu_architecture() <= kHopper ? Precision::f16 : Precision::bf16;
-}
-#endif
-
 }  // namespace
+
+Precision automatic_precision(int architecture) {
+  constexpr int kHopper = 90;
+  return architecture <= kHopper ? Precision::f16 : Precision::bf16;
+}
 
 void resolve_devices(RunConfig::Run& run) {
   if (run.threads == 0) run.threads = static_cast<int>(std::thread::hardware_concurrency());
@@ -44,7 +40,7 @@ void resolve_devices(RunConfig::Run& run) {
     return;
   }
 #if defined(DPLL_WITH_CUDA)
-  run.precision = automatic_precision();
+  run.precision = automatic_precision(gpu_architecture());
 #else
   fail_without_cuda(run);
 #endif
@@ -61,7 +57,8 @@ std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]
         {.threads = run.threads, .products = run.precision == Precision::bf16 ? DType::bf16 : DType::f32});
   }
 #if defined(DPLL_WITH_CUDA)
-  const Precision precision = run.precision == Precision::automatic ? automatic_precision() : run.precision;
+  const Precision precision =
+      run.precision == Precision::automatic ? automatic_precision(gpu_architecture()) : run.precision;
   return make_gpu_backend({.compute = precision == Precision::f16    ? DType::f16
                                       : precision == Precision::bf16 ? DType::bf16
                                                                      : DType::f32,

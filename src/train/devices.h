@@ -20,6 +20,10 @@ std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& war
 using BackendMaker =
     std::function<std::unique_ptr<Backend>(const RunConfig::Run&, const Warn&, const std::string& choices)>;
 
+// What run.precision = auto is on a GPU, 90 for sm_90: the vendor's fused convolutions are for f16 up to
+// Hopper; newer GPUs are as fast in bf16, which needs no loss scale.
+Precision automatic_precision(int architecture);
+
 // Says what `auto` and 0 threads stand for on this machine, so that the configuration repeats the run.
 // Error(device) as above.
 void resolve_devices(RunConfig::Run& run);

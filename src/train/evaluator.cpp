@@ -5,6 +5,7 @@
 
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
+#include "train/program_specs.h"
 
 namespace dpll {
 
@@ -14,7 +15,6 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
       network_(network),
       mode_(mode),
       count_(images.count),
-      batch_size_(static_cast<int>(std::min<std::int64_t>(batch, images.count))),
       store_(backend, images, "the evaluation samples") {
   DPLL_CHECK(count_ > 0, "there is nothing to evaluate");
   const std::size_t words = static_cast<std::size_t>(count_) * 4;
@@ -32,8 +32,10 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
   state_ = static_cast<StepState*>(scalars_buffer_.data());
   sums_ = reinterpret_cast<EvaluationSums*>(static_cast<std::byte*>(scalars_buffer_.data()) + kSlot);
 
+  const std::vector<int> batches = evaluation_batches(count_, batch);
+  batch_size_ = batches.front();
   make_batch(full_, batch_size_, views);
-  if (count_ % batch_size_ != 0) make_batch(partial_, static_cast<int>(count_ % batch_size_), views);
+  if (batches.size() > 1) make_batch(partial_, batches.back(), views);
 }
 
 void Evaluator::make_batch(Batch& batch, int size, const ViewSetup& views) {

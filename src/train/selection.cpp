@@ -21,15 +21,20 @@ CandidateSets select_sets(const CandidateSets& sets, const std::vector<std::int6
 
 }  // namespace
 
-SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, double fraction,
-                                 std::uint64_t seed) {
-  if (fraction == 0) return {};
-  const std::int64_t count = data.train.count;
+std::int64_t held_out_count(std::int64_t count, double fraction) {
+  if (fraction == 0) return 0;
   const std::int64_t held_out = std::llround(fraction * static_cast<double>(count));
   if (held_out < 1 || held_out >= count) {
     fail(ExitCode::config, "data.selection_fraction = {} of {} training samples gives {}, expected 1 to {}",
          fraction, count, held_out, count - 1);
   }
+  return held_out;
+}
+
+SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, double fraction,
+                                 std::uint64_t seed) {
+  const std::int64_t count = data.train.count, held_out = held_out_count(count, fraction);
+  if (held_out == 0) return {};
   const Split split = draw_split(count, held_out, seed, SplitPart::selection);
   SelectionPart part{select(data.train, split.chosen), select_sets(candidates, split.chosen)};
   data.train = select(data.train, split.rest);

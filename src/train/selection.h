@@ -16,9 +16,11 @@ struct SelectionPart {
   CandidateSets candidates;
 };
 
+// round(fraction * count). Error(config) when that would leave either part empty; 0 for fraction 0.
+std::int64_t held_out_count(std::int64_t count, double fraction);
+
 // Moves round(fraction * N) of the training samples and their sets out of `data.train` and `candidates`,
-// drawn by Philox from `seed`; both parts keep the order. Nothing for fraction 0. Error(config) when that
-// would leave either part empty.
+// drawn by Philox from `seed`; both parts keep the order. Nothing for fraction 0. Errors as above.
 SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, double fraction,
                                  std::uint64_t seed);
 

@@ -6,6 +6,7 @@
 
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
+#include "train/program_specs.h"
 
 namespace dpll {
 namespace {
@@ -40,11 +41,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   const ImageSet& train = data.train;
   DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
-  if (batch_size_ > samples_) {
-    fail(ExitCode::config, "optimiser.batch = {} is larger than the training set, which has {} samples",
-         batch_size_, samples_);
-  }
-  last_batch_size_ = config.optimiser.drop_last ? 0 : static_cast<int>(samples_ % batch_size_);
+  const std::vector<int> batches = training_batches(samples_, config.optimiser);
+  last_batch_size_ = batches.size() > 1 ? batches.back() : 0;
   steps_per_epoch_ = samples_ / batch_size_ + (last_batch_size_ > 0 ? 1 : 0);
 
   if (train.has_labels()) {

@@ -1,10 +1,15 @@
 #include "emulation/emulated_backend.h"
 
+#include <array>
 #include <cstring>
+#include <limits>
 #include <map>
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/tuner.h"
 #include "backend/host_readback.h"
+#include "comparison.h"
+#include "dpll/core/check.h"
 #include "emulation/device_memory.h"
 #include "emulation/emulator.h"
 #include "emulation/reference_library.h"
@@ -13,9 +18,18 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
+// Of a GPU that is lost in the middle of its work: nothing is done any more, and whoever waits is told.
+struct EmulatedHealth {
+  int replays_left = std::numeric_limits<int>::max();
+  bool lost() const { return replays_left < 0; }
+  void check() const {
+    if (lost()) fail(ExitCode::device, "the GPU failed at waiting for its work: unspecified launch failure");
+  }
+};
+
 class EmulatedReadback final : public Readback {
  public:
-  explicit EmulatedReadback(std::size_t bytes) : copy_(bytes) {}
+  EmulatedReadback(std::size_t bytes, const EmulatedHealth& health) : copy_(bytes), health_(health) {}
   void start(const Tensor& from) override {
     emulation::forbid_in_capture("starting to read back");
     const emulation::DeviceAccess access;
@@ -23,16 +37,19 @@ class EmulatedReadback final : public Readback {
   }
   const void* wait() override {
     emulation::forbid_in_capture("waiting to read back");
+    health_.check();
     return copy_.wait();
   }
 
  private:
   HostReadback copy_;
+  const EmulatedHealth& health_;
 };
 
 class EmulatedRuntime final : public Runtime {
  public:
-  explicit EmulatedRuntime(std::size_t memory) : memory_(memory) {}
+  explicit EmulatedRuntime(std::size_t memory, int replays = std::numeric_limits<int>::max())
+      : memory_(memory), health_{replays} {}
 
   std::string description() const override { return "emulated"; }
   bool host_addressable() const override { return false; }
@@ -57,11 +74,13 @@ class EmulatedRuntime final : public Runtime {
   std::size_t free_bytes() const override { return memory_ - used_; }
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
     emulation::forbid_in_capture("a copy from the host");
+    health_.check();
     const emulation::DeviceAccess access;
     std::memcpy(to, from_host, bytes);
   }
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
     emulation::forbid_in_capture("a copy to the host");
+    health_.check();
     const emulation::DeviceAccess access;
     std::memcpy(to_host, from, bytes);
   }
@@ -71,13 +90,19 @@ class EmulatedRuntime final : public Runtime {
   void copy(void* to, const void* from, std::size_t bytes) override {
     emulation::enqueue([=] { std::memcpy(to, from, bytes); });
   }
-  void synchronize() override { emulation::forbid_in_capture("waiting for the device"); }
+  void synchronize() override {
+    emulation::forbid_in_capture("waiting for the device");
+    health_.check();
+  }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
-    return std::make_unique<EmulatedReadback>(bytes);
+    return std::make_unique<EmulatedReadback>(bytes, health_);
   }
   std::function<void()> record(const std::function<void()>& sequence) override {
-    return emulation::capture(sequence);
+    return [this, replay = emulation::capture(sequence)] {
+      health_.replays_left -= health_.lost() ? 0 : 1;
+      if (!health_.lost()) replay();
+    };
   }
   double milliseconds(const std::function<void()>& work) override {
     emulation::forbid_in_capture("measuring");
@@ -92,6 +117,7 @@ class EmulatedRuntime final : public Runtime {
 
  private:
   std::size_t memory_, used_ = 0;
+  EmulatedHealth health_;
   std::map<void*, std::size_t> held_;
 };
 
@@ -110,14 +136,35 @@ std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& w
                       {.forced = way});
 }
 
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want) {
+  const std::unique_ptr<Runtime> runtime = make_emulated_runtime();
+  const std::size_t bytes = got.size() * sizeof(float);
+  std::array<Difference, kMostDifferences> parts;
+  const ScratchMemory left(*runtime, bytes), right(*runtime, bytes), found(*runtime, sizeof parts);
+  runtime->copy_in(left.data(), got.data(), bytes);
+  runtime->copy_in(right.data(), want.data(), bytes);
+  const int count = compare(static_cast<Difference*>(found.data()), left.data(), right.data(), DType::f32,
+                            static_cast<std::int64_t>(got.size()), 0, 0, runtime->stream());
+  runtime->copy_out(parts.data(), found.data(), sizeof parts);
+  return merge_differences(parts.data(), count).beyond;
+}
+
+std::unique_ptr<Backend> make_failing_backend(DType compute, int replays) {
+  return make_backend(std::make_unique<EmulatedRuntime>(std::size_t{1} << 30, replays),
+                      make_reference_library({LoopOffer{}}), compute, {});
+}
+
 int fused_passes_run() {
   return fused_runs();
 }
 
-std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+std::unique_ptr<Backend> make_tuned_backend(DType compute, emulated_cuda::FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn) {
   const LoopOffer offer = {.fused_milliseconds = 0.1,
-                           .fused_behaviour = fused_is_wrong ? Behaviour::wrong : Behaviour::right};
+                           .fused_behaviour = fused == emulated_cuda::FusedLoops::wrong ? Behaviour::wrong
+                                              : fused == emulated_cuda::FusedLoops::sums_in_order
+                                                  ? Behaviour::sums_in_order
+                                                  : Behaviour::right};
   return make_backend(make_emulated_runtime(), make_reference_library({offer}), compute,
                       {.enabled = true, .warn = warn});
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/backend.h"
 
@@ -16,14 +17,22 @@ std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory
 std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way);
 // Fused passes of convolutions that were run so far.
 int fused_passes_run();
-// With tuning; fused convolutions take half the time of plain ones, and compute something wrong if asked to.
-std::unique_ptr<Backend> make_tuned_backend(DType compute, bool fused_is_wrong,
+// With tuning; fused convolutions take a tenth of the time of plain ones, and compute something wrong, or sum
+// statistics in float32 one value after the other, if asked to.
+enum class FusedLoops { right, wrong, sums_in_order };
+std::unique_ptr<Backend> make_tuned_backend(DType compute, FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn);
+// Lost after so many replays.
+std::unique_ptr<Backend> make_failing_backend(DType compute, int replays);
+// How many the comparison of the tuner finds.
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want);
 }  // namespace dpll::emulated_cuda
-// The same from kernels with the faults of emulation.cmake.
+// The same from kernels with the fault of faults.h that is active.
 namespace dpll::mutant_cuda {
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory);
-}
+std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way);
+std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want);
+}  // namespace dpll::mutant_cuda
 
 namespace dpll::test {
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -10,10 +13,12 @@
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
 #include "emulation/emulated_backend.h"
+#include "emulation/faults.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
 #include "train/device_check.h"
+#include "train/program_specs.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -148,6 +153,71 @@ TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same 
   }
 }
 
+// Three steps an epoch, two passes of an evaluation.
+TEST_CASE("emulated CUDA: a run whose GPU is lost ends with an error and goes on from its last checkpoint") {
+  const TempDir folder;
+  write_data(folder);
+  REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f32) == 0);
+  for (const int replays : {0, 1, 4, 7, 11}) {
+    CAPTURE(replays);
+    const std::string name = fmt::format("lost-{}", replays);
+    const Error error = error_of([&] {
+      train(tiny_run(folder, name), [&](const RunConfig::Run&, const Warn&, const std::string&) {
+        return emulated_cuda::make_failing_backend(DType::f32, replays);
+      });
+    });
+    CHECK(error.code() == ExitCode::device);
+    CHECK(contains(error, "the GPU failed at"));
+    const bool kept = std::filesystem::exists(folder.file("runs/" + name + "/" + run_files::kCheckpoint));
+    CHECK(kept == (replays >= 2));
+    RunConfig again = tiny_run(folder, name);
+    again.run.resume = kept ? ResumeMode::require : ResumeMode::never;
+    if (!kept) again.run.name += "-again";
+    REQUIRE(train_emulated(again, DType::f32) == 0);
+    for (const char* file : {run_files::kModel, run_files::kLabels}) {
+      CAPTURE(file);
+      CHECK(result(folder, again.run.name, file) == result(folder, "whole", file));
+    }
+  }
+}
+
+TEST_CASE("emulated CUDA: tuning for a configuration leaves nothing for its run to find out") {
+  const TempDir folder;
+  write_data(folder);
+  RunConfig config = tiny_run(folder, "tuned");
+  config.run.epochs = 1;
+  config.data.selection_fraction = 0.35;  // 7 of 20: steps of 5, 5 and 3, evaluations of 4 and 3
+  config.optimiser.batch = 5;
+  config.evaluation.batch = 4;
+  config.views.strong = 1;
+  const auto backend = [] {
+    return emulated_cuda::make_tuned_backend(DType::f32, emulated_cuda::FusedLoops::right,
+                                             [](const std::string&) {});
+  };
+  const auto keys_of = [](const std::string& choices) {
+    std::set<std::string> keys;
+    const nlohmann::json json = nlohmann::json::parse(choices);
+    for (const auto& [key, choice] : json.at("choices").items()) keys.insert(key);
+    return keys;
+  };
+  REQUIRE(train(config, [&](const RunConfig::Run&, const Warn&, const std::string&) { return backend(); }) ==
+          0);
+  const std::vector<std::uint8_t> of_run = result(folder, "tuned", run_files::kTuning);
+
+  const auto tuner = backend();
+  const DataSet data = load_data(config);
+  const auto network = make_network(*tuner, config.model, {kSide, kSide, 3, kClasses}, false);
+  for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
+  const std::set<std::string> tuned = keys_of(tuner->tuning_choices());
+  CHECK(tuned == keys_of(std::string(of_run.begin(), of_run.end())));
+  // Of a step's last batch and an evaluation's, which only the held-out samples make.
+  for (const char* images : {"f32 6x8x8", "f32 3x8x8"}) {
+    CHECK_MESSAGE(std::any_of(tuned.begin(), tuned.end(),
+                              [&](const std::string& key) { return key.find(images) != std::string::npos; }),
+                  images);
+  }
+}
+
 TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and names the step") {
   const TempDir folder;
   write_data(folder);
@@ -197,6 +267,7 @@ TEST_CASE("device = check: broken kernels are marked") {
   write_data(folder);
   RunConfig config = tiny_run(folder, "check");
   std::vector<std::string> lines;
+  const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
   const int code = check_devices(
       config,
       [](const RunConfig::Run&, const Warn&, const std::string&) {

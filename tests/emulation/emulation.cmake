@@ -20,33 +20,89 @@ endfunction()
 
 dpll_add_emulated_backend(dpll_emulated_cuda ${PROJECT_SOURCE_DIR}/kernels "${kernel_sources}")
 
-# Mutants: each replaces one piece of a kernel, which must be there.
+# Mutants: a copy of the kernels with the faults of faults.h. Each replaces one piece of a kernel, which must be
+# there, and every kernels/*.cu has one at least.
 set(mutant_folder ${CMAKE_CURRENT_BINARY_DIR}/mutants)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${kernel_files})
+foreach(file ${kernel_files})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} "text_${name}")
+endforeach()
+function(dpll_mutate name from to)
+  string(FIND "${text_${name}}" "${from}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "tests/emulation: kernels/${name} has no \"${from}\" to break")
+  endif()
+  string(REPLACE "${from}" "${to}" text "${text_${name}}")
+  set("text_${name}" "${text}" PARENT_SCOPE)
+endfunction()
+# dpll_remove_barrier(): the one behind `before`.
+function(dpll_remove_barrier name fault before)
+  dpll_mutate(${name} "${before}__syncthreads();" "${before}if (!DPLL_FAULT(${fault})) __syncthreads();")
+  set("text_${name}" "${text_${name}}" PARENT_SCOPE)
+endfunction()
+
+dpll_remove_barrier(augment.cu augment_barrier "[image[i]], 1);\n  }\n  ")
+dpll_remove_barrier(batch_norm_backward.cu backward_barrier "shared[2 * threadIdx.x + 1] = product;\n    ")
+dpll_remove_barrier(comparison.cu compare_barrier "first[threadIdx.x] = index;\n  ")
+dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "own[i] += other[i];\n    }\n    ")
+dpll_remove_barrier(view_statistics.cu statistics_barrier "own[2] = moments.m2;\n  ")
+
+dpll_mutate(augment.cu "in_box(draw, i / width" "in_box(draw, DPLL_FAULT(augment_box) ? i % width : i / width")
+dpll_mutate(batch_norm_backward.cu "view_d_beta[std::int64_t{view}"
+  "view_d_beta[std::int64_t{DPLL_FAULT(backward_view) ? 0 : view}")
+dpll_mutate(batch_norm_forward.cu "index == 2 ?" "index == 2 && !DPLL_FAULT(dropout_word) ?")
+dpll_mutate(feature_views.cu "first + row % task.batch"
+  "first + row % (DPLL_FAULT(feature_views_row) ? task.views : task.batch)")
+dpll_mutate(batch_norm_forward.cu "k / 2 * task.image.width"
+  "k / 2 * (DPLL_FAULT(forward_window) ? 1 : task.image.width)")
+dpll_mutate(fused_batch_norm.cu "of_view = stats + std::int64_t{view} * 2"
+  "of_view = stats + std::int64_t{view} * (DPLL_FAULT(fused_statistics_view) ? 1 : 2)")
+dpll_mutate(sgd.cu "task.spec.elements - first, weights"
+  "task.spec.elements - first + DPLL_ONE_IF_FAULT(sgd_one_too_far), weights")
+
+dpll_mutate(elementwise.cu "for (; at < elements; ++at)"
+  "for (; at + DPLL_ONE_IF_FAULT(add_gradients_tail) < elements; ++at)")
+dpll_mutate(advance.cu "threadIdx.x == 0" "threadIdx.x == 0 || DPLL_FAULT(advance_every_thread)")
+dpll_mutate(batch_norm_backward.cu "other < kMergeStrips"
+  "other + DPLL_ONE_IF_FAULT(backward_strip) < kMergeStrips")
+dpll_mutate(elementwise.cu "block < row_blocks" "block + DPLL_ONE_IF_FAULT(column_sums_block) < row_blocks")
+dpll_mutate(comparison.cu "for (int i = 1; i < kThreads; ++i)"
+  "for (int i = 1; i + DPLL_ONE_IF_FAULT(compare_last_thread) < kThreads; ++i)")
+dpll_mutate(fused_batch_norm.cu "fmaf(-normalise.mean[0]"
+  "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * normalise.mean[0]")
+dpll_mutate(pll_objective.cu "row < batch; ++row) sum"
+  "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < batch; ++row) sum")
+dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
+dpll_mutate(view_statistics.cu "other < kMergeStrips"
+  "other + DPLL_ONE_IF_FAULT(statistics_strip) < kMergeStrips")
+dpll_mutate(fused_batch_norm.cu "part < parts" "part + DPLL_ONE_IF_FAULT(sum_parts_last) < parts")
+
 set(mutant_sources)
 foreach(file ${kernel_files})
   get_filename_component(name ${file} NAME)
-  configure_file(${file} ${mutant_folder}/${name} COPYONLY)
   if(name MATCHES "\\.cu$")
     list(APPEND mutant_sources ${mutant_folder}/${name})
+    string(FIND "${text_${name}}" "_FAULT(" at)
+    if(at EQUAL -1)
+      message(FATAL_ERROR "tests/emulation: no test breaks kernels/${name}")
+    endif()
   endif()
+  file(CONFIGURE OUTPUT ${mutant_folder}/${name} CONTENT "${text_${name}}" @ONLY)
 endforeach()
-function(dpll_mutate file from to)
-  file(READ ${PROJECT_SOURCE_DIR}/kernels/${file} text)
-  string(FIND "${text}" "${from}" at)
-  if(at EQUAL -1)
-    message(FATAL_ERROR "tests/emulation: kernels/${file} has no \"${from}\" to break")
-  endif()
-  string(REPLACE "${from}" "${to}" text "${text}")
-  file(CONFIGURE OUTPUT ${mutant_folder}/${file} CONTENT "${text}" @ONLY)
-endfunction()
-# A removed barrier: histograms are read while other threads still count.
-dpll_mutate(augment.cu "[image[i]], 1);\n  }\n  __syncthreads();" "[image[i]], 1);\n  }")
-# An index that goes one too far.
-dpll_mutate(sgd.cu "task.spec.elements - first, weights" "task.spec.elements - first + 1, weights")
-# A reduction that leaves out half of a warp's lanes.
-dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > 1")
 dpll_add_emulated_backend(dpll_mutant_cuda ${mutant_folder} "${mutant_sources}"
   DPLL_CUDA_NAMESPACE=mutant_cuda)
+target_compile_options(dpll_mutant_cuda PRIVATE -include emulation/faults.h)
+
+# The GPU's own runtime against a made-up CUDA, for what is said when things fail.
+add_library(dpll_fake_gpu OBJECT ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/runtime.cpp
+  ${PROJECT_SOURCE_DIR}/src/backend/cuda/vendor/libraries.cpp)
+target_compile_definitions(dpll_fake_gpu PRIVATE DPLL_CUDA_NAMESPACE=fake_cuda)
+target_include_directories(dpll_fake_gpu BEFORE PRIVATE ${emulation_folder}/fake_cuda ${PROJECT_SOURCE_DIR}/kernels)
+target_link_libraries(dpll_fake_gpu PRIVATE dpll_core ${CMAKE_DL_LIBS})
+target_link_libraries(dpll_tests PRIVATE dpll_fake_gpu ${CMAKE_DL_LIBS})
+set_source_files_properties(emulation/fake_cuda/gpu_runtime_test.cpp PROPERTIES
+  COMPILE_DEFINITIONS DPLL_CUDA_NAMESPACE=fake_cuda)
 
 set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
 target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)

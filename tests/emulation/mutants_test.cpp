@@ -1,46 +1,183 @@
-// The comparison that every kernel goes through finds kernels that are broken: emulation.cmake's faults, each
-// by the operation it sits in, and nothing elsewhere.
+// The comparisons that every kernel goes through find kernels that are broken: each fault of faults.h, on a
+// case where the true kernels give no complaint.
 #include <cmath>
 
 #include "emulation/emulated_backend.h"
+#include "emulation/emulator.h"
+#include "emulation/faults.h"
 #include "support/doctest.h"
 #include "support/parity.h"
+#include "support/preact_conv_tolerances.h"
 
 using namespace dpll;
 using namespace dpll::test;
+using emulation::ActiveFault;
+using emulation::Fault;
 
-TEST_CASE("mutants: a removed barrier is found") {
+namespace {
+
+constexpr std::uint64_t kSeed = 1;
+using Run = std::function<OpResult(Backend&)>;
+
+// The complaint about the broken kernel; the true one gives none, nor does the copy without a fault.
+std::string check_found(Fault fault, const std::string& op, const Run& run, const Tolerances& tolerances) {
+  check_cuda_parity(op, kSeed, run, tolerances);
+  const auto owner = make_mutant_cuda_backend(DType::f32);
+  Backend& mutant = *owner;
+  CHECK(cuda_complaint(mutant, op, kSeed, run, tolerances) == "");
+  const ActiveFault active(fault);
+  std::string found = cuda_complaint(mutant, op, kSeed, run, tolerances);
+  CAPTURE(static_cast<int>(fault));
+  CHECK(found != "");
+  return found;
+}
+
+AugmentSpec augment_spec() {
   AugmentSpec spec;
-  spec.height = spec.width = 16;
+  spec.height = 16;
+  spec.width = 12;
   spec.channels = 3;
   spec.batch = 16;
   spec.std = {1, 1, 1, 1};
-  spec.weak = policy_recipe(AugmentPolicy::randaugment);  // reaches equalize and autocontrast
-  const AugmentCase c{"mutant", spec};
-  const Tensors inputs = augment_inputs(c, 1);
-  const auto run = [&](Backend& backend) { return run_augment(backend, c, inputs); };
-  const Tolerances t = {{"images", {kEpsilon, 4 * kEpsilon}}};
-  check_cuda_parity("augment", 1, run, t);
-  CHECK(cuda_complaint(*make_mutant_cuda_backend(DType::f32), "augment", 1, run, t) != "");
+  return spec;
 }
 
-TEST_CASE("mutants: an index one too far is found") {
-  const SgdCase c{"mutant", {.elements = 1001}};
-  const Tensors inputs = sgd_inputs(c, 2);
-  const auto run = [&](Backend& backend) { return run_sgd(backend, c, inputs); };
-  const Tolerance few = {4 * kEpsilon, 0};
-  const Tolerances t = {{"value", few}, {"velocity", few}, {"average", few}, {"health", {}}};
-  check_cuda_parity("sgd", 2, run, t);
-  const std::string found = cuda_complaint(*make_mutant_cuda_backend(DType::f32), "sgd", 2, run, t);
+void check_augment(Fault fault, const AugmentSpec& spec) {
+  const AugmentCase c{"mutant", spec};
+  const Tensors inputs = augment_inputs(c, kSeed);
+  check_found(
+      fault, "augment", [&](Backend& backend) { return run_augment(backend, c, inputs); },
+      augment_tolerances());
+}
+
+std::string check_batch_norm(Fault fault, const BnReluPoolSpec& spec) {
+  const BnReluPoolCase c{"mutant", spec};
+  const Tensors inputs = bn_relu_pool_inputs(c, kSeed);
+  return check_found(
+      fault, "bn_relu_pool",
+      [&](Backend& backend) { return run_bn_relu_pool(backend, c, inputs, Passes::forward_and_backward); },
+      bn_relu_pool_tolerances(c, inputs));
+}
+
+void check_linear(Fault fault, const LinearSpec& spec) {
+  const LinearCase c{"mutant", spec};
+  const Tensors inputs = linear_inputs(c, kSeed);
+  check_found(
+      fault, "linear",
+      [&](Backend& backend) { return run_linear(backend, c, inputs, Passes::forward_and_backward); },
+      linear_tolerances(c));
+}
+
+void check_preact_conv(Fault fault, const ConvShape& shape, unsigned options) {
+  const PreactConvCase c = conv_case("mutant", shape, options);
+  const Tensors inputs = preact_conv_inputs(c, kSeed);
+  check_found(
+      fault, "preact_conv",
+      [&](Backend& backend) { return run_preact_conv(backend, c, inputs, Passes::forward_and_backward); },
+      preact_conv_tolerances(c, inputs, kEpsilon));
+}
+
+// In the variant that uses all that is fused with batch norm.
+void check_fused(Fault fault) {
+  const std::string variant = "activated with reductions";
+  const PreactConvCase c = conv_case("mutant", {3, 2, 4, 4, 8, 8, 3, 1, 1}, kPreact | kStats);
+  const Tensors inputs = preact_conv_inputs(c, kSeed);
+  const auto run = [&](Backend& backend) {
+    return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
+  };
+  const Tolerances tolerances = preact_conv_tolerances(c, inputs, kEpsilon);
+  const auto complaint = [&](Backend& backend) {
+    return cuda_complaint(backend, variant, kSeed, run, tolerances);
+  };
+  CHECK(complaint(*emulated_cuda::make_forced_backend(DType::f32, variant)) == "");
+  const auto mutant = mutant_cuda::make_forced_backend(DType::f32, variant);
+  CHECK(complaint(*mutant) == "");
+  const ActiveFault active(fault);
+  CAPTURE(static_cast<int>(fault));
+  CHECK(complaint(*mutant) != "");
+}
+
+}  // namespace
+
+TEST_CASE("mutants: a removed barrier is found") {
+  AugmentSpec spec = augment_spec();
+  spec.weak = policy_recipe(AugmentPolicy::randaugment);  // reaches equalize and autocontrast
+  check_augment(Fault::augment_barrier, spec);
+  check_batch_norm(Fault::backward_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
+  check_batch_norm(Fault::row_lanes_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
+  check_linear(Fault::statistics_barrier, {Mode::train, 2, 9, 3, 5, true, true});
+}
+
+TEST_CASE("mutants: an index that is off is found") {
+  AugmentSpec spec = augment_spec();
+  spec.weak.cutout = 5;
+  check_augment(Fault::augment_box, spec);
+  check_batch_norm(Fault::forward_window, {Mode::train, 2, 2, 6, 4, 3, Pool::max2});
+  check_preact_conv(Fault::dropout_word, {2, 2, 3, 3, 5, 2, 3, 1, 1}, kPreact | kDropout);
+  check_fused(Fault::backward_view);
+  check_fused(Fault::fused_statistics_view);
+
+  const FeatureViewsCase features{"mutant", {.views = 3, .batch = 5, .features = 7, .strong = {.noise = 1}}};
+  const Tensors of_features = feature_views_inputs(features, kSeed);
+  check_found(
+      Fault::feature_views_row, "feature_views",
+      [&](Backend& backend) { return run_feature_views(backend, features, of_features); },
+      feature_views_tolerances());
+
+  const SgdCase update{"mutant", {.elements = 1001}};
+  const Tensors of_update = sgd_inputs(update, kSeed);
+  const std::string found = check_found(
+      Fault::sgd_one_too_far, "sgd", [&](Backend& backend) { return run_sgd(backend, update, of_update); },
+      sgd_tolerances());
   CHECK_MESSAGE(found.find("written outside") != std::string::npos, found);
 }
 
 TEST_CASE("mutants: a wrong reduction is found") {
-  const PllObjectiveCase c{"mutant", {3, 4, 40, ObjectiveVariant::published}};
-  const Tensors inputs = pll_objective_inputs(c, 3);
-  const auto run = [&](Backend& backend) { return run_pll_objective(backend, c, inputs); };
-  const Tolerance loose = {1e-5, 1e-6};
-  const Tolerances t = {{"d_logits", loose}, {"targets", loose}, {"last", loose}, {"total", loose}};
-  check_cuda_parity("pll_objective", 3, run, t);
-  CHECK(cuda_complaint(*make_mutant_cuda_backend(DType::f32), "pll_objective", 3, run, t) != "");
+  check_batch_norm(Fault::backward_strip, long_bn_relu_pool_cases().front().spec);
+  check_linear(Fault::statistics_strip, long_linear_cases().front().spec);
+  check_linear(Fault::column_sums_block, long_linear_cases().front().spec);
+  check_preact_conv(Fault::add_gradients_tail, {2, 1, 5, 3, 3, 2, 3, 1, 1}, kProjection);
+  check_fused(Fault::fused_bias_sign);
+  check_fused(Fault::sum_parts_last);
+
+  const PllObjectiveCase objective{"mutant", {3, 4, 40, ObjectiveVariant::published}};
+  const Tensors inputs = pll_objective_inputs(objective, kSeed);
+  for (const Fault fault : {Fault::reduce_half_a_warp, Fault::metrics_last_sample}) {
+    check_found(
+        fault, "pll_objective",
+        [&](Backend& backend) { return with_metric_fields(run_pll_objective(backend, objective, inputs)); },
+        pll_objective_tolerances(objective, inputs));
+  }
+}
+
+TEST_CASE("mutants: a step that is counted by every thread is found") {
+  const auto position_after_one = [](Backend& backend) {
+    const Buffer step = backend.allocate(sizeof(StepState), "a test's step");
+    backend.advance({.step = static_cast<StepState*>(step.data()), .batch = 3});
+    StepState state;
+    backend.copy_out(&state, step.tensor(DType::u8, {sizeof(StepState)}));
+    return state.position;
+  };
+  CHECK(position_after_one(*make_emulated_cuda_backend(DType::f32)) == 1);
+  const ActiveFault active(Fault::advance_every_thread);
+  CHECK(position_after_one(*make_mutant_cuda_backend(DType::f32)) != 1);
+}
+
+TEST_CASE("mutants: a broken comparison of the tuner is found") {
+  const std::vector<float> want(5000, 1.0F);
+  std::vector<float> got = want;
+  for (std::size_t i = 255; i < got.size(); i += 256) got[i] = 2;  // a block's last thread
+  const auto right = static_cast<std::int64_t>(got.size() / 256);
+  CHECK(emulated_cuda::count_differences(got, want) == right);
+  CHECK(mutant_cuda::count_differences(got, want) == right);
+  for (const Fault fault : {Fault::compare_last_thread, Fault::compare_barrier}) {
+    const ActiveFault active(fault);
+    bool wrong = false;
+    for (std::uint64_t schedule = 0; schedule < 8; ++schedule) {
+      emulation::set_schedule(schedule);
+      wrong = wrong || mutant_cuda::count_differences(got, want) != right;
+    }
+    CAPTURE(static_cast<int>(fault));
+    CHECK(wrong);
+  }
 }

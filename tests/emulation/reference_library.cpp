@@ -43,8 +43,9 @@ std::size_t size(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d)
 // A pass by its definition.
 class Loops {
  public:
-  explicit Loops(const ConvolutionShape& shape)
+  Loops(const ConvolutionShape& shape, bool sums_in_order)
       : s_(shape),
+        sums_in_order_(sums_in_order),
         x_(static_cast<std::size_t>(shape.x_elements())),
         y_(static_cast<std::size_t>(shape.y_elements())),
         weight_(static_cast<std::size_t>(shape.weight_elements())) {}
@@ -113,9 +114,12 @@ class Loops {
     const auto channels = static_cast<std::size_t>(s_.out_channels);
     std::vector<double> sum(channels), squares(channels);
     const std::vector<double> stored = rounded(y);
+    const auto kept = [&](double value) {
+      return sums_in_order_ ? static_cast<double>(static_cast<float>(value)) : value;
+    };
     for (std::size_t i = 0; i < y_; ++i) {
-      sum[i % channels] += stored[i];
-      squares[i % channels] += stored[i] * stored[i];
+      sum[i % channels] = kept(sum[i % channels] + stored[i]);
+      squares[i % channels] = kept(squares[i % channels] + stored[i] * stored[i]);
     }
     write(t.sum, DType::f32, sum);
     write(t.squares, DType::f32, squares);
@@ -175,13 +179,17 @@ class Loops {
   }
 
   ConvolutionShape s_;
+  bool sums_in_order_;
   std::size_t x_, y_, weight_;  // elements
 };
 
 class LoopWay final : public ConvolutionWay {
  public:
   LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, const LoopOffer& offer)
-      : shape_(shape), loops_(shape), pass_(pass), offer_(offer) {}
+      : shape_(shape),
+        loops_(shape, offer.behaviour == Behaviour::sums_in_order),
+        pass_(pass),
+        offer_(offer) {}
 
   const std::string& name() const override { return offer_.name; }
   std::size_t workspace_bytes() const override { return kWorkspace; }

@@ -13,8 +13,8 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// How the loops of a way behave.
-enum class Behaviour { right, wrong, different_each_run, cannot_be_built, throws };
+// How the loops of a way behave. sums_in_order: statistics are summed in float32, one value after the other.
+enum class Behaviour { right, wrong, different_each_run, cannot_be_built, throws, sums_in_order };
 
 struct LoopOffer {
   std::string name = "loops";

@@ -37,6 +37,12 @@ inline std::vector<BnReluPoolCase> small_bn_relu_pool_cases() {
   };
 }
 
+// Rows in more blocks than a kernel's merge has strips: 640 channels are 160 threads side by side, so a block
+// takes 16 rows. Too many numbers for gradient checks.
+inline std::vector<BnReluPoolCase> long_bn_relu_pool_cases() {
+  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 1, 1, 640, Pool::none}}};
+}
+
 // The layers of the networks at 64 samples x 3 views.
 inline std::vector<BnReluPoolCase> benchmark_bn_relu_pool_cases() {
   const auto layer = [](int side, int channels, Pool pool) {

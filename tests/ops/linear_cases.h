@@ -32,6 +32,11 @@ inline std::vector<LinearCase> small_linear_cases() {
   };
 }
 
+// As long_bn_relu_pool_cases(), for statistics and column sums.
+inline std::vector<LinearCase> long_linear_cases() {
+  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 3, 640, true, true}}};
+}
+
 // The layers of the networks at 64 samples x 3 views.
 inline std::vector<LinearCase> benchmark_linear_cases() {
   const auto layer = [](int in, int out, bool stats) {

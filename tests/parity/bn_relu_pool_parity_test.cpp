@@ -6,7 +6,9 @@ using namespace dpll;
 using namespace dpll::test;
 
 TEST_CASE("bn_relu_pool: the backends agree with the reference") {
-  for (const BnReluPoolCase& c : small_bn_relu_pool_cases()) {
+  std::vector<BnReluPoolCase> cases = small_bn_relu_pool_cases();
+  for (const BnReluPoolCase& c : long_bn_relu_pool_cases()) cases.push_back(c);
+  for (const BnReluPoolCase& c : cases) {
     for (const std::uint64_t seed : {601, 602}) {
       const Tensors inputs = bn_relu_pool_inputs(c, seed);
       const auto run = [&](Backend& backend) {

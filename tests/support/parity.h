@@ -16,9 +16,9 @@ enum class Threads { one_result, a_result_each };
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 
-// Runs the op on the reference backend and on an emulated CUDA backend under several schedules of its threads
-// and blocks: 8, or 3 where it computes in 16 bits. Empty, or the first complaint: canaries must be intact,
-// all outputs within their tolerances, all schedules' results the same to the bit.
+// Runs the op on the reference backend and on an emulated CUDA backend under 8 schedules of its threads and
+// blocks. Empty, or the first complaint: canaries must be intact, all outputs within their tolerances, all
+// schedules' results the same to the bit.
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
                            const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 // CHECKs that the emulated CUDA backend in float32 gives no complaint, and the one on this machine's GPU,

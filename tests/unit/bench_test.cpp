@@ -9,6 +9,7 @@
 #include "bench/profile.h"
 #include "dpll/files.h"
 #include "emulation/emulated_backend.h"
+#include "emulation/faults.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
@@ -55,9 +56,16 @@ TEST_CASE("benchmarks: a wrong kernel is not timed") {
   const auto mutant = test::make_mutant_cuda_backend(DType::f32);
   const std::vector<OpBenchmark> all = small_op_benchmarks({.macs = 0, .parameters = 16});
   const OpBenchmark& objective = benchmark_of(all, "pll_objective", "c64");
-  CHECK_FALSE(complaint_about(objective, objective.prepare(), *mutant).empty());
+  CHECK(complaint_about(objective, objective.prepare(), *mutant).empty());
+  {
+    const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
+    CHECK_FALSE(complaint_about(objective, objective.prepare(), *mutant).empty());
+  }
   const OpBenchmark& update = benchmark_of(all, "sgd", "paper");
-  CHECK_FALSE(complaint_about(update, update.prepare(), *mutant).empty());
+  {
+    const emulation::ActiveFault fault(emulation::Fault::sgd_one_too_far);
+    CHECK_FALSE(complaint_about(update, update.prepare(), *mutant).empty());
+  }
   // The last element of a result that was made from repeated samples counts as well.
   const auto cpu = make_cpu_backend({.threads = 1});
   const OpBenchmark& conv = benchmark_of(all, "preact_conv", "preact_v3");

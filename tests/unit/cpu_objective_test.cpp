@@ -1,130 +1,19 @@
 // pll_objective on the CPU against direct formulas in double, PyTorch's values and closed forms.
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <limits>
-#include <numeric>
 #include <utility>
 
-#include "backend/cpu/cpu_ops.h"
-#include "dpll/candidates.h"
-#include "dpll/core/philox.h"
 #include "support/doctest.h"
-#include "support/host_tensor.h"
-#include "support/threads.h"
+#include "unit/cpu_objective_problem.h"
 
 using namespace dpll;
-using dpll::test::tensor_of;
-using dpll::test::ThreadCount;
+using namespace dpll::test;
 
 namespace {
-
-const double kNan = std::nan("");
-const float kInf = std::numeric_limits<float>::infinity();
 
 // c - 1 in float32.
 double c_minus_1(ObjectiveVariant variant) {
   return variant == ObjectiveVariant::article ? 0x1p-20 : 0x1p-23;
-}
-
-double noise(std::size_t i, std::uint32_t what) {
-  const std::uint32_t word = philox4x32(11, static_cast<std::uint32_t>(i), what, 0, 0).v[0];
-  return 2.0 * static_cast<double>(word) / 0x1p32 - 1;
-}
-
-std::vector<int> all_labels(int classes) {
-  std::vector<int> all(static_cast<std::size_t>(classes));
-  std::iota(all.begin(), all.end(), 0);
-  return all;
-}
-
-struct Problem {
-  PllObjectiveSpec spec;
-  int samples;
-  StepState step;
-  std::vector<float> logits;
-  CandidateSets candidates;
-  std::vector<float> targets;
-  std::vector<std::int32_t> labels, order;
-
-  // Random candidates around random labels, random targets on them, logits in [-scale, scale].
-  Problem(int views, int batch, int classes, int samples_, double scale)
-      : samples(samples_),
-        logits(static_cast<std::size_t>(views * batch * classes)),
-        candidates(samples_, classes),
-        targets(static_cast<std::size_t>(samples_ * classes)) {
-    spec.views = views;
-    spec.batch = batch;
-    spec.classes = classes;
-    step.lambda = 0.7F;
-    for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(scale * noise(i, 1));
-    for (int n = 0; n < samples; ++n) {
-      order.push_back((n * 11 + 3) % samples);  // a permutation for every count used here
-      labels.push_back(static_cast<std::int32_t>((noise(cell(n, 0), 2) + 1) / 2 * classes));
-      candidates.insert(n, labels.back());
-      for (int k = 0; k < classes; ++k) {
-        if (noise(cell(n, k), 3) > 0.2) candidates.insert(n, k);
-      }
-      const auto weight = [&](int k) { return candidates.contains(n, k) ? 1.1 + noise(cell(n, k), 4) : 0.0; };
-      double total = 0;
-      for (int k = 0; k < classes; ++k) total += weight(k);
-      for (int k = 0; k < classes; ++k) targets[cell(n, k)] = static_cast<float>(weight(k) / total);
-    }
-  }
-
-  // Where class k of a row is, in tables of samples or images.
-  std::size_t cell(int row, int k) const {
-    return static_cast<std::size_t>(row) * static_cast<std::size_t>(spec.classes) +
-           static_cast<std::size_t>(k);
-  }
-  std::size_t logit_cell(int view, int row, int k) const { return cell(view * spec.batch + row, k); }
-  int sample(int row) const { return order[step.first + static_cast<std::size_t>(row)]; }
-
-  // The set, with a uniform target on it.
-  void set_candidates(int n, const std::vector<int>& set) {
-    CandidateSets fresh(samples, spec.classes);
-    for (int i = 0; i < samples; ++i) {
-      for (int k = 0; k < spec.classes; ++k) {
-        if (i != n && candidates.contains(i, k)) fresh.insert(i, k);
-      }
-    }
-    for (const int k : set) fresh.insert(n, k);
-    candidates = fresh;
-    for (int k = 0; k < spec.classes; ++k) {
-      targets[cell(n, k)] = candidates.contains(n, k) ? 1.0F / static_cast<float>(set.size()) : 0.0F;
-    }
-  }
-};
-
-struct Result {
-  std::vector<float> d_logits, targets;
-  ObjectiveMetrics last, total;
-};
-
-Result run(Problem& problem, bool with_labels = true, ObjectiveMetrics before = {}) {
-  const auto op = cpu::make_pll_objective(problem.spec);
-  Result result;
-  result.d_logits.assign(problem.logits.size(), -77.0F);
-  result.targets = problem.targets;
-  result.total = before;
-  result.last.total = result.last.nonfinite = 55;  // must be overwritten
-  std::vector<double> workspace(op->workspace_bytes() / sizeof(double) + 1, kNan);
-  const std::int64_t images = std::int64_t{problem.spec.views} * problem.spec.batch;
-  PllObjectiveCall call;
-  call.d_logits = tensor_of(result.d_logits, {images, problem.spec.classes});
-  call.targets = tensor_of(result.targets, {problem.samples, problem.spec.classes});
-  call.last = &result.last;
-  call.total = &result.total;
-  call.logits = tensor_of(problem.logits, {images, problem.spec.classes});
-  call.candidates = tensor_of(problem.candidates.words, {problem.samples, problem.candidates.words_per_row});
-  if (with_labels) call.labels = tensor_of(problem.labels);
-  call.rows.step = &problem.step;
-  call.rows.order = tensor_of(problem.order);
-  call.workspace = workspace.data();
-  op->run(call);
-  CHECK(std::isnan(workspace.back()));
-  return result;
 }
 
 // One sample's losses and new target, as the equations stand, from probabilities in double.
@@ -413,112 +302,4 @@ TEST_CASE("the loss uses the old target, the next step the new one") {
   const Result settled = run(agreeing);
   CHECK(std::abs(settled.last.consistency) < 1e-6);
   for (const float d : settled.d_logits) CHECK(std::abs(d) < 1e-7);
-}
-
-TEST_CASE("metrics count what they say") {
-  Problem problem(2, 4, 3, 4, 1);
-  problem.order = {0, 1, 2, 3};
-  problem.set_candidates(0, {0, 1});
-  problem.set_candidates(1, {1, 2});
-  problem.set_candidates(2, {0, 2});
-  problem.set_candidates(3, {0, 1, 2});
-  problem.targets = {0.9F, 0.1F, 0, 0, 0.25F, 0.75F, 0.5F, 0, 0.5F, 0.2F, 0.3F, 0.5F};
-  problem.labels = {1, 2, 1, -1};
-  problem.logits = {0, 5, 0,  // weak: 1, correct, covered
-                    5, 0, 1,  // weak: 0, wrong, not covered
-                    4, 0, 4,  // weak: 0 (the first of equals), wrong, covered
-                    0, 0, 2,  // unknown label, covered
-                    0, 5, 0,  // target argmax 1: changed from 0, correct
-                    0, 0, 1,  // target argmax 2: as before, correct
-                    0, 0, 3,  // target argmax 2: changed from 0, wrong
-                    0, 0, 2};
-  ObjectiveMetrics before;
-  before.samples = 10;
-  before.covered = 3;
-  before.total = 0.5;
-  const Result result = run(problem, true, before);
-  CHECK(result.last.samples == 4);
-  CHECK(result.last.labelled == 3);
-  CHECK(result.last.train_correct == 1);
-  CHECK(result.last.pseudo_correct == 2);
-  CHECK(result.last.covered == 3);
-  CHECK(result.last.target_changed == 2);
-  CHECK(result.last.nonfinite == 0);
-  CHECK(result.total.samples == 14);
-  CHECK(result.total.covered == 6);
-  CHECK(result.total.total == 0.5 + result.last.total);
-  double largest = 0, entropy = 0;
-  for (int n = 0; n < 4; ++n) {
-    double row = 0;
-    for (int k = 0; k < 3; ++k) {
-      const double t = result.targets[problem.cell(n, k)];
-      row = std::max(row, t);
-      if (t > 0) entropy -= t * std::log(t);
-    }
-    largest += row;
-  }
-  CHECK(result.last.target_max == doctest::Approx(largest).epsilon(1e-12));
-  CHECK(result.last.target_entropy == doctest::Approx(entropy).epsilon(1e-6));
-
-  const Result unlabelled = run(problem, false);
-  CHECK(unlabelled.last.labelled == 0);
-  CHECK(unlabelled.last.train_correct == 0);
-  CHECK(unlabelled.last.pseudo_correct == 0);
-  CHECK(unlabelled.last.covered == 3);
-  CHECK(unlabelled.d_logits == result.d_logits);
-}
-
-TEST_CASE("a sample with a NaN or infinite logit is counted and spoils nothing but its own gradient") {
-  for (const float bad : {kInf, -kInf, static_cast<float>(kNan)}) {
-    for (const int view : {0, 2}) {
-      for (const int column : {0, 5, 9}) {
-        Problem problem(3, 6, 10, 6, 2);
-        const Result clean = run(problem);
-        problem.logits[problem.logit_cell(view, 4, column)] = bad;
-        const Result result = run(problem);
-        CHECK(result.last.samples == 6);
-        CHECK(result.last.nonfinite == 1);
-        CHECK(std::isfinite(result.last.total));
-        CHECK(std::isfinite(result.last.target_entropy));
-        CHECK(result.last.labelled == 5);
-        const int spoilt = problem.sample(4);
-        for (int n = 0; n < 6; ++n) {
-          for (int k = 0; k < 10; ++k) {
-            const double want =
-                n == spoilt ? problem.targets[problem.cell(n, k)] : clean.targets[problem.cell(n, k)];
-            CHECK(result.targets[problem.cell(n, k)] == want);
-          }
-        }
-        for (int v = 0; v < 3; ++v) {
-          for (int row = 0; row < 6; ++row) {
-            for (int k = 0; k < 10; ++k) {
-              if (v == view && row == 4) {
-                CHECK(std::isnan(result.d_logits[problem.logit_cell(v, row, k)]));
-              } else {
-                CHECK(result.d_logits[problem.logit_cell(v, row, k)] ==
-                      clean.d_logits[problem.logit_cell(v, row, k)]);
-              }
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST_CASE("the objective is the same for every number of threads") {
-  using Fields = std::array<double, kObjectiveMetricsFields>;
-  Problem problem(3, 61, 17, 70, 6);
-  problem.step.first = 9;
-  const Result one = [&] {
-    const ThreadCount scope(1);
-    return run(problem);
-  }();
-  for (const int threads : {2, 3, 8}) {
-    const ThreadCount scope(threads);
-    const Result many = run(problem);
-    CHECK(many.d_logits == one.d_logits);
-    CHECK(many.targets == one.targets);
-    CHECK(std::bit_cast<Fields>(many.last) == std::bit_cast<Fields>(one.last));
-  }
 }

@@ -20,6 +20,7 @@ struct InputShape {
 struct ProgramSpec {
   Mode mode = Mode::train;
   int views = 1, batch = 1;
+  bool operator==(const ProgramSpec&) const = default;
 };
 
 // Use: construct, plan().solve(), plan().bind(arena), then for each step write images(), forward(), write

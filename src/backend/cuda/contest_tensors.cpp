@@ -33,10 +33,15 @@ void* ContestTensors::memory(std::size_t bytes) {
   return contest_.memory.emplace_back(std::make_shared<ScratchMemory>(runtime_, bytes))->data();
 }
 
-void* ContestTensors::random(DType type, std::int64_t elements, double scale, double quantum) {
+void* ContestTensors::random(DType type, std::int64_t elements, double scale, double quantum,
+                             std::function<void()>* again) {
   void* const data = memory(static_cast<std::size_t>(elements) * size_of(type));
-  fill_uniform(data, type, elements, ++seed_, static_cast<float>(scale), static_cast<float>(quantum),
-               runtime_.stream());
+  const auto draw = [=, seed = ++seed_, &runtime = runtime_] {
+    fill_uniform(data, type, elements, seed, static_cast<float>(scale), static_cast<float>(quantum),
+                 runtime.stream());
+  };
+  draw();
+  if (again != nullptr) *again = draw;
   return data;
 }
 
@@ -52,6 +57,7 @@ void* ContestTensors::rounded_vector(const std::vector<float>& values, DType typ
     return data;
   }
   std::vector<std::uint16_t> bits;
+  bits.reserve(values.size());
   for (const float value : values) {
     bits.push_back(type == DType::f16 ? float_to_f16(value) : float_to_bf16(value));
   }

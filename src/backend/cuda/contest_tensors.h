@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "backend/cuda/tuner.h"
@@ -41,8 +42,10 @@ class ContestTensors {
   ContestTensors(Runtime& runtime, Contest& contest) : runtime_(runtime), contest_(contest) {}
 
   void* memory(std::size_t bytes);
-  // Uniform in [-scale, scale]; with quantum > 0 multiples of it.
-  void* random(DType type, std::int64_t elements, double scale, double quantum = 0);
+  // Uniform in [-scale, scale]; with quantum > 0 multiples of it. `again` becomes what draws the same values
+  // anew, where they have been overwritten.
+  void* random(DType type, std::int64_t elements, double scale, double quantum = 0,
+               std::function<void()>* again = nullptr);
   float* vector(const std::vector<float>& values);
   void* rounded_vector(const std::vector<float>& values, DType type);  // rounded to `type`
   void* output(const std::string& name, DType type, std::int64_t elements, const Bound& bound);

@@ -7,6 +7,7 @@
 // provider was made with; nothing is allocated and nothing waits, so calls can be captured into a graph.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -34,6 +35,11 @@ struct ConvolutionShape {
   std::string text() const;  // "f16 192x32x32x160 to 160 channels, 3x3, stride 1, pad 1"
   bool operator==(const ConvolutionShape&) const = default;
 };
+
+// Channels that images are given, the last ones zero: tensor cores read 16 bytes of channels at a time.
+inline int image_channels(int channels, DType type) {
+  return type == DType::f32 ? channels : std::max(channels, 8);
+}
 
 // The three plain passes, and those into which a library may fuse what batch norm does around them. Of the
 // fused ones the images are one view: their sums run over all images. With `activation` = relu(scale x +

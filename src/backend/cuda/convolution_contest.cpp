@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "backend/cuda/contest_tensors.h"
+#include "backend/cuda/large_means.h"
+#include "fused_batch_norm.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 double operations_of(const ConvolutionShape& s) {
@@ -33,7 +35,8 @@ Contest convolution_contest(Runtime& runtime, const ConvolutionShape& s, Convolu
     case ConvolutionPass::forward:
     case ConvolutionPass::forward_statistics:
     case ConvolutionPass::activated_forward_statistics: {
-      t.x = make.random(s.type, s.x_elements(), 1);
+      std::function<void()> draw_x;
+      t.x = make.random(s.type, s.x_elements(), 1, 0, &draw_x);
       t.weight = make.random(s.type, s.weight_elements(), weight_scale);
       const Bound of_y =
           bound_of_sum(s.type, taps * s.in_channels, (activated ? 1 : rms) * rms * weight_scale, of_factors);
@@ -45,6 +48,25 @@ Contest convolution_contest(Runtime& runtime, const ConvolutionShape& s, Convolu
       t.sum = static_cast<float*>(make.output("sum", DType::f32, s.out_channels, of_sums));
       t.squares = static_cast<float*>(
           make.output("squares", DType::f32, s.out_channels, {8 * unit_roundoff(s.type), of_sums.absolute}));
+      const ViewRows of_y_rows{1, static_cast<std::int64_t>(rows), s.out_channels};
+      auto* const stats =
+          static_cast<float*>(make.memory(2 * static_cast<std::size_t>(s.out_channels) * sizeof(float)));
+      // Activations scatter by about 0.4, relu(x) by 0.3; the weights' squares sum up to 1/3.
+      LargeMeans means = {.shape = s,
+                          .weight = t.weight,
+                          .y = t.y,
+                          .deviation = (activated ? 0.4 : 0.3) * rms,
+                          .stats = stats,
+                          .finish_stats = [=, &runtime] {
+                            statistics_from_sums(stats, t.sum, t.squares, of_y_rows, runtime.stream());
+                          }};
+      if (activated) {
+        offset_by_factors(runtime, make, const_cast<void*>(t.scale), const_cast<void*>(t.bias), s.type,
+                          means);
+      } else {
+        offset_by_input(runtime, make, t.x, draw_x, means);
+      }
+      examine_large_means(runtime, contest, make, means);
       break;
     }
     case ConvolutionPass::data_gradient:

@@ -32,9 +32,8 @@ class CudaBackend final : public Backend {
   DType master_dtype() const override { return DType::f32; }
   DType weight_dtype() const override { return context_.compute; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::ohwi; }
-  // Tensor cores read 16 bytes of channels at a time.
   int image_channels(int channels) const override {
-    return context_.compute == DType::f32 ? channels : std::max(channels, 8);
+    return DPLL_CUDA_NAMESPACE::image_channels(channels, context_.compute);
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
   std::string tuning_choices() const override { return tuner_.choices(); }

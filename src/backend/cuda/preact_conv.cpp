@@ -377,6 +377,7 @@ std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const Preac
   std::size_t chosen = 0;
   if (variants.size() > 1) {
     std::vector<std::string> names;
+    names.reserve(variants.size());
     for (const PreactVariant& variant : variants) names.push_back(name_of(variant));
     chosen = context.tuner.choose(key_of(context, spec), names,
                                   [&] { return preact_conv_contest(context, spec, variants); });

@@ -3,6 +3,7 @@
 
 #include "backend/cuda/contest_tensors.h"
 #include "backend/cuda/convolution_contest.h"
+#include "backend/cuda/large_means.h"
 #include "backend/cuda/preact_conv.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -16,10 +17,22 @@ struct Calls {
   const void *running_mean = nullptr, *running_var = nullptr;
 };
 
+ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec) {
+  return {.images = spec.rows(),
+          .height = spec.height,
+          .width = spec.width,
+          .in_channels = spec.in_channels,
+          .out_channels = spec.out_channels,
+          .kernel = spec.kernel,
+          .stride = spec.stride,
+          .pad = spec.pad,
+          .type = context.compute};
+}
+
 class CallMaker {
  public:
   CallMaker(const Context& context, const PreactConvSpec& spec, Contest& contest)
-      : context_(context), spec_(spec), make_(context.runtime, contest) {}
+      : context_(context), spec_(spec), contest_(contest), make_(context.runtime, contest) {}
 
   Calls calls() {
     const double taps = spec_.kernel * spec_.kernel;
@@ -27,7 +40,8 @@ class CallMaker {
     Calls calls;
     PreactConvForward& forward = calls.forward;
     PreactConvBackward& backward = calls.backward;
-    forward.x = {make_.random(type_, elements(in_shape()), 2, kQuantum), type_, in_shape()};
+    std::function<void()> draw_x;
+    forward.x = {make_.random(type_, elements(in_shape()), 2, kQuantum, &draw_x), type_, in_shape()};
     if (spec_.preact) add_norm(calls);
     forward.weight = random(weight_shape(spec_.kernel), weight_scale);
     if (spec_.bias) forward.bias = master({spec_.out_channels}, 1);
@@ -51,6 +65,7 @@ class CallMaker {
       // Of the mean, and of the mean of squares of y of size about 1.
       const Bound of_stats = {8 * unit, 4 * of_y.absolute + 8 * unit + 16 * 0x1p-23};
       forward.y_stats = master_output("y_stats", view_stats_shape(spec_.views, spec_.out_channels), of_stats);
+      examine_statistics(forward, draw_x);
     }
     if (spec_.projection) {
       const double projection_scale = 1 / std::sqrt(double(spec_.in_channels));
@@ -86,6 +101,22 @@ class CallMaker {
   }
 
  private:
+  void examine_statistics(const PreactConvForward& forward, const std::function<void()>& draw_x) {
+    LargeMeans means = {.shape = shape_of(context_, spec_),
+                        .views = spec_.views,
+                        .weight = forward.weight.data,
+                        .y = forward.y.data,
+                        // What the convolution reads scatters by about 1, its weights' squares sum up to 1/3.
+                        .deviation = kUniformRms,
+                        .stats = forward.y_stats.as<float>()};
+    if (spec_.preact) {
+      offset_by_factors(context_.runtime, make_, forward.bn.gamma.data, forward.bn.beta.data, DType::f32,
+                        means);
+    } else {
+      offset_by_input(context_.runtime, make_, forward.x.data, draw_x, means);
+    }
+    examine_large_means(context_.runtime, contest_, make_, means);
+  }
   Shape in_shape() const {
     return {spec_.rows(), spec_.height, spec_.width, spec_.in_channels + spec_.zero_channels};
   }
@@ -135,6 +166,7 @@ class CallMaker {
   Context context_;
   PreactConvSpec spec_;
   DType type_ = context_.compute;
+  Contest& contest_;
   ContestTensors make_;
 };
 
@@ -157,16 +189,7 @@ Contest preact_conv_contest(const Context& context, const PreactConvSpec& spec,
   PreactConvSpec tried = spec;
   tried.dropout = 0;
   const Calls calls = CallMaker(context, tried, contest).calls();
-  const ConvolutionShape shape = {.images = spec.rows(),
-                                  .height = spec.height,
-                                  .width = spec.width,
-                                  .in_channels = spec.in_channels,
-                                  .out_channels = spec.out_channels,
-                                  .kernel = spec.kernel,
-                                  .stride = spec.stride,
-                                  .pad = spec.pad,
-                                  .type = context.compute};
-  contest.operations = 3 * operations_of(shape);
+  contest.operations = 3 * operations_of(shape_of(context, spec));
   for (const PreactVariant& variant : variants) {
     contest.contenders.push_back(
         {name_of(variant), [=]() -> std::function<void()> {

@@ -48,24 +48,12 @@ class Referee {
     flush_bytes_ = cache;
   }
 
-  // Empty, or why its results cannot be used. The first one that computes numbers is the measure of all.
+  // Empty, or why its results cannot be used. The first one with which nothing is wrong is the measure of
+  // all.
   std::string complaint(const std::function<void()>& run) {
-    compute(run);
-    if (!has_expected_) {
-      copy_outputs(expected_);
-      // A value that is no number differs from itself.
-      const std::string broken = first_difference(expected_, true);
-      if (!broken.empty()) return broken;
-      has_expected_ = true;
-    } else {
-      std::string wrong = first_difference(expected_, false);
-      if (!wrong.empty()) return wrong;
-    }
-    if (!deterministic_) return "";
-    copy_outputs(repeated_);
-    compute(run);
-    const std::string changed = first_difference(repeated_, true);
-    return changed.empty() ? "" : "not the same bits in a second run: " + changed;
+    std::string wrong = first_wrong(run);
+    has_expected_ = has_expected_ || wrong.empty();
+    return wrong;
   }
 
   double time(const std::function<void()>& replay) {
@@ -76,6 +64,20 @@ class Referee {
  private:
   using Copies = std::vector<std::unique_ptr<ScratchMemory>>;
 
+  std::string first_wrong(const std::function<void()>& run) {
+    compute(run);
+    if (!has_expected_) copy_outputs(expected_);
+    // A value that is no number differs from itself.
+    std::string wrong = first_difference(expected_, !has_expected_);
+    if (!wrong.empty()) return wrong;
+    if (deterministic_) {
+      copy_outputs(repeated_);
+      compute(run);
+      const std::string changed = first_difference(repeated_, true);
+      if (!changed.empty()) return "not the same bits in a second run: " + changed;
+    }
+    return contest_.examination.enter ? examine(run) : "";
+  }
   void compute(const std::function<void()>& run) {
     for (const ContestOutput& output : contest_.outputs) runtime_.fill_zero(output.data, bytes_of(output));
     run();
@@ -85,18 +87,35 @@ class Referee {
       runtime_.copy(to[i]->data(), contest_.outputs[i].data, bytes_of(contest_.outputs[i]));
     }
   }
+  std::string examine(const std::function<void()>& run) {
+    const Examination& examination = contest_.examination;
+    examination.enter();
+    try {
+      compute(run);
+    } catch (...) {
+      examination.leave();
+      throw;
+    }
+    examination.measure();
+    std::string wrong = difference_of(examination.output, examination.expected, false);
+    examination.leave();
+    return wrong;
+  }
   std::string first_difference(const Copies& want, bool exact) {
     for (std::size_t i = 0; i < want.size(); ++i) {
-      const ContestOutput& output = contest_.outputs[i];
-      const int count = compare(static_cast<Difference*>(parts_.data()), output.data, want[i]->data(),
-                                output.type, output.elements, exact ? 0 : static_cast<float>(output.relative),
-                                exact ? 0 : static_cast<float>(output.absolute), runtime_.stream());
-      std::array<Difference, kMostDifferences> parts;
-      runtime_.copy_out(parts.data(), parts_.data(), sizeof parts);
-      const Difference difference = merge_differences(parts.data(), count);
-      if (difference.beyond > 0) return words_of(difference, output);
+      std::string found = difference_of(contest_.outputs[i], want[i]->data(), exact);
+      if (!found.empty()) return found;
     }
     return "";
+  }
+  std::string difference_of(const ContestOutput& output, const void* want, bool exact) {
+    const int count = compare(static_cast<Difference*>(parts_.data()), output.data, want, output.type,
+                              output.elements, exact ? 0 : static_cast<float>(output.relative),
+                              exact ? 0 : static_cast<float>(output.absolute), runtime_.stream());
+    std::array<Difference, kMostDifferences> parts;
+    runtime_.copy_out(parts.data(), parts_.data(), sizeof parts);
+    const Difference difference = merge_differences(parts.data(), count);
+    return difference.beyond > 0 ? words_of(difference, output) : "";
   }
 
   Runtime& runtime_;
@@ -163,6 +182,7 @@ std::shared_ptr<const ConvolutionWay> Tuner::way(const ConvolutionShape& shape, 
   if (offers.size() > kMostOffers) offers.resize(kMostOffers);
   if (offers.empty() && !is_plain(pass)) return ways_[key] = nullptr;
   std::vector<std::string> names;
+  names.reserve(offers.size());
   for (const ConvolutionOffer& offer : offers) names.push_back(offer.name);
   std::shared_ptr<const ConvolutionWay> way;
   if (!offers.empty()) {

@@ -58,10 +58,20 @@ struct ContestOutput {
   double relative = 0, absolute = 0;  // how far contenders may differ from the first one
 };
 
+// A second run of every contender, on other inputs, whose result is known from elsewhere.
+struct Examination {
+  std::function<void()> enter;    // changes the inputs; null: there is no examination
+  std::function<void()> measure;  // after the run: computes `expected`
+  std::function<void()> leave;    // changes them back
+  ContestOutput output;
+  const void* expected = nullptr;  // as output.data
+};
+
 // Outputs and inputs stay allocated as long as `memory`.
 struct Contest {
   std::vector<Contender> contenders;  // by the names given to choose(), in their order
   std::vector<ContestOutput> outputs;
+  Examination examination;
   double operations = 0;
   std::vector<std::shared_ptr<ScratchMemory>> memory;
 };

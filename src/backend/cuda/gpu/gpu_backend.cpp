@@ -9,6 +9,11 @@
 
 namespace dpll {
 
+// Of sources that nvcc compiles, see check.h.
+[[noreturn]] void check_failed(const char* file, int line, const char* condition) {
+  fail(ExitCode::internal, "{}:{}: {}", file, line, condition);
+}
+
 std::unique_ptr<Backend> make_gpu_backend(const GpuOptions& options) {
   if (trace::sink == nullptr) trace::sink = &cuda::nvtx_ranges();
   const cuda::EngineRules rules{.deterministic = options.deterministic, .tf32 = options.tf32};

@@ -5,13 +5,7 @@
 
 #include "dpll/core/check.h"
 
-namespace dpll {
-
-[[noreturn]] void check_failed(const char* file, int line, const char* condition) {
-  fail(ExitCode::internal, "{}:{}: {}", file, line, condition);
-}
-
-namespace cuda {
+namespace dpll::DPLL_CUDA_NAMESPACE {
 
 [[noreturn]] void throw_launch_error(const char* kernel, int error) {
   fail(ExitCode::device, "the GPU refused kernel {}: {}", kernel,
@@ -205,5 +199,4 @@ int gpu_architecture(int device) {
   return properties.major * 10 + properties.minor;
 }
 
-}  // namespace cuda
-}  // namespace dpll
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

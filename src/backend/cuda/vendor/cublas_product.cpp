@@ -75,12 +75,17 @@ void check(cublasStatus_t status, const char* what) {
   }
 }
 
+std::string text_of(const ProductShape& shape) {
+  return fmt::format("a product of {} x {} by {} x {} in {}", shape.m, shape.k, shape.k, shape.n,
+                     name_of(shape.type));
+}
+
 // cuBLAS stores columns one after the other: a row-major C = A B is its C^T = B^T A^T, with our B as its
 // first factor.
 class CublasProduct final : public Product {
  public:
   CublasProduct(std::shared_ptr<const CublasLt> library, const ProductShape& shape, bool tf32, Stream stream)
-      : library_(std::move(library)), stream_(stream) {
+      : library_(std::move(library)), shape_(shape), stream_(stream) {
     const CublasLt& lt = *library_;
     const cublasComputeType_t compute =
         tf32 && shape.type == DType::f32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -106,9 +111,10 @@ class CublasProduct final : public Product {
 
   void run(void* c, const void* a, const void* b, void* workspace) override {
     const float one = 1, zero = 0;
-    check(library_->matmul(library_->handle, description_, &one, b, b_, a, a_, &zero, c, c_, c, c_,
-                           &algorithm_, workspace, workspace_bytes_, stream_),
-          "starting a product");
+    const cublasStatus_t status =
+        library_->matmul(library_->handle, description_, &one, b, b_, a, a_, &zero, c, c_, c, c_, &algorithm_,
+                         workspace, workspace_bytes_, stream_);
+    if (status != CUBLAS_STATUS_SUCCESS) check(status, ("starting " + text_of(shape_)).c_str());
   }
 
  private:
@@ -122,8 +128,8 @@ class CublasProduct final : public Product {
     const CublasLt& lt = *library_;
     cublasLtMatmulPreference_t preference = nullptr;
     check(lt.preference_create(&preference), "stating preferences");
-    const std::uint32_t reductions =
-        CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+    // Parts of a sum are kept in float32, whatever the result's type, and added in a fixed order.
+    const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace, sizeof kWorkspace);
     lt.preference_set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
     cublasLtMatmulHeuristicResult_t best{};
@@ -132,14 +138,15 @@ class CublasProduct final : public Product {
         lt.heuristic(lt.handle, description_, b_, a_, c_, c_, preference, 1, &best, &found);
     lt.preference_destroy(preference);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
-      fail(ExitCode::device, "cuBLASLt has nothing for a product of {} x {} by {} x {} in {} (status {})",
-           shape.m, shape.k, shape.k, shape.n, name_of(shape.type), static_cast<int>(status));
+      fail(ExitCode::device, "cuBLASLt has nothing for {} (status {})", text_of(shape),
+           static_cast<int>(status));
     }
     algorithm_ = best.algo;
     workspace_bytes_ = best.workspaceSize;
   }
 
   std::shared_ptr<const CublasLt> library_;
+  ProductShape shape_;
   Stream stream_;
   cublasLtMatmulDesc_t description_ = nullptr;
   cublasLtMatrixLayout_t a_ = nullptr, b_ = nullptr, c_ = nullptr;

@@ -17,9 +17,10 @@ Cudnn load_cudnn() {
   const SharedLibrary library = open_library("cuDNN 9", {"libcudnn.so.9"});
   decltype(&cudnnGetVersion) get_version = nullptr;
   library.load(get_version, "cudnnGetVersion");
-  const int number = static_cast<int>(get_version());  // 91900
+  const int number = static_cast<int>(get_version());  // 91900; 8907 before cuDNN 9
   Cudnn cudnn;
-  cudnn.version = {number / 10000, number / 100 % 100, number % 100};
+  const int major = number < 10000 ? 1000 : 10000;
+  cudnn.version = {number / major, number % major / 100, number % 100};
   require_version("cuDNN", library, cudnn.version, {9, 0, 0});
   library.load(cudnn.get_error_string, "cudnnGetErrorString");
   library.load(cudnn.get_last_error_string, "cudnnGetLastErrorString");

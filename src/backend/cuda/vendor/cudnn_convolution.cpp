@@ -42,25 +42,29 @@ std::string name_of_configuration(const Descriptor& engine, const Descriptor& co
 
 class CudnnWay final : public ConvolutionWay {
  public:
-  CudnnWay(std::shared_ptr<const CudnnDevice> device, ConvolutionPass pass, int in_channels, std::string name,
-           EnginePlan plan)
+  CudnnWay(std::shared_ptr<const CudnnDevice> device, ConvolutionPass pass, const ConvolutionShape& shape,
+           std::string name, EnginePlan plan)
       : device_(std::move(device)),
         pass_(pass),
-        in_channels_(in_channels),
+        shape_(shape),
         name_(std::move(name)),
         plan_(std::move(plan)) {}
 
   const std::string& name() const override { return name_; }
   std::size_t workspace_bytes() const override { return plan_.workspace_bytes; }
   void run(const ConvolutionTensors& tensors, void* workspace) const override {
-    const Descriptor pack = variant_pack(pass_, tensors, workspace, in_channels_);
-    check_cudnn(cudnn().execute(device_->handle(), plan_.plan.raw(), pack.raw()), "starting a convolution");
+    const Descriptor pack = variant_pack(pass_, tensors, workspace, shape_.in_channels);
+    const cudnnStatus_t status = cudnn().execute(device_->handle(), plan_.plan.raw(), pack.raw());
+    if (status == CUDNN_STATUS_SUCCESS) return;
+    check_cudnn(status, fmt::format("starting {} of {}, {}", DPLL_CUDA_NAMESPACE::name_of(pass_),
+                                    shape_.text(), name_)
+                            .c_str());
   }
 
  private:
   std::shared_ptr<const CudnnDevice> device_;
   ConvolutionPass pass_;
-  int in_channels_;
+  ConvolutionShape shape_;
   std::string name_;
   EnginePlan plan_;
 };
@@ -121,7 +125,7 @@ std::vector<ConvolutionOffer> cudnn_offers(const std::shared_ptr<const CudnnDevi
     offers.push_back({shared->name, [=]() -> std::shared_ptr<const ConvolutionWay> {
                         std::optional<EnginePlan> plan = make_plan(*device, *shared);
                         if (!plan) return nullptr;
-                        return std::make_shared<CudnnWay>(device, pass, shape.in_channels, shared->name,
+                        return std::make_shared<CudnnWay>(device, pass, shape, shared->name,
                                                           std::move(*plan));
                       }});
   }

@@ -41,6 +41,7 @@ void preload_library(const std::vector<std::string>& names);
 
 struct LibraryVersion {
   int major = 0, minor = 0, patch = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): of what clang makes of it
   auto operator<=>(const LibraryVersion&) const = default;
   std::string text() const;  // "9.19.0"
 };

@@ -1,0 +1,43 @@
+#include "train/program_specs.h"
+
+#include <algorithm>
+
+#include "train/selection.h"
+
+namespace dpll {
+
+std::vector<int> training_batches(std::int64_t samples, const RunConfig::Optimiser& optimiser) {
+  const int batch = optimiser.batch;
+  if (batch > samples) {
+    fail(ExitCode::config, "optimiser.batch = {} is larger than the training set, which has {} samples",
+         batch, samples);
+  }
+  const auto rest = static_cast<int>(samples % batch);
+  if (optimiser.drop_last || rest == 0) return {batch};
+  return {batch, rest};
+}
+
+std::vector<int> evaluation_batches(std::int64_t samples, int batch) {
+  if (samples == 0) return {};
+  const auto full = static_cast<int>(std::min<std::int64_t>(batch, samples)),
+             rest = static_cast<int>(samples % full);
+  if (rest == 0) return {full};
+  return {full, rest};
+}
+
+std::vector<ProgramSpec> program_specs(const RunConfig& config, const DataSet& data) {
+  const std::int64_t held_out = held_out_count(data.train.count, config.data.selection_fraction);
+  std::vector<ProgramSpec> specs;
+  const auto add = [&](const ProgramSpec& spec) {
+    if (std::find(specs.begin(), specs.end(), spec) == specs.end()) specs.push_back(spec);
+  };
+  for (const int batch : training_batches(data.train.count - held_out, config.optimiser)) {
+    add({Mode::train, config.views.strong + 1, batch});
+  }
+  for (const std::int64_t samples : {data.test.count, data.validation.count, held_out}) {
+    for (const int batch : evaluation_batches(samples, config.evaluation.batch)) add({Mode::eval, 1, batch});
+  }
+  return specs;
+}
+
+}  // namespace dpll

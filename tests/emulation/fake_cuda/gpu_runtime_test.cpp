@@ -1,0 +1,161 @@
+// What the GPU's runtime says when something is missing or fails, against a GPU that does as it is told; and
+// what is said of the libraries that are opened at run time.
+#include "backend/cuda/gpu/runtime.h"
+
+#include <array>
+#include <fstream>
+#include <functional>
+
+#include "backend/cuda/vendor/libraries.h"
+#include "dpll/core/check.h"
+#include "emulation/fake_cuda/cuda_runtime_api.h"
+#include "support/doctest.h"
+#include "support/error_of.h"
+#include "support/temp_dir.h"
+
+namespace dpll::fake_cuda {
+[[noreturn]] void throw_launch_error(const char* kernel, int error);
+}
+
+using namespace dpll;
+using namespace dpll::test;
+using namespace dpll::fake_cuda;
+
+namespace {
+
+// A GPU as it should be, again at the end.
+struct Healthy {
+  Healthy() { fake_gpu() = FakeGpu{}; }
+  ~Healthy() { fake_gpu() = FakeGpu{}; }
+};
+
+// One line, exit code 6, with all of `parts`.
+void check_refused(const std::function<void()>& action, const std::vector<std::string>& parts) {
+  const Error error = error_of(action);
+  const std::string text = error.what();
+  CAPTURE(text);
+  CHECK(error.code() == ExitCode::device);
+  CHECK(text.find('\n') == std::string::npos);
+  for (const std::string& part : parts) CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+}
+
+void check_no_gpu(const std::vector<std::string>& parts) {
+  check_refused([] { static_cast<void>(make_gpu_runtime(0)); }, parts);
+  check_refused([] { static_cast<void>(fake_cuda::gpu_architecture(0)); }, parts);
+}
+
+}  // namespace
+
+TEST_CASE("gpu runtime: no driver, an old one, no GPU and one that is too old are told apart") {
+  const Healthy healthy;
+  CHECK(make_gpu_runtime(0)->description() == "Fake GPU, sm_90, CUDA 13.0");
+  CHECK(fake_cuda::gpu_architecture(0) == 90);
+  fake_gpu().count_error = cudaErrorInsufficientDriver;
+  fake_gpu().driver = 0;
+  check_no_gpu(
+      {"no usable NVIDIA GPU", "driver for CUDA none, this program needs 13.0", "device = cpu works"});
+  fake_gpu().driver = 11040;
+  check_no_gpu({"driver for CUDA 11.4, this program needs 13.0"});
+  fake_gpu().driver = 13000;
+  fake_gpu().count_error = cudaErrorNoDevice;
+  check_no_gpu({"no CUDA-capable device is detected"});
+  fake_gpu().count_error = cudaSuccess;
+  fake_gpu().count = 0;
+  check_no_gpu({"no usable NVIDIA GPU: none is there"});
+  fake_gpu() = FakeGpu{.major = 7, .minor = 5};
+  check_no_gpu({"Fake GPU is sm_75, sm_80 is the oldest"});
+  fake_gpu() = FakeGpu{};
+  check_refused([] { static_cast<void>(make_gpu_runtime(1)); }, {"GPU 1 of 1"});
+}
+
+TEST_CASE("gpu runtime: memory that is not there is the caller's to report and leaves no error behind") {
+  const Healthy healthy;
+  {
+    const auto runtime = make_gpu_runtime(0);
+    void* const most = runtime->allocate(fake_gpu().memory - 100);
+    CHECK(most != nullptr);
+    CHECK(runtime->free_bytes() == 100);
+    CHECK(runtime->allocate(101) == nullptr);
+    CHECK(cudaGetLastError() == cudaSuccess);  // else the next launch would be blamed
+    runtime->release(most);
+    CHECK(runtime->free_bytes() == fake_gpu().memory);
+  }
+  CHECK(fake_gpu().allocated.empty());
+}
+
+TEST_CASE("gpu runtime: a launch that is refused names the kernel") {
+  check_refused([] { throw_launch_error("sgd update", cudaErrorInvalidConfiguration); },
+                {"the GPU refused kernel sgd update: invalid configuration argument"});
+}
+
+TEST_CASE(
+    "gpu runtime: a GPU that is lost is an error of whatever comes next, and checkpoints are mentioned") {
+  const Healthy healthy;
+  const auto runtime = make_gpu_runtime(0);
+  const auto readback = runtime->make_readback(4);
+  const std::function<void()> replay = runtime->record([] {});
+  void* const data = runtime->allocate(4);
+  std::array<char, 4> host = {};
+  const Tensor tensor{data, DType::u8, {4}};
+  fake_gpu().failing = "all";
+  const std::vector<std::string> parts = {"the GPU failed at ", ": unspecified launch failure",
+                                          "checkpoints written so far are complete"};
+  check_refused([&] { runtime->copy_in(data, host.data(), 4); }, parts);
+  check_refused([&] { runtime->copy_out(host.data(), data, 4); }, parts);
+  check_refused([&] { runtime->copy(data, data, 4); }, parts);
+  check_refused([&] { runtime->fill_zero(data, 4); }, parts);
+  check_refused([&] { runtime->synchronize(); }, parts);
+  check_refused([&] { readback->start(tensor); }, parts);
+  check_refused([&] { static_cast<void>(readback->wait()); }, parts);
+  check_refused([&] { static_cast<void>(runtime->make_readback(4)); }, parts);
+  check_refused([&] { static_cast<void>(runtime->free_bytes()); }, parts);
+  check_refused([&] { static_cast<void>(runtime->milliseconds([] {})); }, parts);
+  check_refused([&] { static_cast<void>(runtime->record([] {})); }, parts);
+  check_refused([&] { replay(); }, parts);
+  runtime->release(data);  // and destructors say nothing
+}
+
+TEST_CASE("gpu runtime: a sequence that fails while it is captured ends the capture and leaves no graph") {
+  const Healthy healthy;
+  {
+    const auto runtime = make_gpu_runtime(0);
+    check_refused(
+        [&] { static_cast<void>(runtime->record([] { fail(ExitCode::device, "in the middle"); })); },
+        {"in the middle"});
+    CHECK(!fake_gpu().capturing);
+    CHECK(fake_gpu().graphs == 0);
+    fake_gpu().failing = "cudaGraphInstantiate";
+    check_refused([&] { static_cast<void>(runtime->record([] {})); }, {"making a graph of a step"});
+    CHECK(fake_gpu().graphs == 0);
+    fake_gpu().failing.clear();
+    const std::function<void()> replay = runtime->record([] {});
+    replay();
+    CHECK(fake_gpu().graphs == 1);
+  }
+  CHECK(fake_gpu().graphs == 0);
+}
+
+TEST_CASE("vendor libraries: missing, damaged, without a function and of another version are told apart") {
+  check_refused([] { open_library("cuDNN 9", {"libdpll_no_such.so.9"}); },
+                {"device = cuda needs cuDNN 9: found no libdpll_no_such.so.9", "DPLL_CUDA_LIBRARIES"});
+  const TempDir folder;
+  std::ofstream(folder.file("libdpll_damaged.so.9")) << "no library";
+  REQUIRE(setenv("DPLL_CUDA_LIBRARIES", folder.path().c_str(), 1) == 0);
+  check_refused([] { open_library("cuDNN 9", {"libdpll_damaged.so.9"}); },
+                {"device = cuda needs cuDNN 9: ", folder.file("libdpll_damaged.so.9")});
+  REQUIRE(unsetenv("DPLL_CUDA_LIBRARIES") == 0);
+
+  const SharedLibrary libc = open_library("the C library", {"libc.so.6"});
+  void (*function)() = nullptr;
+  libc.load(function, "abs");
+  CHECK((function != nullptr));
+  check_refused([&] { libc.load(function, "cudnnNoSuchFunction"); },
+                {"libc.so.6 has no function cudnnNoSuchFunction: it is too old or damaged"});
+  check_refused(
+      [&] {
+        require_version("cuDNN", libc, {8, 9, 7}, {9, 0, 0});
+      },
+      {"cuDNN 8.9.7 (libc.so.6) is too old: this program needs 9.0.0 or newer, below 10"});
+  check_refused([&] { require_version("cuDNN", libc, {10, 0, 0}, {9, 0, 0}); }, {"10.0.0", "is too new"});
+  require_version("cuDNN", libc, {9, 19, 0}, {9, 0, 0});
+}

@@ -46,7 +46,7 @@ std::string write_data(const TempDir& folder) {
     writer.add(part + "images", DType::u8, {kSamples, kSide, kSide, 3}, pixels.data());
     writer.add(part + "labels", DType::i32, {kSamples}, labels.data());
   }
-  const std::string path = folder.file("data.safetensors");
+  std::string path = folder.file("data.safetensors");
   writer.write(path);
   return path;
 }

@@ -106,8 +106,8 @@ TEST_CASE("preact_conv: the tuner takes the fastest variant whose results are ri
   }
 }
 
-// 65,536 values in float32, one after the other: their variance is off by a hundredth or more where the mean is 30
-// deviations.
+// 65,536 values in float32, one after the other: their variance is off by a hundredth or more where the mean
+// is 30 deviations.
 TEST_CASE("preact_conv: the tuner leaves out variants whose variance cancels") {
   const PreactConvSpec spec = {.views = 1,
                                .batch = 64,

@@ -6,7 +6,8 @@
 //   memory-batch, memory-views   what a step plans to keep in memory
 //   epoch                 seconds of an epoch, by the trainer itself, against the size of the data set
 // The limit of images/s is the speed of a large matrix product in the same run, divided by the operations
-// that an image costs (three times its forward pass). All data are random: no step's cost depends on them.
+// that an image costs (three times its forward pass) where convolutions are summed up plainly: one by Winograd's
+// filtering may pass it. All data are random: no step's cost depends on them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -200,8 +201,8 @@ class Curves {
       append(curve, speed);
       limit.y.push_back(speed.limit);
     }
-    limit.label =
-        fmt::format("limit: matrix product, {:.0f} GFLOP/s", ceilings_.product_operations_per_second * 1e-9);
+    limit.label = fmt::format("limit of plain sums: a product's {:.0f} GFLOP/s",
+                              ceilings_.product_operations_per_second * 1e-9);
     curve.limits.push_back(limit);
     return curve;
   }
@@ -210,7 +211,7 @@ class Curves {
     ScalingCurve curve = begin("threads", "images/s", "threads", false, places_.threads);
     curve.y_label = "images/s";
     CurveLine ideal{"ideal", "ideal: in proportion to one thread", {}};
-    CurveLine limit{"limit", "limit: matrix product with as many threads", {}};
+    CurveLine limit{"limit", "limit of plain sums: a product with as many threads", {}};
     for (const int n : places_.threads) {
       RunConfig config = base_;
       config.run.threads = n;
@@ -290,7 +291,7 @@ class Curves {
     curve.y_label = "seconds";
     curve.less_is_better = true;
     CurveLine seconds{"seconds", "measured", {}};
-    CurveLine limit{"limit", "limit: at the speed of a matrix product", {}};
+    CurveLine limit{"limit", "limit of plain sums: at the speed of a product", {}};
     const std::unique_ptr<Backend> backend = make_backend(base_.run);
     const bool grey = base_.model.architecture == Architecture::lenet;
     const double macs =

@@ -10,9 +10,14 @@ namespace {
 // chunk.
 constexpr std::int64_t kPartialBytes = std::int64_t{160} << 10;
 
+// Filters beyond which Winograd's, 16 floats each, no longer stay near a core while a chunk goes by: they
+// would come from memory for every few tiles.
+constexpr std::int64_t kWinogradFilters = std::int64_t{1} << 17;
+
 // The kernels that will do it; null: oneDNN.
 const WinogradKernels* winograd_for(const ConvGeometry& geometry) {
   if (geometry.products != DType::f32) return nullptr;
+  if (std::int64_t{geometry.in_channels} * geometry.out_channels > kWinogradFilters) return nullptr;
   const WinogradKernels* kernels = winograd_kernels();
   return kernels != nullptr && winograd_suits(geometry, *kernels) ? kernels : nullptr;
 }

@@ -6,8 +6,8 @@
 //   memory-batch, memory-views   what a step plans to keep in memory
 //   epoch                 seconds of an epoch, by the trainer itself, against the size of the data set
 // The limit of images/s is the speed of a large matrix product in the same run, divided by the operations
-// that an image costs (three times its forward pass) where convolutions are summed up plainly: one by Winograd's
-// filtering may pass it. All data are random: no step's cost depends on them.
+// that an image costs (three times its forward pass) where convolutions are summed up plainly: one by
+// Winograd's filtering may pass it. All data are random: no step's cost depends on them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>

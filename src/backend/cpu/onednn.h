@@ -1,6 +1,6 @@
-// The only place that knows oneDNN's version: 2.x (Debian 12) describes a primitive by an operation
-// descriptor, 3.x (Ubuntu 24.04) by the arguments of the primitive descriptor. Everything else uses these
-// classes. All data is float32. Running allocates nothing on our side.
+// The only place (onednn*.cpp, onednn_kernel.h) that knows oneDNN's version: 2.x (Debian 12) describes a
+// primitive by an operation descriptor, 3.x (Ubuntu 24.04) by the arguments of the primitive descriptor.
+// Everything else uses these classes. All data in memory is float32. Running allocates nothing on our side.
 #pragma once
 
 #include <cstddef>

@@ -134,9 +134,9 @@ double GoldenCase::rounding_allowance(const std::string& key) const {
 
 void GoldenCase::check(const std::string& key, const HostTensor& got) {
   const bool exact = coarsest_ == DType::f64;
-  check_equal(key, got, stored(key),
-              {.relative = exact ? 1e-12 : 4 * unit_roundoff(coarsest_),
-               .absolute = rounding_allowance(key)});
+  check_equal(
+      key, got, stored(key),
+      {.relative = exact ? 1e-12 : 4 * unit_roundoff(coarsest_), .absolute = rounding_allowance(key)});
 }
 
 void GoldenCase::check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
@@ -146,8 +146,7 @@ void GoldenCase::check_equal(const std::string& what, const HostTensor& got, con
 }
 
 void GoldenCase::complain(const std::string& problem) {
-  complaints_.push_back(
-      fmt::format("{} in {}, {}: {}", backend_.name(), name_of(coarsest_), name_, problem));
+  complaints_.push_back(fmt::format("{} in {}, {}: {}", backend_.name(), name_of(coarsest_), name_, problem));
 }
 
 void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) {

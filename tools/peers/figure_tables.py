@@ -164,6 +164,19 @@ def epoch_section(folder):
     return "## An epoch as trained\n" + table(["configuration", "network", "time", "seconds by phase"], rows)
 
 
+def precision_section(folder):
+    rows = []
+    for file in sorted(folder.glob("bf16-*.json")) + sorted(folder.glob("spins-*.json")):
+        step = read_json(file)
+        rows.append([file.stem, f"{step['step_ms_median']:.1f}", f"{step['step_ms_min']:.1f}"])
+    for file in sorted(folder.glob("runs/*/summary.json")):
+        accuracy = read_json(file)["last_epoch"]["test_accuracy"]
+        rows.append([file.parent.name, f"{100 * accuracy:.2f} %", ""])
+    if not rows:
+        return None
+    return "## By precision, seed and spinning\n" + table(["run", "median ms or accuracy", "least ms"], rows)
+
+
 def write_tables(folder):
     """Writes tables.md of what is there; returns its path."""
     folder = Path(folder)
@@ -175,6 +188,7 @@ def write_tables(folder):
         ops_section,
         curves_section,
         epoch_section,
+        precision_section,
     ]
     texts = [text for text in (section(folder) for section in sections) if text]
     parts = read_json(folder / "parts.json") or []

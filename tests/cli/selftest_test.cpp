@@ -1,4 +1,6 @@
 // dpll_engine selftest as a process.
+#include <algorithm>
+
 #include "cli/engine_runs.h"
 
 using namespace dpll::test;
@@ -30,4 +32,16 @@ TEST_CASE("selftest: what it cannot work with is refused in one line") {
     CHECK(wrong.exit_code == 2);
     CHECK(lines_of(wrong.err).size() == 1);
   }
+}
+
+TEST_CASE("bf16 on a processor without it: one line that says what would be right, exit code 6") {
+  // oneDNN takes this for a limit of what it may use.
+  std::vector<std::string> command = {"/usr/bin/env", "ONEDNN_MAX_CPU_ISA=AVX2", "DNNL_MAX_CPU_ISA=AVX2"};
+  for (const std::string& word : engine({"selftest", "--precision", "bf16"})) command.push_back(word);
+  const ProcessResult done = run_process(command);
+  CHECK(done.exit_code == 6);
+  CHECK(done.err.find("run.precision = bf16: this processor has no instructions for it") !=
+        std::string::npos);
+  CHECK(done.err.find("f32 would be right") != std::string::npos);
+  CHECK(std::count(done.err.begin(), done.err.end(), '\n') == 1);
 }

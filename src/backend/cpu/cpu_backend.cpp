@@ -33,9 +33,9 @@ class CpuBackend final : public Backend {
     DPLL_CHECK(products_ == DType::f32 || products_ == DType::bf16, "products in {}", name_of(products_));
     if (products_ == DType::bf16 && !cpu::has_fast_bf16()) {
       fail(ExitCode::device,
-           "run.precision = bf16: this processor has no instructions for it (AVX512_BF16 or AMX); f32 would "
-           "be "
-           "right, its oneDNN is {}",
+           "run.precision = bf16: this processor has no instructions for it (AVX512_BF16 or AMX), {}; f32 "
+           "would be "
+           "right",
            cpu::onednn_description());
     }
     omp_set_dynamic(0);

@@ -1,5 +1,6 @@
 // Times every operation of a backend on the layers of the networks, beside the limits of the machine.
-//   bench_ops [NAME ...] [--device cpu|cuda] [--list] [--json FILE] [--csv FILE] [--compare OLD.json]
+//   bench_ops [NAME ...] [--device cpu|cuda] [--precision f32|f16|bf16] [--list] [--json FILE] [--csv FILE]
+//             [--compare OLD.json]
 // NAME: part of a benchmark's name, such as preact_conv, "WRN-28-2" or "LeNet conv2/backward"; all without
 // one.
 //
@@ -30,7 +31,7 @@ using namespace dpll::bench;
 
 struct Job {
   std::vector<std::string> names;
-  std::string device = "cpu", json, csv, compare;
+  std::string device = "cpu", precision = "auto", json, csv, compare;
   int threads = 0, repetitions = 5, rotate_mib = 0;
   double seconds = 0.1;
   bool list = false;
@@ -146,6 +147,18 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
+// Error(usage) where no backend of the device computes in it.
+Precision precision_of(const Job& job) {
+  if (job.precision == "f16" && job.device == "cpu") {
+    fail(ExitCode::usage, "--precision f16 needs --device cuda; the CPU computes in f32 or bf16");
+  }
+  return job.precision == "f32"    ? Precision::f32
+         : job.precision == "f16"  ? Precision::f16
+         : job.precision == "bf16" ? Precision::bf16
+         : job.device == "cpu"     ? Precision::f32
+                                   : Precision::automatic;
+}
+
 int run(const Job& job) {
   const std::vector<OpBenchmark> benchmarks = choose(job);
   if (job.list) {
@@ -154,10 +167,9 @@ int run(const Job& job) {
     }
     return 0;
   }
-  // The bounds of the comparison are float32's.
   RunConfig::Run choice;
   choice.device = job.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
-  choice.precision = Precision::f32;
+  choice.precision = precision_of(job);
   choice.threads = job.threads;
   const std::unique_ptr<Backend> backend = make_backend(choice);
   OpReport report{.backend = backend->description(), .commit = DPLL_COMMIT, .ceilings = {}, .figures = {}};
@@ -169,7 +181,7 @@ int run(const Job& job) {
   ObservedBackend observed(*backend);
   int wrong = 0;
   for (const OpBenchmark& b : benchmarks) {
-    const OpBenchmark::Prepared prepared = b.prepare();
+    const OpBenchmark::Prepared prepared = b.prepare(backend->product_dtype());
     const std::string complaint = complaint_about(b, prepared, *backend);
     if (!complaint.empty()) {
       ++wrong;
@@ -208,6 +220,9 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("names", job.names, "Parts of benchmarks' names; all without one");
   app.add_option("--device", job.device, "Backend")
       ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  app.add_option("--precision", job.precision, "Of the backend; auto: f32 on the CPU, 16 bits on a GPU")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}))
       ->capture_default_str();
   app.add_option("--threads", job.threads, "0: all cores")->capture_default_str();
   app.add_option("--repetitions", job.repetitions, "Of each benchmark; their spread is the noise")

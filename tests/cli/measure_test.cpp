@@ -1,5 +1,6 @@
 // tools/measure, tools/compare_torch and tools/peers/torch_plcr.py as a user runs them, without PyTorch: what
 // they make of figures, and of packages that are not there.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/engine_runs.h"
@@ -147,7 +148,7 @@ TEST_CASE("measure: raw outputs and their tables in one folder; what is missing 
     words.insert(words.end(), options.begin(), options.end());
     return python(words);
   };
-  const ProcessResult done = measure({"--parts", "torch", "curves", "step"});
+  const ProcessResult done = measure({"--parts", "torch", "curves", "step", "ops"});
   require_done(done);
   CHECK(has(done.out, "skipped: compare_torch: nothing to compare with: packages are missing"));
   const std::string tables = read_text(dir.file("figures/tables.md"));
@@ -155,6 +156,19 @@ TEST_CASE("measure: raw outputs and their tables in one folder; what is missing 
   CHECK(has(tables, "## Phases of a step"));
   CHECK(has(tables, fmt::format("| {:.0f} | {:.0f} | {:.1f} % |", step.at("images_per_second").get<double>(),
                                 step.at("gflops").get<double>(), step.at("mfu_percent").get<double>())));
+#ifdef DPLL_BENCH_OPS
+  // LeNet's last layer, 192 rows of 500 features to 10 classes, is limited by memory or by arithmetic.
+  const nlohmann::json ops = nlohmann::json::parse(read_text(dir.file("figures/ops.json")));
+  const nlohmann::json &op = ops.at("benchmarks").at(0), &ceilings = ops.at("ceilings");
+  const double us =
+      std::max(op.at("bytes").get<double>() / ceilings.at("copy_gb_per_s").get<double>(),
+               op.at("operations").get<double>() / ceilings.at("product_gflop_per_s").get<double>()) *
+      1e-3;
+  CHECK(has(tables, "| " + op.at("name").get<std::string>() + " | "));
+  CHECK(has(tables, fmt::format(" | {:.4g} | {:.0f} % |", us, 100 * us / op.at("median_us").get<double>())));
+#else
+  CHECK(has(tables, "| ops | skipped: there is no bench_ops in "));
+#endif
   CHECK(has(tables, "![lenet: images/s against samples a step](curves/batch.png)"));
   CHECK(has(tables, "| torch | skipped: "));
   CHECK_FALSE(has(tables, "beside PyTorch"));

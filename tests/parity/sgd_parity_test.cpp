@@ -1,9 +1,7 @@
 // sgd of the CPU and CUDA backends against the reference backend: a handful of roundings of values of
 // order 1.
-#include <algorithm>
 #include <cmath>
 
-#include "emulation/emulated_backend.h"
 #include "support/doctest.h"
 #include "support/parity.h"
 
@@ -64,27 +62,12 @@ TEST_CASE("sgd: overflow halves a dynamic loss scale and halts without one") {
 }
 
 TEST_CASE("sgd: 16-bit weights are the new values, rounded, and their gradients count in full") {
-  for (const DType type : {DType::f16, DType::bf16}) {
-    const std::unique_ptr<Backend> backend = make_emulated_cuda_backend(type);
-    for (const SgdCase& c : small_sgd_cases()) {
-      CAPTURE(c.name);
-      Tensors inputs = sgd_inputs(c, 1004);
-      for (std::int64_t i = 0; i < c.spec.weights; ++i) {
-        HostTensor one({1});
-        one[0] = inputs["d_value"][i];
-        inputs["d_value"][i] = rounded(type, one)[0];
-      }
-      const OpResult got = run_sgd(*backend, c, inputs), want = run_sgd(*make_reference_backend(), c, inputs);
-      CHECK(got.violations == "");
-      for (const auto& [name, tensor] : want.outputs) {
-        const std::string wrong =
-            difference(name, 1004, got.outputs.at(name), tensor, sgd_tolerances().at(name));
-        CHECK_MESSAGE(wrong.empty(), wrong);
-      }
-      if (c.spec.weights == 0) continue;
-      HostTensor leading({c.spec.weights});
-      std::copy_n(got.outputs.at("value").values.begin(), c.spec.weights, leading.values.begin());
-      CHECK(got.outputs.at("weight").values == rounded(type, leading).values);
-    }
+  for (const SgdCase& c : small_sgd_cases()) {
+    check_cuda_parity_in_16_bits(
+        {fmt::format("sgd {}", c.name), 1004, [&](DType type) { return sgd_inputs(c, 1004, type); },
+         [&](Backend& backend, const Tensors& inputs) {
+           return with_own_weight(run_sgd(backend, c, inputs), c.spec.weights, backend.weight_dtype());
+         },
+         [&](DType, const Tensors&, const Tensors&) { return sgd_tolerances(); }});
   }
 }

@@ -53,7 +53,7 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
 //   augment        pixels -> images
 //   feature_views  features -> views
 Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DType type = DType::f32);
-Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed);
+Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed, DType type = DType::f32);
 Tensors augment_inputs(const AugmentCase& c, std::uint64_t seed);
 Tensors feature_views_inputs(const FeatureViewsCase& c, std::uint64_t seed);
 OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs);

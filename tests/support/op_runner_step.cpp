@@ -181,13 +181,17 @@ OpResult run_cross_entropy(Backend& backend, const Tensors& inputs) {
   return result;
 }
 
-Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed) {
+Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed, DType type) {
   Random random(seed);
   Tensors inputs;
   for (const char* name : {"value", "velocity", "average", "d_value"}) {
     inputs[name] = random.normal_tensor({c.spec.elements});
   }
-  for (double& gradient : inputs["d_value"].values) gradient *= static_cast<double>(c.loss_scale);
+  HostTensor& gradients = inputs["d_value"];
+  for (double& gradient : gradients.values) gradient *= static_cast<double>(c.loss_scale);
+  // Those of weights are of the type.
+  const HostTensor of_weights = rounded(type, gradients);
+  std::copy_n(of_weights.values.begin(), c.spec.weights, gradients.values.begin());
   inputs["health"] = HostTensor({4});
   inputs["health"].values = {17, 3, static_cast<double>(c.good_steps), 0};
   return inputs;

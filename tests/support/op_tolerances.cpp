@@ -1,6 +1,9 @@
 #include "support/op_tolerances.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "support/encode.h"
 
 namespace dpll::test {
 namespace {
@@ -61,14 +64,61 @@ Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views) {
   return result;
 }
 
-Tolerances bn_relu_pool_tolerances(const BnReluPoolCase& c, const Tensors& inputs) {
+Tolerance stored_in(DType type) {
+  return {type == DType::f32 ? 0 : unit_roundoff(type), 0};
+}
+
+double largest(const HostTensor& tensor) {
+  double result = 0;
+  for (const double value : tensor.values) {
+    if (std::isfinite(value)) result = std::max(result, std::abs(value));
+  }
+  return result;
+}
+
+Tolerance of_statistics(const HostTensor& stats, double error) {
+  // The variances are among the statistics, and the mean of |value - mean| is at most their root.
+  return {0, error + 2 * std::sqrt(largest(stats)) * error + error * error};
+}
+
+OpResult with_own_statistics(OpResult result, int views) {
+  const auto found = result.outputs.find("y_stats");
+  if (found == result.outputs.end()) return result;
+  HostTensor difference = found->second;
+  const HostTensor stats = view_stats(result.outputs.at("y"), views);
+  for (std::int64_t i = 0; i < difference.elements(); ++i) difference[i] -= stats[i];
+  result.outputs["y_stats, own"] = difference;
+  return result;
+}
+
+Tolerance of_own_statistics(const Tensors& want) {
+  const double y = largest(want.at("y"));
+  return {0, kSafety * kEpsilon * (y + y * y)};
+}
+
+OpResult with_own_weight(OpResult result, std::int64_t weights, DType type) {
+  HostTensor difference({weights});
+  const auto found = result.outputs.find("weight");
+  if (found != result.outputs.end()) {
+    std::copy_n(result.outputs.at("value").values.begin(), weights, difference.values.begin());
+    difference = rounded(type, difference);
+    for (std::int64_t i = 0; i < weights; ++i) difference[i] -= found->second[i];
+    result.outputs.erase(found);
+  }
+  result.outputs["weight, own"] = difference;
+  return result;
+}
+
+// Everything between x, d_y and what is stored is float32.
+Tolerances bn_relu_pool_tolerances(const BnReluPoolCase& c, const Tensors& inputs, DType type) {
   const BnReluPoolSpec& s = c.spec;
   const double rows = double(s.rows()) * s.height * s.width;
   const Conditioning bn = conditioning_of(inputs, s.mode, s.views);
   constexpr double kDy = 4;  // of about the largest |d_y|
   Tolerances t;
-  t["y"] = Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.value};
-  t["d_x"] = {kSafety * kEpsilon, kSafety * kEpsilon * bn.gain * kDy * (1 + bn.offset)};
+  t["y"] = Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.value} + stored_in(type);
+  t["d_x"] =
+      Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.gain * kDy * (1 + bn.offset)} + stored_in(type);
   t["d_bn.beta"] = rounding_of_sum(rows, 1);
   t["d_bn.gamma"] = t["d_bn.beta"] + Tolerance{0, std::sqrt(rows) * kSafety * kEpsilon * bn.offset};
   t["bn.running_mean"] = t["bn.running_var"] = {kSafety * kEpsilon, 0};
@@ -90,6 +140,21 @@ Tolerances linear_tolerances(const LinearCase& c) {
   return t;
 }
 
+// y is stored twice: the product, and with its bias.
+Tolerances linear_tolerances_in_16_bits(const LinearCase& c, DType type, const Tensors& inputs,
+                                        const Tensors& want) {
+  const double of_y = stored_in(type).relative * (2 * largest(want.at("y")) + largest(inputs.at("bias")));
+  Tolerances t = linear_tolerances(c);
+  t["y"] = t["y"] + Tolerance{0, of_y};
+  if (c.spec.stats) {
+    t["y_stats"] = t["y_stats"] + of_statistics(want.at("y_stats"), of_y);
+    t["y_stats, own"] = of_own_statistics(want);
+  }
+  t["d_x"] = t["d_x"] + stored_in(type);
+  t["d_weight"] = t["d_weight"] + stored_in(type);
+  return t;
+}
+
 OpResult with_metric_fields(OpResult result) {
   const std::vector<std::string> names = {"samples",        "total",   "supervised",     "consistency",
                                           "labelled",       "correct", "pseudo_correct", "covered",
@@ -105,11 +170,13 @@ OpResult with_metric_fields(OpResult result) {
   return result;
 }
 
-Tolerances pll_objective_tolerances(const PllObjectiveCase& c, const Tensors& inputs) {
+// Everything but d_logits is computed and stored as in float32.
+Tolerances pll_objective_tolerances(const PllObjectiveCase& c, const Tensors& inputs, DType type) {
   const double constant = effect_of_constant(c, inputs);
   Tolerances t;
   // Its derivative p (1 - p) / (c - p) changes by no more than log(c - p) itself.
-  t["d_logits"] = {kEpsilon, constant * static_cast<double>(c.loss_scale) / c.spec.batch};
+  t["d_logits"] =
+      Tolerance{kEpsilon, constant * static_cast<double>(c.loss_scale) / c.spec.batch} + stored_in(type);
   t["targets"] = {0, kEpsilon / 2};
   for (const std::string table : {"last", "total"}) {
     for (const char* count :
@@ -130,18 +197,22 @@ Tolerances cross_entropy_tolerances() {
 
 Tolerances sgd_tolerances() {
   const Tolerance few_roundings = {4 * kEpsilon, 0};  // of values of order 1
-  return {{"value", few_roundings}, {"velocity", few_roundings}, {"average", few_roundings}, {"health", {}}};
+  return {{"value", few_roundings},
+          {"velocity", few_roundings},
+          {"average", few_roundings},
+          {"health", {}},
+          {"weight, own", {}}};
 }
 
-Tolerances augment_tolerances() {
+Tolerances augment_tolerances(DType type) {
   // (pixel / 255 - mean) / std: three roundings of values of at most 1, divided by the smallest std.
-  return {{"images", {kEpsilon, 2 * kEpsilon / 0.224}}};
+  return {{"images", Tolerance{kEpsilon, 2 * kEpsilon / 0.224} + stored_in(type)}};
 }
 
-Tolerances feature_views_tolerances() {
+Tolerances feature_views_tolerances(DType type) {
   // x of at most 4 and noise * z of at most 0.5 * 5.8 (u is at least 2^-24): rounding of their sum, and of z
   // through log, sqrt, the angle (2 pi in float32 is off by 1.7e-7) and cos, a few units each.
-  return {{"views", {0, kSafety * kEpsilon * 4 + 8 * kEpsilon * 2.9}}};
+  return {{"views", Tolerance{0, kSafety * kEpsilon * 4 + 8 * kEpsilon * 2.9} + stored_in(type)}};
 }
 
 std::string complaint_about(const std::string& what, std::uint64_t seed, const OpResult& got,

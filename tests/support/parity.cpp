@@ -99,36 +99,6 @@ void check_cuda_parity_in_16_bits(const CaseOf16Bits& c) {
   }
 }
 
-Tolerance stored_in(DType type) {
-  return {unit_roundoff(type), 0};
-}
-
-double largest(const HostTensor& tensor) {
-  double result = 0;
-  for (const double value : tensor.values) {
-    if (std::isfinite(value)) result = std::max(result, std::abs(value));
-  }
-  return result;
-}
-
-Tolerance of_statistics(const HostTensor& stats, double error) {
-  // The variances are among the statistics, and the mean of |value - mean| is at most their root.
-  return {0, error + 2 * std::sqrt(largest(stats)) * error + error * error};
-}
-
-OpResult with_own_statistics(OpResult result, int views) {
-  HostTensor difference = result.outputs.at("y_stats");
-  const HostTensor stats = view_stats(result.outputs.at("y"), views);
-  for (std::int64_t i = 0; i < difference.elements(); ++i) difference[i] -= stats[i];
-  result.outputs["y_stats, own"] = difference;
-  return result;
-}
-
-Tolerance of_own_statistics(const Tensors& want) {
-  const double y = largest(want.at("y"));
-  return {0, kSafety * kEpsilon * (y + y * y)};
-}
-
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances) {
   if (gpu_alone()) return;

@@ -38,16 +38,4 @@ struct CaseOf16Bits {
 };
 void check_cuda_parity_in_16_bits(const CaseOf16Bits& c);
 
-// Of values that are rounded once, when they are stored in `type`.
-Tolerance stored_in(DType type);
-// Largest finite |value|.
-double largest(const HostTensor& tensor);
-// Of statistics [V, 2, C] of values of which each may be off by `error`: of the mean by as much, of the
-// variance by twice the mean of |value - mean| error.
-Tolerance of_statistics(const HostTensor& stats, double error);
-// With one more output, "y_stats, own": the statistics beside those of y as it was stored, of which they must
-// be whatever y's own error is.
-OpResult with_own_statistics(OpResult result, int views);
-Tolerance of_own_statistics(const Tensors& want);
-
 }  // namespace dpll::test

@@ -47,30 +47,51 @@ TEST_CASE("benchmarks: cases made of repeated samples are right at their full si
   const std::vector<OpBenchmark> all = small_op_benchmarks({.macs = 0, .parameters = 16});
   CHECK(all.size() > 80);
   for (const OpBenchmark& b : all) {
-    const std::string complaint = complaint_about(b, b.prepare(), *backend);
+    const std::string complaint = complaint_about(b, b.prepare(DType::f32), *backend);
     CHECK_MESSAGE(complaint.empty(), complaint);
   }
 }
 
+TEST_CASE("benchmarks: the same in 16 bits") {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const auto backend = test::make_emulated_cuda_backend(type);
+    for (const OpBenchmark& b : small_op_benchmarks({.macs = 0, .parameters = 16})) {
+      const std::string complaint = complaint_about(b, b.prepare(type), *backend);
+      CHECK_MESSAGE(complaint.empty(), fmt::format("{}: {}", name_of(type), complaint));
+    }
+  }
+}
+
 TEST_CASE("benchmarks: a wrong kernel is not timed") {
-  const auto mutant = test::make_mutant_cuda_backend(DType::f32);
   const std::vector<OpBenchmark> all = small_op_benchmarks({.macs = 0, .parameters = 16});
   const OpBenchmark& objective = benchmark_of(all, "pll_objective", "c64");
-  CHECK(complaint_about(objective, objective.prepare(), *mutant).empty());
-  {
-    const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
-    CHECK_FALSE(complaint_about(objective, objective.prepare(), *mutant).empty());
-  }
   const OpBenchmark& update = benchmark_of(all, "sgd", "paper");
-  {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    CAPTURE(name_of(type));
+    const auto mutant = test::make_mutant_cuda_backend(type);
+    CHECK(complaint_about(objective, objective.prepare(type), *mutant).empty());
+    {
+      const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
+      CHECK_FALSE(complaint_about(objective, objective.prepare(type), *mutant).empty());
+    }
+    CHECK(complaint_about(update, update.prepare(type), *mutant).empty());
     const emulation::ActiveFault fault(emulation::Fault::sgd_one_too_far);
-    CHECK_FALSE(complaint_about(update, update.prepare(), *mutant).empty());
+    CHECK_FALSE(complaint_about(update, update.prepare(type), *mutant).empty());
   }
+  // Weights that are not the new values, rounded.
+  const OpBenchmark& weights = benchmark_of(all, "sgd", "weights");
+  OpBenchmark::Prepared of_weights = weights.prepare(DType::f16);
+  of_weights.run = [run = of_weights.run](Backend& backend) {
+    test::OpResult result = run(backend);
+    result.outputs.at("weight, own").values.back() += 0x1p-11;
+    return result;
+  };
+  CHECK_FALSE(complaint_about(weights, of_weights, *test::make_emulated_cuda_backend(DType::f16)).empty());
   // The last element of a result that was made from repeated samples counts as well.
   const auto cpu = make_cpu_backend({.threads = 1});
   const OpBenchmark& conv = benchmark_of(all, "preact_conv", "preact_v3");
   for (const char* output : {"y", "d_x", "d_weight", "bn.running_var"}) {
-    OpBenchmark::Prepared prepared = conv.prepare();
+    OpBenchmark::Prepared prepared = conv.prepare(DType::f32);
     prepared.want.outputs.at(output).values.back() += 0.01;
     CHECK_FALSE(complaint_about(conv, prepared, *cpu).empty());
   }
@@ -94,7 +115,7 @@ TEST_CASE("benchmarks: every operation has some, and each pass is shown with its
       again();
       again();
     });
-    const OpBenchmark::Prepared prepared = b.prepare();
+    const OpBenchmark::Prepared prepared = b.prepare(DType::f32);
     const test::OpResult got = prepared.run(observed);
     CHECK(seen == b.passes);
     // The copies are apart from the originals.
@@ -110,13 +131,13 @@ TEST_CASE("benchmarks: bytes and operations are those counted by hand") {
   observed.observe([&](const ObservedCall& call) { work[call.pass] = call.work; });
   const std::vector<OpBenchmark> all = small_op_benchmarks({});
   // 3 views of 5 samples, 7 to 13 features, with statistics.
-  benchmark_of(all, "linear", "odd_7_to_13").prepare().run(observed);
+  benchmark_of(all, "linear", "odd_7_to_13").prepare(DType::f32).run(observed);
   CHECK(work.at("forward").operations == 2 * 15 * 7 * 13);
   CHECK(work.at("backward").operations == 2 * 2 * 15 * 7 * 13);
   CHECK(work.at("forward").bytes == 4 * (15 * 7 + 7 * 13 + 13 + 15 * 13 + 3 * 2 * 13));
   CHECK(work.at("backward").bytes == 4 * (15 * 13 + 15 * 7 + 7 * 13 + 15 * 7 + 7 * 13 + 13));
   // 1001 values and velocities read and written, gradients read; the step and the health are a few words.
-  benchmark_of(all, "sgd", "paper").prepare().run(observed);
+  benchmark_of(all, "sgd", "paper").prepare(DType::f32).run(observed);
   CHECK(work.at("run").bytes == 4 * 5 * 1001 + 2 * (sizeof(UpdateHealth) + sizeof(StepState)));
 }
 

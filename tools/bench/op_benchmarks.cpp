@@ -59,33 +59,50 @@ PreactConvCase cut_down(PreactConvCase c, double most_macs) {
   return c;
 }
 
-OpBenchmark::Prepared prepare_preact_conv(const PreactConvCase& c, const ReferenceLimits& limits) {
+// What is rounded on the way is rounded in the same way in every copy of a sample, so the errors of a sum
+// over all rows are multiples as well.
+Tolerance of_copies(const Tolerance& sum, const Tolerance& small_sum, int times) {
+  return {sum.relative, std::max(sum.absolute, times * small_sum.absolute)};
+}
+
+OpBenchmark::Prepared prepare_preact_conv(const PreactConvCase& c, DType type,
+                                          const ReferenceLimits& limits) {
   const PreactConvCase small = cut_down(c, limits.macs);
   DPLL_CHECK(c.spec.dropout == 0, "samples are repeated, but dropout is another one for each");
   const int views = c.spec.views, times = c.spec.batch / small.spec.batch;
-  const Tensors small_inputs = preact_conv_inputs(small, kSeed);
+  const bool wide = type == DType::f32;
+  const auto run = [wide](Backend& backend, const PreactConvCase& of, const Tensors& inputs) {
+    OpResult result = run_preact_conv(backend, of, inputs, Passes::forward_and_backward);
+    return wide ? result : with_own_statistics(std::move(result), of.spec.views);
+  };
+  const Tensors small_inputs = preact_conv_inputs(small, kSeed, type);
   OpBenchmark::Prepared result;
-  result.tolerances = preact_conv_tolerances(c, small_inputs, kEpsilon);
-  result.want = run_preact_conv(*make_reference_backend(), small, small_inputs, Passes::forward_and_backward);
+  result.want = run(*make_reference_backend(), small, small_inputs);
+  Tensors& want = result.want.outputs;
+  const auto tolerances_of = [&](const PreactConvCase& of) {
+    return wide ? preact_conv_tolerances(of, small_inputs, kEpsilon)
+                : preact_conv_tolerances_in_16_bits(of, type, small_inputs, want);
+  };
+  result.tolerances = tolerances_of(c);
+  const Tolerances small_tolerances = tolerances_of(small);
   Tensors inputs = small_inputs;
   for (const char* rows : {"x", "residual", "d_y", "d_projected", "d_x"}) {
     if (inputs.count(rows) != 0) inputs[rows] = rows_repeated(inputs[rows], views, times);
   }
-  Tensors& want = result.want.outputs;
   for (const char* rows : {"y", "projected", "d_x"}) {
     if (want.count(rows) != 0) want[rows] = rows_repeated(want[rows], views, times);
   }
   for (const char* sum : {"d_weight", "d_bias", "d_projection_weight", "d_bn.gamma", "d_bn.beta"}) {
-    if (want.count(sum) != 0) want[sum] = multiplied(want[sum], times);
+    if (want.count(sum) == 0) continue;
+    want[sum] = multiplied(want[sum], times);
+    result.tolerances[sum] = of_copies(result.tolerances.at(sum), small_tolerances.at(sum), times);
   }
   if (want.count("bn.running_var") != 0 && c.spec.mode == Mode::train) {
     const double n = double(small.spec.batch) * c.spec.height * c.spec.width;
     want["bn.running_var"] =
         running_var_of_more(want["bn.running_var"], small_inputs.at("bn.running_var"), views, n, n * times);
   }
-  result.run = [c, inputs = std::move(inputs)](Backend& backend) {
-    return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
-  };
+  result.run = [c, run, inputs = std::move(inputs)](Backend& backend) { return run(backend, c, inputs); };
   return result;
 }
 
@@ -95,20 +112,26 @@ HostTensor repeated_to(const HostTensor& tensor, std::int64_t elements) {
   return result;
 }
 
-OpBenchmark::Prepared prepare_sgd(const SgdCase& c, const ReferenceLimits& limits) {
+OpBenchmark::Prepared prepare_sgd(const SgdCase& c, DType type, const ReferenceLimits& limits) {
   SgdCase small = c;
   small.spec.elements = std::min(c.spec.elements, limits.parameters);
   small.spec.weights = std::min(c.spec.weights, small.spec.elements);
-  Tensors inputs = sgd_inputs(small, kSeed);
+  const auto run = [](Backend& backend, const SgdCase& of, const Tensors& inputs) {
+    return with_own_weight(run_sgd(backend, of, inputs), of.spec.weights, backend.weight_dtype());
+  };
+  Tensors inputs = sgd_inputs(small, kSeed, type);
   OpBenchmark::Prepared result;
   result.tolerances = sgd_tolerances();
-  result.want = run_sgd(*make_reference_backend(), small, inputs);
+  result.want = run(*make_reference_backend(), small, inputs);
   for (Tensors* tensors : {&inputs, &result.want.outputs}) {
     for (auto& [name, tensor] : *tensors) {
-      if (name != "health") tensor = repeated_to(tensor, name == "weight" ? c.spec.weights : c.spec.elements);
+      if (name == "value" || name == "velocity" || name == "average" || name == "d_value") {
+        tensor = repeated_to(tensor, c.spec.elements);
+      }
     }
   }
-  result.run = [c, inputs = std::move(inputs)](Backend& backend) { return run_sgd(backend, c, inputs); };
+  result.want.outputs["weight, own"] = HostTensor({c.spec.weights});  // no difference
+  result.run = [c, run, inputs = std::move(inputs)](Backend& backend) { return run(backend, c, inputs); };
   return result;
 }
 
@@ -116,6 +139,18 @@ OpBenchmark::Prepared prepare_sgd(const SgdCase& c, const ReferenceLimits& limit
 template <typename Run>
 OpBenchmark::Prepared prepared(Run run, Tolerances tolerances) {
   return {run, run(*make_reference_backend()), std::move(tolerances)};
+}
+
+OpBenchmark::Prepared prepare_linear(const LinearCase& c, DType type) {
+  const bool wide = type == DType::f32;
+  const Tensors inputs = linear_inputs(c, kSeed, type);
+  const auto run = [c, wide, inputs](Backend& backend) {
+    OpResult result = run_linear(backend, c, inputs, Passes::forward_and_backward);
+    return wide ? result : with_own_statistics(std::move(result), c.spec.views);
+  };
+  const OpResult want = run(*make_reference_backend());
+  return {run, want,
+          wide ? linear_tolerances(c) : linear_tolerances_in_16_bits(c, type, inputs, want.outputs)};
 }
 
 std::vector<std::string> both_passes(Mode mode) {
@@ -138,10 +173,10 @@ struct Cases {
   std::vector<Evaluation> cross_entropy;
 };
 
-OpBenchmark::Prepared prepare_cross_entropy(const Cases::Evaluation& c) {
+OpBenchmark::Prepared prepare_cross_entropy(const Cases::Evaluation& c, DType type) {
   Random random(kSeed);
   Tensors inputs;
-  inputs["logits"] = random.normal_tensor({c.rows, c.classes}, 0, 2);
+  inputs["logits"] = rounded(type, random.normal_tensor({c.rows, c.classes}, 0, 2));
   inputs["labels"] = HostTensor({c.rows + 5});  // run_cross_entropy()'s tables have as many rows
   for (double& label : inputs["labels"].values) label = random.below(c.classes);
   inputs["sums"] = HostTensor({3});
@@ -153,55 +188,51 @@ std::vector<OpBenchmark> benchmarks_of(const Cases& cases, const ReferenceLimits
   std::vector<OpBenchmark> all;
   for (const PreactConvCase& c : cases.preact_conv) {
     all.push_back({"preact_conv", c.name, both_passes(c.spec.mode),
-                   [c, limits] { return prepare_preact_conv(c, limits); }});
+                   [c, limits](DType type) { return prepare_preact_conv(c, type, limits); }});
   }
   for (const BnReluPoolCase& c : cases.bn_relu_pool) {
-    all.push_back({"bn_relu_pool", c.name, both_passes(c.spec.mode), [c] {
-                     const Tensors inputs = bn_relu_pool_inputs(c, kSeed);
+    all.push_back({"bn_relu_pool", c.name, both_passes(c.spec.mode), [c](DType type) {
+                     const Tensors inputs = bn_relu_pool_inputs(c, kSeed, type);
                      return prepared(
                          [c, inputs](Backend& backend) {
                            return run_bn_relu_pool(backend, c, inputs, Passes::forward_and_backward);
                          },
-                         bn_relu_pool_tolerances(c, inputs));
+                         bn_relu_pool_tolerances(c, inputs, type));
                    }});
   }
   for (const LinearCase& c : cases.linear) {
-    all.push_back({"linear", c.name, both_passes(c.spec.mode), [c] {
-                     return prepared(
-                         [c, inputs = linear_inputs(c, kSeed)](Backend& backend) {
-                           return run_linear(backend, c, inputs, Passes::forward_and_backward);
-                         },
-                         linear_tolerances(c));
-                   }});
+    all.push_back(
+        {"linear", c.name, both_passes(c.spec.mode), [c](DType type) { return prepare_linear(c, type); }});
   }
   for (const PllObjectiveCase& c : cases.pll_objective) {
-    all.push_back({"pll_objective", c.name, {"run"}, [c] {
-                     const Tensors inputs = pll_objective_inputs(c, kSeed);
+    all.push_back({"pll_objective", c.name, {"run"}, [c](DType type) {
+                     const Tensors inputs = pll_objective_inputs(c, kSeed, type);
                      return prepared(
                          [c, inputs](Backend& backend) {
                            return with_metric_fields(run_pll_objective(backend, c, inputs));
                          },
-                         pll_objective_tolerances(c, inputs));
+                         pll_objective_tolerances(c, inputs, type));
                    }});
   }
   for (const Cases::Evaluation& c : cases.cross_entropy) {
-    all.push_back({"cross_entropy", c.name, {"run"}, [c] { return prepare_cross_entropy(c); }});
+    all.push_back(
+        {"cross_entropy", c.name, {"run"}, [c](DType type) { return prepare_cross_entropy(c, type); }});
   }
   for (const SgdCase& c : cases.sgd) {
-    all.push_back({"sgd", c.name, {"run"}, [c, limits] { return prepare_sgd(c, limits); }});
+    all.push_back({"sgd", c.name, {"run"}, [c, limits](DType type) { return prepare_sgd(c, type, limits); }});
   }
   for (const AugmentCase& c : cases.augment) {
-    all.push_back({"augment", c.name, {"run"}, [c] {
+    all.push_back({"augment", c.name, {"run"}, [c](DType type) {
                      return prepared([c, inputs = augment_inputs(c, kSeed)](
                                          Backend& backend) { return run_augment(backend, c, inputs); },
-                                     augment_tolerances());
+                                     augment_tolerances(type));
                    }});
   }
   for (const FeatureViewsCase& c : cases.feature_views) {
-    all.push_back({"feature_views", c.name, {"run"}, [c] {
+    all.push_back({"feature_views", c.name, {"run"}, [c](DType type) {
                      return prepared([c, inputs = feature_views_inputs(c, kSeed)](
                                          Backend& backend) { return run_feature_views(backend, c, inputs); },
-                                     feature_views_tolerances());
+                                     feature_views_tolerances(type));
                    }});
   }
   return all;

@@ -4,7 +4,7 @@
 // The reference backend is plain float64 loops, too slow for the large cases. For those (convolutions, the
 // update) it computes a few samples a view, and the case at its real size is made of copies of these samples:
 // then statistics are the same, rows repeat, and sums over rows are multiples. So every element of the result
-// at the real size is compared.
+// at the real size is compared. In 16 bits inputs and bounds are those of the type: support/op_tolerances.h.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ struct OpBenchmark {
     test::OpResult want;
     test::Tolerances tolerances;
   };
-  std::function<Prepared()> prepare;
+  std::function<Prepared(DType products)> prepare;  // Backend::product_dtype()
 
   // "preact_conv/WRN-28-2 group 1/forward"
   std::string pass_name(const std::string& pass) const { return op + "/" + name + "/" + pass; }

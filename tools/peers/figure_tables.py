@@ -90,6 +90,12 @@ def step_section(folder):
     )
 
 
+def limit_of(moved, done, copy_gb_per_s, product_gflop_per_s):
+    """The roofline: ms that so many bytes and operations take at least, and which of the two needs them."""
+    by_bytes, by_operations = moved / copy_gb_per_s * 1e-6, done / product_gflop_per_s * 1e-6
+    return max(by_bytes, by_operations), "memory" if by_bytes > by_operations else "arithmetic"
+
+
 def limits_section(folder):
     """What each phase could take at the machine's limits."""
     steps = steps_of(folder)
@@ -97,11 +103,8 @@ def limits_section(folder):
     for s in steps:
         for phase, ms in s["phases_ms"].items():
             moved, done = s["phases_bytes"].get(phase, 0), s["phases_operations"].get(phase, 0)
-            by_bytes = moved / s["copy_ceiling_gb_per_s"] * 1e-6
-            by_operations = done / s["product_ceiling_gflops"] * 1e-6
-            limit = max(by_bytes, by_operations)
+            limit, which = limit_of(moved, done, s["copy_ceiling_gb_per_s"], s["product_ceiling_gflops"])
             if limit > 0:
-                which = "memory" if by_bytes > by_operations else "arithmetic"
                 rows.append([s["model"], phase, f"{ms:.3f}", f"{limit:.3f}", which, f"{100 * limit / ms:.0f} %"])
     if not rows:
         return None
@@ -121,13 +124,19 @@ def ops_section(folder):
         f"'busy': the repetitions lie more than {report['busy_beyond_percent']:g} % apart."
     )
     cell = lambda value: "" if value is None else f"{value:.4g}"
-    rows = [
-        [op["name"], cell(op["median_us"]), cell(op["p90_us"]),
-         f"{op['spread_percent']:.1f} %" + (" busy" if op["busy"] else ""),
-         cell(op["gb_per_s"]), cell(op["copy_percent"]), cell(op["gflop_per_s"]), cell(op["product_percent"])]
-        for op in report["benchmarks"]
-    ]  # fmt: skip
-    header = ["operation", "median us", "p90 us", "spread", "GB/s", "% of copy", "GFLOP/s", "% of product"]
+    rows = []
+    for op in report["benchmarks"]:
+        limit, which = limit_of(
+            op["bytes"], op["operations"], ceilings["copy_gb_per_s"], ceilings["product_gflop_per_s"]
+        )
+        rows.append(
+            [op["name"], cell(op["median_us"]), cell(op["p90_us"]),
+             cell(op["spread_percent"]) + (" busy" if op["busy"] else ""), cell(op["gb_per_s"]),
+             cell(op["gflop_per_s"]), cell(op["operations"] / op["bytes"]), which, cell(limit * 1e3),
+             f"{100 * limit * 1e3 / op['median_us']:.0f} %"]
+        )  # fmt: skip
+    header = ["operation", "median us", "p90 us", "spread %", "GB/s", "GFLOP/s", "operations a byte", "limit",
+              "us at the limit", "reached"]  # fmt: skip
     return f"## Every operation beside its limits\n{about}\n\n" + table(header, rows)
 
 

@@ -7,8 +7,8 @@
 
 namespace dpll {
 
-// Elements of type T, 64-byte aligned, `offset` bytes from the beginning of a block; as many again for each
-// further lane (thread).
+// Elements of type T, `offset` bytes from the beginning of a block; as many again for each further lane
+// (thread). Each is 256-byte aligned where the block is, at least 64-byte aligned.
 template <typename T>
 struct Piece {
   std::size_t offset = 0;
@@ -23,9 +23,12 @@ struct Piece {
 
 class MemoryPlan {
  public:
+  static constexpr std::size_t kAlignment = 256;  // see MemoryPlanner::kAlignment
+
   template <typename T>
   Piece<T> add(std::int64_t count, int lanes = 1) {
-    const std::size_t lane_bytes = (static_cast<std::size_t>(count) * sizeof(T) + 63) / 64 * 64;
+    const std::size_t lane_bytes =
+        (static_cast<std::size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
     const Piece<T> piece{bytes_, lane_bytes};
     bytes_ += lane_bytes * static_cast<std::size_t>(lanes);
     return piece;

@@ -17,7 +17,9 @@ struct Lifetime {
 
 class MemoryPlanner {
  public:
-  static constexpr std::size_t kAlignment = 64;
+  // Of every block, where the arena itself is. Operations ask for 64; the vendor's libraries for GPUs are
+  // used with what cudaMalloc gives.
+  static constexpr std::size_t kAlignment = 256;
 
   // Registers *tensor: its type and shape are set now, its data by bind(). The pointer must stay valid until
   // bind().

@@ -55,6 +55,9 @@ class CublasLt {
 namespace {
 
 constexpr std::size_t kWorkspace = std::size_t{4} << 20;
+// Of every matrix: a parameter in 16 bits begins at a multiple of 16 elements. cuBLASLt takes 256 for granted
+// unless it is told.
+constexpr std::uint32_t kMatrixAlignment = 32;
 
 cudaDataType_t cuda_type(DType type) {
   switch (type) {
@@ -128,15 +131,24 @@ class CublasProduct final : public Product {
     const CublasLt& lt = *library_;
     cublasLtMatmulPreference_t preference = nullptr;
     check(lt.preference_create(&preference), "stating preferences");
+    const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(lt.preference_destroy)> owner(
+        preference, lt.preference_destroy);
     // Parts of a sum are kept in float32, whatever the result's type, and added in a fixed order.
     const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    lt.preference_set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace, sizeof kWorkspace);
-    lt.preference_set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
+      check(lt.preference_set(preference, name, &value, sizeof value), "stating preferences");
+    };
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+    for (const auto name :
+         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+      prefer(name, kMatrixAlignment);
+    }
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
     const cublasStatus_t status =
         lt.heuristic(lt.handle, description_, b_, a_, c_, c_, preference, 1, &best, &found);
-    lt.preference_destroy(preference);
     if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
       fail(ExitCode::device, "cuBLASLt has nothing for {} (status {})", text_of(shape),
            static_cast<int>(status));

@@ -12,27 +12,23 @@ namespace {
 // chunk.
 constexpr std::int64_t kPartialBytes = std::int64_t{160} << 10;
 
-// Filters beyond which Winograd's, 16 floats each, no longer stay near a core while a chunk goes by: they
-// would come from memory for every few tiles.
-constexpr std::int64_t kWinogradFilters = std::int64_t{1} << 17;
+// Filters beyond which Winograd's, 16 floats each, or the sums of their gradients no longer stay near a core
+// while a chunk goes by: they would come from memory for every few tiles or pixels.
+constexpr std::int64_t kFilters = std::int64_t{1} << 17;
 
 // The kernels that will do it; null: oneDNN.
 const ConvolutionKernels* winograd_for(const ConvGeometry& geometry) {
   if (geometry.products != DType::f32) return nullptr;
-  if (std::int64_t{geometry.in_channels} * geometry.out_channels > kWinogradFilters) return nullptr;
+  if (std::int64_t{geometry.in_channels} * geometry.out_channels > kFilters) return nullptr;
   const ConvolutionKernels* kernels = convolution_kernels();
   return kernels != nullptr && winograd_suits(geometry, *kernels) ? kernels : nullptr;
 }
-
-// Weights beyond which they, or the sums of their gradient, come from memory for every image.
-constexpr std::int64_t kDirectWeights = std::int64_t{1} << 19;
 
 // The kernels that will do a strided or 1x1 convolution; null: oneDNN.
 const ConvolutionKernels* direct_for(const ConvGeometry& geometry) {
   if (geometry.products != DType::f32) return nullptr;
   if (geometry.stride == 1 && geometry.kernel > 1) return nullptr;
-  const std::int64_t taps = std::int64_t{geometry.kernel} * geometry.kernel;
-  if (taps * geometry.in_channels * geometry.out_channels > kDirectWeights) return nullptr;
+  if (std::int64_t{geometry.in_channels} * geometry.out_channels > kFilters) return nullptr;
   const ConvolutionKernels* kernels = convolution_kernels();
   return kernels != nullptr && direct_suits(geometry, *kernels) ? kernels : nullptr;
 }

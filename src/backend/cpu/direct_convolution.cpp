@@ -9,9 +9,9 @@
 namespace dpll::cpu {
 namespace {
 
-// Pixels of the output that see the same panel of the weight in turn: it comes from the second-level cache
-// once for so many.
-constexpr std::int64_t kConvBlockPixels = 128;
+// Pixels of d_a that see the same panel of the weight in turn: it comes from the second-level cache once for
+// so many.
+constexpr std::int64_t kInputBlockPixels = 128;
 // Pixels that d_weight's sums are taken over in registers; those of both images stay in the first-level
 // cache.
 constexpr std::int64_t kGradientBlockPixels = 64;
@@ -84,30 +84,23 @@ ConvGeometry merged(ConvGeometry g) {
   return g;
 }
 
-class DirectConvolution final : public Convolution {
+class DirectBackwardData final : public Convolution {
  public:
-  enum class Direction { forward, backward };
-
-  DirectConvolution(const ConvGeometry& geometry, Direction direction, const ConvolutionKernels& kernels)
-      : kernels_(kernels), g_(merged(geometry)), forward_(direction == Direction::forward) {
-    from_ = {g_.height, g_.width, g_.in_channels};
-    to_ = {g_.out_height(), g_.out_width(), g_.out_channels};
-    if (forward_) {
-      parts_.push_back(
-          {forward_axis(from_.height, to_.height, g_), forward_axis(from_.width, to_.width, g_)});
-    } else {
-      std::swap(from_, to_);
-      for (int h = 0; h < g_.stride; ++h) {
-        for (int w = 0; w < g_.stride; ++w) {
-          const Part part{backward_axis(to_.height, from_.height, g_, h),
-                          backward_axis(to_.width, from_.width, g_, w)};
-          if (part.rows.taps > 0 && part.columns.taps > 0) parts_.push_back(part);
-        }
+  DirectBackwardData(const ConvGeometry& geometry, const ConvolutionKernels& kernels)
+      : kernels_(kernels),
+        g_(merged(geometry)),
+        from_{g_.out_height(), g_.out_width(), g_.out_channels},
+        to_{g_.height, g_.width, g_.in_channels} {
+    for (int h = 0; h < g_.stride; ++h) {
+      for (int w = 0; w < g_.stride; ++w) {
+        const Part part{backward_axis(to_.height, from_.height, g_, h),
+                        backward_axis(to_.width, from_.width, g_, w)};
+        if (part.rows.taps > 0 && part.columns.taps > 0) parts_.push_back(part);
       }
     }
     place_taps();
-    steps_ = forward_ ? 1 : g_.stride;
-    block_rows_ = std::max<std::int64_t>(1, kConvBlockPixels / ((to_.width + steps_ - 1) / steps_));
+    const std::int64_t width = (to_.width + g_.stride - 1) / g_.stride;
+    block_rows_ = std::max<std::int64_t>(1, kInputBlockPixels / width);
   }
 
   std::size_t packed_bytes() const override {
@@ -122,7 +115,7 @@ class DirectConvolution final : public Convolution {
 #pragma omp parallel for schedule(static)
     for (std::int64_t f = 0; f < from; ++f) {
       for (std::int64_t t = 0; t < to; ++t) {
-        const float* filter = weight + (forward_ ? t * from + f : f * to + t) * taps;
+        const float* filter = weight + (f * to + t) * taps;
         const std::int64_t first = t / panel * panel, width = std::min(panel, to - first);
         for (std::int64_t k = 0; k < taps; ++k) {
           const Tap& tap = taps_[static_cast<std::size_t>(k)];
@@ -137,7 +130,7 @@ class DirectConvolution final : public Convolution {
            void* /*scratch*/) const noexcept override {
     // The one tap of a 1x1 kernel writes, the many of others are added up.
     const bool writes = g_.kernel == 1;
-    const std::int64_t steps = steps_, height = to_.height, row = to_.row();
+    const std::int64_t steps = g_.stride, height = to_.height, row = to_.row();
     for_each_block(to, from, [&](float* image, const float* source, Range block) {
       if (!writes || steps > 1) {
         const std::int64_t begin = block.begin * steps, end = std::min(height, block.end * steps);
@@ -194,7 +187,7 @@ class DirectConvolution final : public Convolution {
   // Calls body(image of `to`, image of `from`, rows of each part) for all.
   template <typename Body>
   void for_each_block(float* to, const float* from, const Body& body) const {
-    const std::int64_t rows = (to_.height + steps_ - 1) / steps_;
+    const std::int64_t rows = (to_.height + g_.stride - 1) / g_.stride;
     for (std::int64_t n = 0; n < g_.images; ++n, to += to_.elements(), from += from_.elements()) {
       for (std::int64_t first = 0; first < rows; first += block_rows_) {
         body(to, from, Range{first, first + block_rows_});
@@ -274,11 +267,9 @@ class DirectConvolution final : public Convolution {
 
   const ConvolutionKernels& kernels_;
   ConvGeometry g_;
-  bool forward_;
-  Image from_{}, to_{};
+  Image from_, to_;  // d_y, d_a
   std::vector<Part> parts_;
   std::vector<Tap> taps_;
-  std::int64_t steps_ = 1;       // pixels of the result from one of a part to the next
   std::int64_t block_rows_ = 1;  // of each part
 };
 
@@ -378,13 +369,9 @@ bool direct_suits(const ConvGeometry& geometry, const ConvolutionKernels& kernel
          geometry.out_channels % kernels.lanes == 0;
 }
 
-std::unique_ptr<Convolution> direct_forward(const ConvGeometry& geometry, const ConvolutionKernels& kernels) {
-  return std::make_unique<DirectConvolution>(geometry, DirectConvolution::Direction::forward, kernels);
-}
-
 std::unique_ptr<Convolution> direct_backward_data(const ConvGeometry& geometry,
                                                   const ConvolutionKernels& kernels) {
-  return std::make_unique<DirectConvolution>(geometry, DirectConvolution::Direction::backward, kernels);
+  return std::make_unique<DirectBackwardData>(geometry, kernels);
 }
 
 std::unique_ptr<PartialWeightGradient> direct_backward_weight(const ConvGeometry& geometry,

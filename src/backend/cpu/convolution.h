@@ -40,7 +40,8 @@ class Convolution {
   virtual void run(int lane, float* to, const float* from, const float* packed, const float* bias,
                    void* scratch) const noexcept = 0;
   virtual void check() const = 0;  // throws what a run() met
-  // Where it can, `to` += what run() computes. It may see few of the pixels of `to`.
+  // With can_add(), add() is a run() without bias that adds to what `to` holds, which saves the caller two
+  // passes.
   virtual bool can_add() const { return false; }
   virtual void add(int /*lane*/, float* /*to*/, const float* /*from*/, const float* /*packed*/,
                    void* /*scratch*/) const noexcept {}

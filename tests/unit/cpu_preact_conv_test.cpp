@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/cpu_ops.h"
 #include "dpll/core/philox.h"
 #include "support/compare.h"
@@ -505,6 +506,23 @@ TEST_CASE(
       }
     }
   }
+}
+
+TEST_CASE(
+    "cpu preact_conv: a layer with a projection saves no activation where both gradients go by chunks") {
+  if (cpu::convolution_kernels() == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  PreactConvSpec spec{.views = 1,
+                      .batch = 4,
+                      .height = 8,
+                      .width = 8,
+                      .in_channels = 32,
+                      .out_channels = 64,
+                      .stride = 2,
+                      .projection = true};
+  const std::size_t activation = count(in_shape(spec)) * sizeof(float);
+  CHECK(cpu::make_preact_conv(spec)->saved_bytes() < activation);
+  spec.dropout = 0.1;
+  CHECK(cpu::make_preact_conv(spec)->saved_bytes() >= activation);
 }
 
 TEST_CASE("cpu preact_conv: an impossible geometry is refused with its numbers") {

@@ -41,6 +41,7 @@ std::vector<ConvGeometry> geometries() {
       {2, 32, 32, 16, 32, 3, 2, 1},  // several blocks of rows
       {1, 16, 64, 16, 16, 3, 1, 1},  // a row wider than a block
       {1, 4, 4, 256, 288, 3, 2, 1},  // panels in pieces
+      {1, 4, 5, 32, 416, 1, 2, 0},   // the first of which writes
   };
 }
 

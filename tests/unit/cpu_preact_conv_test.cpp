@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/cpu_ops.h"
 #include "dpll/core/philox.h"
 #include "support/compare.h"
@@ -90,6 +91,40 @@ std::vector<Case> cases() {
         .stride = 2,
         .projection = true,
         .stats = true}},
+      {"down by whole vectors",
+       {.views = 2,
+        .batch = 6,
+        .height = 9,
+        .width = 7,
+        .in_channels = 32,
+        .out_channels = 48,
+        .stride = 2,
+        .projection = true,
+        .stats = true},
+       true,
+       Accumulate::yes},
+      {"whole vectors, projection and dropout",
+       {.views = 2,
+        .batch = 3,
+        .height = 6,
+        .width = 5,
+        .in_channels = 16,
+        .out_channels = 32,
+        .dropout = 0.3,
+        .dropout_site = 5,
+        .projection = true}},
+      {"whole vectors, nothing before the convolution",
+       {.views = 1,
+        .batch = 3,
+        .height = 7,
+        .width = 6,
+        .in_channels = 16,
+        .out_channels = 16,
+        .stride = 2,
+        .preact = false,
+        .projection = true},
+       false,
+       Accumulate::yes},
       {"everything",
        {.views = 2,
         .batch = 7,
@@ -471,6 +506,23 @@ TEST_CASE(
       }
     }
   }
+}
+
+TEST_CASE(
+    "cpu preact_conv: a layer with a projection saves no activation where both gradients go by chunks") {
+  if (cpu::convolution_kernels() == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  PreactConvSpec spec{.views = 1,
+                      .batch = 4,
+                      .height = 8,
+                      .width = 8,
+                      .in_channels = 32,
+                      .out_channels = 64,
+                      .stride = 2,
+                      .projection = true};
+  const std::size_t activation = count(in_shape(spec)) * sizeof(float);
+  CHECK(cpu::make_preact_conv(spec)->saved_bytes() < activation);
+  spec.dropout = 0.1;
+  CHECK(cpu::make_preact_conv(spec)->saved_bytes() >= activation);
 }
 
 TEST_CASE("cpu preact_conv: an impossible geometry is refused with its numbers") {

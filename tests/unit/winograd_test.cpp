@@ -2,15 +2,14 @@
 // sums in double, and their rounding error against that of the plain sums in float32.
 #include "backend/cpu/winograd.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <string>
 #include <vector>
 
 #include "support/compare.h"
 #include "support/doctest.h"
-#include "support/random.h"
 #include "support/threads.h"
+#include "unit/convolution_problem.h"
 
 using namespace dpll;
 using namespace dpll::cpu;
@@ -20,119 +19,15 @@ namespace {
 
 constexpr std::uint64_t kSeed = 11;
 
-struct Set {
-  const WinogradKernels* kernels;
-  bool runs;
-};
+using Results = ConvolutionResults;
 
-std::vector<Set> sets() {
-#if defined(__x86_64__)
-  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  const bool v4 = false, v3 = false;
-#endif
-  return {{winograd_kernels_avx512(), v4}, {winograd_kernels_avx2(), v3}};
-}
-
-using Floats = std::vector<float>;
-
-// Memory as the ops hand it out: 64-byte aligned, here full of NaN.
-struct alignas(64) Line {
-  float values[16];
-};
-
-std::vector<Line> poisoned(std::size_t bytes) {
-  Line line{};
-  for (float& value : line.values) value = std::numeric_limits<float>::quiet_NaN();
-  return std::vector<Line>(bytes / sizeof(Line) + 1, line);
-}
-
-Floats floats_of(const HostTensor& tensor) {
-  return {tensor.values.begin(), tensor.values.end()};
-}
-
-struct Problem {
-  explicit Problem(const ConvGeometry& geometry, std::uint64_t seed = kSeed) : g(geometry) {
-    Random random(seed);
-    a = random.normal_tensor({g.images, g.height, g.width, g.in_channels});
-    weight = random.normal_tensor({g.out_channels, g.in_channels, 3, 3});
-    d_y = random.normal_tensor({g.images, g.height, g.width, g.out_channels});
-  }
-  ConvGeometry g;
-  HostTensor a, weight, d_y;
-};
-
-struct Results {
-  HostTensor y, d_a, d_weight;
-};
-
-// The plain sums, all in T.
-template <typename T>
-Results plain(const Problem& p) {
-  const ConvGeometry& g = p.g;
-  std::vector<T> y(p.d_y.values.size()), d_a(p.a.values.size()), d_weight(p.weight.values.size());
-  for (std::int64_t n = 0; n < g.images; ++n) {
-    for (int pixel = 0; pixel < g.height * g.width; ++pixel) {
-      for (int k = 0; k < 9; ++k) {
-        const int h = pixel / g.width + k / 3 - 1, w = pixel % g.width + k % 3 - 1;
-        if (h < 0 || h >= g.height || w < 0 || w >= g.width) continue;
-        const std::int64_t in = ((n * g.height + h) * g.width + w) * g.in_channels;
-        const std::int64_t out = (n * g.height * g.width + pixel) * g.out_channels;
-        for (std::int64_t o = 0; o < g.out_channels; ++o) {
-          for (std::int64_t i = 0; i < g.in_channels; ++i) {
-            const std::int64_t f = (o * g.in_channels + i) * 9 + k;
-            const auto at = [](auto& values, std::int64_t index) -> auto& {
-              return values[static_cast<std::size_t>(index)];
-            };
-            at(y, out + o) += static_cast<T>(p.a[in + i]) * static_cast<T>(p.weight[f]);
-            at(d_a, in + i) += static_cast<T>(p.d_y[out + o]) * static_cast<T>(p.weight[f]);
-            at(d_weight, f) += static_cast<T>(p.d_y[out + o]) * static_cast<T>(p.a[in + i]);
-          }
-        }
-      }
-    }
-  }
-  return {host_tensor(y.data(), p.d_y.shape), host_tensor(d_a.data(), p.a.shape),
-          host_tensor(d_weight.data(), p.weight.shape)};
-}
-
-HostTensor run(const Convolution& conv, const HostTensor& from, const HostTensor& weight, const Shape& to) {
-  const Floats in = floats_of(from), w = floats_of(weight);
-  auto scratch = poisoned(conv.scratch_bytes()), packed = poisoned(conv.packed_bytes());
-  Floats out(static_cast<std::size_t>(to.elements()), std::numeric_limits<float>::quiet_NaN());
-  const float* ready = conv.pack(packed.front().values, w.data(), scratch.data());
-  conv.run(0, out.data(), in.data(), ready, nullptr, scratch.data());
-  conv.check();
-  return host_tensor(out.data(), to);
-}
-
-Results winograd(const Problem& p, const WinogradKernels& kernels) {
+Results winograd(const ConvolutionProblem& p, const ConvolutionKernels& kernels) {
   Results results;
-  results.y = run(*winograd_forward(p.g, kernels), p.a, p.weight, p.d_y.shape);
-  results.d_a = run(*winograd_backward_data(p.g, kernels), p.d_y, p.weight, p.a.shape);
-  // Image by image, on as many lanes as there are images but for one, which has nothing to add.
-  ConvGeometry image = p.g;
-  image.images = 1;
-  const auto gradient = winograd_backward_weight(image, kernels);
-  const std::size_t lane_bytes = (gradient->scratch_bytes() + 63) / 64 * 64;
-  const int lanes = static_cast<int>(std::max<std::int64_t>(2, p.g.images - 1));
-  const Floats a = floats_of(p.a), d_y = floats_of(p.d_y);
-  auto scratch = poisoned(lane_bytes * static_cast<std::size_t>(lanes));
-  const auto of_lane = [&](int lane) {
-    return scratch.data() + static_cast<std::size_t>(lane) * lane_bytes / sizeof(Line);
-  };
-  for (int lane = 0; lane < lanes; ++lane) gradient->begin(of_lane(lane));
-  for (std::int64_t n = 0; n < p.g.images; ++n) {
-    const auto pixels = static_cast<std::size_t>(n * p.g.height * p.g.width);
-    gradient->add(0, a.data() + pixels * static_cast<std::size_t>(p.g.in_channels),
-                  d_y.data() + pixels * static_cast<std::size_t>(p.g.out_channels),
-                  of_lane(static_cast<int>(n % (lanes - 1))));
-  }
-  Floats d_weight(p.weight.values.size(), std::numeric_limits<float>::quiet_NaN());
-  gradient->finish(d_weight.data(), scratch.data(), lane_bytes, lanes);
-  results.d_weight = host_tensor(d_weight.data(), p.weight.shape);
+  results.y = run_convolution(*winograd_forward(p.g, kernels), p.a, p.weight, p.d_y.shape);
+  results.d_a = run_convolution(*winograd_backward_data(p.g, kernels), p.d_y, p.weight, p.a.shape);
+  // Image by image.
+  const auto make = [&](const ConvGeometry& g) { return winograd_backward_weight(g, kernels); };
+  results.d_weight = run_partial_weight_gradient(p, make, 1, 3);
   return results;
 }
 
@@ -165,18 +60,16 @@ TEST_CASE(
       {.images = 5, .height = 4, .width = 6, .in_channels = 48, .out_channels = 80},
       {.images = 1, .height = 3, .width = 70, .in_channels = 16, .out_channels = 16},
   };
-  bool any = false;
-  for (const Set& set : sets()) {
-    if (!set.runs || set.kernels == nullptr) continue;
-    any = true;
+  const auto sets = convolution_kernel_sets();
+  for (const ConvolutionKernels* kernels : sets) {
     for (const ConvGeometry& g : geometries) {
-      REQUIRE(winograd_suits(g, *set.kernels));
-      const Problem problem(g);
-      const Results want = plain<double>(problem);
+      REQUIRE(winograd_suits(g, *kernels));
+      const ConvolutionProblem problem(g, kSeed);
+      const Results want = plain_sums<double>(problem);
       for (const int threads : {1, 3}) {
         const ThreadCount count(threads);
-        const Results got = winograd(problem, *set.kernels);
-        const std::string label = set.kernels->name;
+        const Results got = winograd(problem, *kernels);
+        const std::string label = kernels->name;
         CHECK(difference(label + ", y", kSeed, got.y, want.y, rounding(g.in_channels, want.y)) == "");
         CHECK(difference(label + ", d_a", kSeed, got.d_a, want.d_a, rounding(g.out_channels, want.d_a)) ==
               "");
@@ -185,32 +78,31 @@ TEST_CASE(
       }
     }
   }
-  if (!any) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
 }
 
 TEST_CASE("Winograd's rounding error is at most 1.5 times that of the plain float32 sums") {
-  bool any = false;
-  const Problem problem({.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32});
-  const Results want = plain<double>(problem), single = plain<float>(problem);
-  for (const Set& set : sets()) {
-    if (!set.runs || set.kernels == nullptr) continue;
-    any = true;
-    const Results got = winograd(problem, *set.kernels);
+  const auto sets = convolution_kernel_sets();
+  const ConvolutionProblem problem(
+      {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32}, kSeed);
+  const Results want = plain_sums<double>(problem), single = plain_sums<float>(problem);
+  for (const ConvolutionKernels* kernels : sets) {
+    const Results got = winograd(problem, *kernels);
     const auto times = [](const HostTensor& error, const HostTensor& plain_error, const HostTensor& exact) {
       return rms_error(error, exact) / rms_error(plain_error, exact);
     };
     const double y = times(got.y, single.y, want.y), d_a = times(got.d_a, single.d_a, want.d_a);
     const double d_weight = times(got.d_weight, single.d_weight, want.d_weight);
-    INFO(std::string(set.kernels->name) << ": y " << y << ", d_a " << d_a << ", d_weight " << d_weight);
+    INFO(std::string(kernels->name) << ": y " << y << ", d_a " << d_a << ", d_weight " << d_weight);
     CHECK(y < 1.5);
     CHECK(d_a < 1.5);
     CHECK(d_weight < 1.5);
   }
-  if (!any) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
 }
 
 TEST_CASE("Winograd takes 3x3 convolutions of stride 1 and whole vectors only") {
-  const WinogradKernels* kernels = winograd_kernels();
+  const ConvolutionKernels* kernels = convolution_kernels();
   if (kernels == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
   const ConvGeometry good{.height = 8, .width = 8, .in_channels = 32, .out_channels = 16};
   CHECK(winograd_suits(good, *kernels));

@@ -40,6 +40,11 @@ class Convolution {
   virtual void run(int lane, float* to, const float* from, const float* packed, const float* bias,
                    void* scratch) const noexcept = 0;
   virtual void check() const = 0;  // throws what a run() met
+  // With can_add(), add() is a run() without bias that adds to what `to` holds, which saves the caller two
+  // passes.
+  virtual bool can_add() const { return false; }
+  virtual void add(int /*lane*/, float* /*to*/, const float* /*from*/, const float* /*packed*/,
+                   void* /*scratch*/) const noexcept {}
 };
 
 // d_weight = the sum over images and pixels of d_y x a, of a whole batch. Called by one thread, uses all.

@@ -2,8 +2,8 @@
 // convolution, one that comes from the cache next to nothing. So the unit of work is a chunk of a few images
 // that stays in a core's second-level cache, and one thread takes it through everything: batch norm and ReLU,
 // convolutions, residual and statistics, or their gradients. Convolutions are as fast on one thread and a
-// chunk as on the whole batch with all threads. Only d_weight, a sum over all images, is computed for the
-// whole batch at once.
+// chunk as on the whole batch with all threads. d_weight, a sum over all images, is added up by each thread
+// for the chunks that it takes, or computed for the whole batch at once where its sums are too large.
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -17,84 +17,15 @@
 #include "backend/cpu/dropout.h"
 #include "backend/cpu/elementwise.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/preact_conv_parts.h"
 #include "backend/memory_plan.h"
 
 namespace dpll::cpu {
 namespace {
 
-// Input and output of a chunk together, unless a single image has more.
-constexpr std::int64_t kChunkBytes = std::int64_t{1} << 18;
-
 // Both gradients of a chunk are taken in one pass where the filters of one and the sums of the other fit into
 // that cache together.
 constexpr std::size_t kFusedBytes = std::size_t{1} << 20;
-
-// What an op is made of: the contract's side of it, and the backend's.
-struct CpuConvSpec : PreactConvSpec {
-  DType products = DType::f32;
-};
-
-// The batch in chunks of images, and what it means for x and y, each [V*B, H, W, C].
-struct Cut {
-  explicit Cut(const CpuConvSpec& spec)
-      : x{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
-        y{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(), spec.out_channels} {
-    // As many images as fit, and a divisor of a view's: all chunks are alike and none straddles two views.
-    const std::int64_t view_bytes = (x.rows * x.channels + y.rows * y.channels) * std::int64_t{sizeof(float)};
-    const std::int64_t fitting = kChunkBytes * spec.batch / view_bytes;
-    images = static_cast<int>(std::clamp<std::int64_t>(fitting, 1, spec.batch));
-    while (spec.batch % images != 0) --images;
-    per_view = spec.batch / images;
-    chunks = spec.views * per_view;
-    in_rows = x.rows / per_view;
-    out_rows = y.rows / per_view;
-    in_elements = in_rows * x.channels;
-    out_elements = out_rows * y.channels;
-  }
-
-  // Runs body(chunk, lane) for all chunks. Which lane takes which must make no difference to the results.
-  template <typename Body>
-  void for_each_chunk(const Body& body) const {
-#pragma omp parallel for schedule(dynamic) num_threads(lanes)
-    for (int chunk = 0; chunk < chunks; ++chunk) body(chunk, omp_get_thread_num());
-  }
-
-  // The same where it does: every lane has its own chunks, in order. first(lane) precedes them.
-  template <typename First, typename Body>
-  void for_each_lane(const First& first, const Body& body) const {
-#pragma omp parallel for schedule(static, 1) num_threads(lanes)
-    for (int lane = 0; lane < lanes; ++lane) {
-      first(lane);
-      for (int chunk = chunks * lane / lanes; chunk < chunks * (lane + 1) / lanes; ++chunk) body(chunk, lane);
-    }
-  }
-
-  BnGeometry x, y;
-  int lanes = omp_get_max_threads();
-  int images = 1;                                  // of a chunk
-  int chunks = 1, per_view = 1;                    // of the batch, of a view
-  std::int64_t in_rows = 1, out_rows = 1;          // of a chunk
-  std::int64_t in_elements = 1, out_elements = 1;  // of a chunk
-};
-
-ConvGeometry main_geometry(const CpuConvSpec& spec, int images) {
-  return {.images = images,
-          .height = spec.height,
-          .width = spec.width,
-          .in_channels = spec.in_channels,
-          .out_channels = spec.out_channels,
-          .kernel = spec.kernel,
-          .stride = spec.stride,
-          .pad = spec.pad,
-          .products = spec.products};
-}
-
-ConvGeometry projection_geometry(const CpuConvSpec& spec, int images) {
-  ConvGeometry geometry = main_geometry(spec, images);
-  geometry.kernel = 1;
-  geometry.pad = 0;
-  return geometry;
-}
 
 // A batch norm as z = x * scale + shift.
 struct Affine {
@@ -110,8 +41,7 @@ struct Affine {
 // have to be drawn again, it is kept. It is positive exactly where ReLU and dropout let x through.
 struct Saved {
   explicit Saved(const CpuConvSpec& spec)
-      : keeps_a(spec.preact && (spec.projection || spec.dropout > 0 ||
-                                !has_partial_weight_gradient(main_geometry(spec, 1)))) {}
+      : keeps_a(spec.preact && (spec.dropout > 0 || !WeightGradients::need_no_batch(spec))) {}
   bool keeps_a;
   MemoryPlan plan;
   Piece<float> a;  // [V*B, H, W, in]
@@ -249,22 +179,8 @@ class ForwardPass {
 class BackwardPass {
  public:
   BackwardPass(const CpuConvSpec& spec, const Cut& cut, const Saved& saved)
-      : spec_(spec),
-        cut_(cut),
-        saved_(saved),
-        partial_(make_partial_weight_gradient(main_geometry(spec, cut.images), cut.lanes)) {
-    std::size_t batch_scratch = 0;
-    if (partial_) {
-      partial_scratch_ = plan_.add_bytes(partial_->scratch_bytes(), cut.lanes);
-      if (spec.preact && !saved.keeps_a) a_ = plan_.add<float>(cut.in_elements, cut.lanes);
-    } else {
-      to_weight_ = make_conv_backward_weight(main_geometry(spec, spec.rows()));
-      batch_scratch = to_weight_->scratch_bytes();
-    }
-    if (spec.projection) {
-      to_projection_weight_ = make_conv_backward_weight(projection_geometry(spec, spec.rows()));
-      batch_scratch = std::max(batch_scratch, to_projection_weight_->scratch_bytes());
-    }
+      : spec_(spec), cut_(cut), saved_(saved), weights_(spec, cut, plan_) {
+    if (spec.preact && !saved.keeps_a) a_ = plan_.add<float>(cut.in_elements, cut.lanes);
     if (spec.bias) {
       const std::int64_t rows = cut.y.views * cut.y.rows;
       column_sums_ = plan_.add_bytes(column_sums_workspace_bytes(rows, spec.out_channels));
@@ -272,43 +188,40 @@ class BackwardPass {
     // Batch norm's own gradients need d_a even where nobody asks for d_x.
     if (spec.input_gradient || spec.preact) {
       to_input_ = make_conv_backward_data(main_geometry(spec, cut.images), cut.lanes);
-      std::size_t scratch = to_input_->scratch_bytes();
+      std::size_t scratch = to_input_->scratch_bytes(), weights = to_input_->packed_bytes();
       packed_weight_ = plan_.add_bytes<float>(to_input_->packed_bytes());
       if (spec.projection) {
         projection_to_input_ = make_conv_backward_data(projection_geometry(spec, cut.images), cut.lanes);
         scratch = std::max(scratch, projection_to_input_->scratch_bytes());
+        weights += projection_to_input_->packed_bytes();
         packed_projection_weight_ = plan_.add_bytes<float>(projection_to_input_->packed_bytes());
       }
       term_ = plan_.add<float>(cut.in_elements, cut.lanes);
       chunk_scratch_ = plan_.add_bytes(scratch, cut.lanes);
-      fused_ = partial_ && partial_->sums_bytes() + to_input_->packed_bytes() <= kFusedBytes;
+      fused_ = weights_.any_by_chunks() && weights_.sums_bytes() + weights <= kFusedBytes;
     }
     if (spec.preact) {
       d_a_ = plan_.add<float>(cut.chunks * cut.in_elements);
       parts_ = plan_.add<double>(std::int64_t{cut.chunks} * 2 * spec.in_channels);
       sums_ = plan_.add<float>(std::int64_t{spec.views} * 2 * spec.in_channels);
     }
-    batch_scratch_ = plan_.add_bytes(batch_scratch);
   }
 
   std::size_t workspace_bytes() const { return plan_.bytes(); }
 
   void run(const PreactConvBackward& call) const {
-    const auto* d_y = call.d_y.as<float>();
-    weight_gradients(call);
+    weights_.run(call, spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>());
     if (spec_.bias) {
-      column_sums(call.d_bias.as<float>(), d_y, cut_.y.views * cut_.y.rows, spec_.out_channels,
-                  column_sums_.in(call.workspace));
+      column_sums(call.d_bias.as<float>(), call.d_y.as<float>(), cut_.y.views * cut_.y.rows,
+                  spec_.out_channels, column_sums_.in(call.workspace));
     }
-    if (partial_ && !fused_) {
-      cut_.for_each_lane([&](int lane) { partial_->begin(partial_scratch_.in(call.workspace, lane)); },
-                         [&](int chunk, int lane) { add_weight_gradient(call, chunk, lane); });
+    if (weights_.any_by_chunks() && !fused_) {
+      cut_.for_each_lane(
+          [&](int lane) { weights_.begin(call.workspace, lane); },
+          [&](int chunk, int lane) { weights_.add(call, activation(call, chunk, lane), chunk, lane); });
     }
     if (to_input_) input_gradients(call);
-    if (partial_) {
-      partial_->finish(call.d_weight.as<float>(), partial_scratch_.in(call.workspace),
-                       partial_scratch_.lane_bytes, cut_.lanes);
-    }
+    weights_.finish(call);
   }
 
  private:
@@ -331,22 +244,6 @@ class BackwardPass {
     if (d_x == nullptr) return;
     bn_relu_backward_apply(d_x, call.accumulate, d_a, x, stats, saved_.bn.scale.in(call.saved),
                            saved_.bn.shift.in(call.saved), sums, cut_.x);
-  }
-
-  // Those that take the whole batch at once.
-  void weight_gradients(const PreactConvBackward& call) const {
-    const float* a = spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>();
-    void* scratch = batch_scratch_.in(call.workspace);
-    if (to_weight_) to_weight_->run(call.d_weight.as<float>(), a, call.d_y.as<float>(), scratch);
-    if (to_projection_weight_) {
-      to_projection_weight_->run(call.d_projection_weight.as<float>(), a, call.d_projected.as<float>(),
-                                 scratch);
-    }
-  }
-
-  void add_weight_gradient(const PreactConvBackward& call, int chunk, int lane) const {
-    partial_->add(lane, activation(call, chunk, lane), call.d_y.as<float>() + chunk * cut_.out_elements,
-                  partial_scratch_.in(call.workspace, lane));
   }
 
   const float* activation(const PreactConvBackward& call, int chunk, int lane) const {
@@ -377,17 +274,12 @@ class BackwardPass {
     }
     const std::int64_t channels = spec_.in_channels;
     const auto gradients = [&](int chunk, int lane) {
-      if (fused_) add_weight_gradient(call, chunk, lane);
-      void* scratch = chunk_scratch_.in(workspace, lane);
-      float* term = term_.in(workspace, lane);
+      if (fused_) weights_.add(call, activation(call, chunk, lane), chunk, lane);
       float* sum = d_a + chunk * cut_.in_elements;
-      to_input_->run(lane, accumulate ? term : sum, d_y + chunk * cut_.out_elements, weight, nullptr,
-                     scratch);
-      if (accumulate) add_to(sum, term, cut_.in_elements);
+      give_term(*to_input_, workspace, lane, sum, d_y + chunk * cut_.out_elements, weight, accumulate);
       if (projection_to_input_) {
-        projection_to_input_->run(lane, term, d_projected + chunk * cut_.out_elements, projection_weight,
-                                  nullptr, scratch);
-        add_to(sum, term, cut_.in_elements);
+        give_term(*projection_to_input_, workspace, lane, sum, d_projected + chunk * cut_.out_elements,
+                  projection_weight, true);
       }
       if (spec_.dropout > 0) {
         dropout_backward(sum, saved_.a.in(call.saved) + chunk * cut_.in_elements, cut_.in_elements,
@@ -402,7 +294,7 @@ class BackwardPass {
       }
     };
     if (fused_) {
-      cut_.for_each_lane([&](int lane) { partial_->begin(partial_scratch_.in(workspace, lane)); }, gradients);
+      cut_.for_each_lane([&](int lane) { weights_.begin(workspace, lane); }, gradients);
     } else {
       cut_.for_each_chunk(gradients);
     }
@@ -410,21 +302,33 @@ class BackwardPass {
     if (projection_to_input_) projection_to_input_->check();
   }
 
+  // sum (+)= what a convolution makes of a chunk.
+  void give_term(const Convolution& conv, void* workspace, int lane, float* sum, const float* from,
+                 const float* weight, bool add) const {
+    void* scratch = chunk_scratch_.in(workspace, lane);
+    float* term = term_.in(workspace, lane);
+    if (add && conv.can_add()) {
+      conv.add(lane, sum, from, weight, scratch);
+      return;
+    }
+    conv.run(lane, add ? term : sum, from, weight, nullptr, scratch);
+    if (add) add_to(sum, term, cut_.in_elements);
+  }
+
   CpuConvSpec spec_;
   Cut cut_;
   Saved saved_;
-  std::unique_ptr<PartialWeightGradient> partial_;
-  std::unique_ptr<WeightGradient> to_weight_, to_projection_weight_;  // to_weight_: null with partial_
+  MemoryPlan plan_;  // of the workspace
+  WeightGradients weights_;
   std::unique_ptr<Convolution> to_input_, projection_to_input_;
   bool fused_ = false;   // d_weight in the pass over the chunks that d_a needs
-  MemoryPlan plan_;      // of the workspace
   Piece<float> a_;       // a chunk's, of each lane, where it is not saved
   Piece<float> d_a_;     // [V*B, H, W, in]
   Piece<float> term_;    // a chunk's term of d_a, of each lane
   Piece<double> parts_;  // [chunks, 2, in]
   Piece<float> sums_;    // [V, 2, in]
   Piece<float> packed_weight_, packed_projection_weight_;
-  Piece<std::byte> column_sums_, chunk_scratch_, batch_scratch_, partial_scratch_;
+  Piece<std::byte> column_sums_, chunk_scratch_;
 };
 
 class CpuPreactConv final : public PreactConv {

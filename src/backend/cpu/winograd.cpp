@@ -47,7 +47,7 @@ struct Tiling {
 };
 
 // Row i of the transformed input of `count` rows of tiles from `first`.
-void transform_inputs(const WinogradKernels& kernels, const Tiling& tiling, int i, float* v,
+void transform_inputs(const ConvolutionKernels& kernels, const Tiling& tiling, int i, float* v,
                       std::int64_t stride, const float* images, const float* zeros, std::int64_t first,
                       std::int64_t count, std::int64_t channels) {
   for (std::int64_t r = 0; r < count; ++r) {
@@ -83,7 +83,7 @@ enum class Direction { forward, backward };
 
 class WinogradConvolution final : public Convolution {
  public:
-  WinogradConvolution(const ConvGeometry& geometry, Direction direction, const WinogradKernels& kernels)
+  WinogradConvolution(const ConvGeometry& geometry, Direction direction, const ConvolutionKernels& kernels)
       : kernels_(kernels),
         direction_(direction),
         tiling_(geometry, kConvBlockBytes),
@@ -145,7 +145,7 @@ class WinogradConvolution final : public Convolution {
   void check() const override {}
 
  private:
-  const WinogradKernels& kernels_;
+  const ConvolutionKernels& kernels_;
   Direction direction_;
   Tiling tiling_;
   std::int64_t from_, to_;  // channels
@@ -158,7 +158,7 @@ class WinogradConvolution final : public Convolution {
 // d_g = G^T S G of the sums S of V x Q over all tiles, where Q = A d A^T: the transpose of the above.
 class WinogradWeightGradient final : public PartialWeightGradient {
  public:
-  WinogradWeightGradient(const ConvGeometry& geometry, const WinogradKernels& kernels)
+  WinogradWeightGradient(const ConvGeometry& geometry, const ConvolutionKernels& kernels)
       : kernels_(kernels),
         tiling_(geometry, kGradientBlockBytes),
         in_(geometry.in_channels),
@@ -239,7 +239,7 @@ class WinogradWeightGradient final : public PartialWeightGradient {
     }
   }
 
-  const WinogradKernels& kernels_;
+  const ConvolutionKernels& kernels_;
   Tiling tiling_;
   std::int64_t in_, out_;
   MemoryPlan plan_;
@@ -250,33 +250,23 @@ class WinogradWeightGradient final : public PartialWeightGradient {
 
 }  // namespace
 
-const WinogradKernels* winograd_kernels() {
-#if DPLL_HAS_X86_KERNELS
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-    return winograd_kernels_avx512();
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return winograd_kernels_avx2();
-#endif
-  return nullptr;
-}
-
-bool winograd_suits(const ConvGeometry& geometry, const WinogradKernels& kernels) {
+bool winograd_suits(const ConvGeometry& geometry, const ConvolutionKernels& kernels) {
   return geometry.kernel == 3 && geometry.stride == 1 && geometry.pad == 1 &&
          geometry.in_channels % kernels.lanes == 0 && geometry.out_channels % kernels.lanes == 0;
 }
 
-std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry, const WinogradKernels& kernels) {
+std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry,
+                                              const ConvolutionKernels& kernels) {
   return std::make_unique<WinogradConvolution>(geometry, Direction::forward, kernels);
 }
 
 std::unique_ptr<Convolution> winograd_backward_data(const ConvGeometry& geometry,
-                                                    const WinogradKernels& kernels) {
+                                                    const ConvolutionKernels& kernels) {
   return std::make_unique<WinogradConvolution>(geometry, Direction::backward, kernels);
 }
 
 std::unique_ptr<PartialWeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
-                                                                const WinogradKernels& kernels) {
+                                                                const ConvolutionKernels& kernels) {
   return std::make_unique<WinogradWeightGradient>(geometry, kernels);
 }
 

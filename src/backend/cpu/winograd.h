@@ -6,19 +6,20 @@
 #include <memory>
 
 #include "backend/cpu/convolution.h"
-#include "backend/cpu/winograd_kernels.h"
+#include "backend/cpu/convolution_kernels.h"
 
 namespace dpll::cpu {
 
 // Whether these kernels can compute such a convolution: 3x3, stride 1, padding 1, channels a multiple of a
 // vector.
-bool winograd_suits(const ConvGeometry& geometry, const WinogradKernels& kernels);
+bool winograd_suits(const ConvGeometry& geometry, const ConvolutionKernels& kernels);
 
 // As the factories of convolution.h, for geometries that suit.
-std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry, const WinogradKernels& kernels);
+std::unique_ptr<Convolution> winograd_forward(const ConvGeometry& geometry,
+                                              const ConvolutionKernels& kernels);
 std::unique_ptr<Convolution> winograd_backward_data(const ConvGeometry& geometry,
-                                                    const WinogradKernels& kernels);
+                                                    const ConvolutionKernels& kernels);
 std::unique_ptr<PartialWeightGradient> winograd_backward_weight(const ConvGeometry& geometry,
-                                                                const WinogradKernels& kernels);
+                                                                const ConvolutionKernels& kernels);
 
 }  // namespace dpll::cpu

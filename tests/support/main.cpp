@@ -1,25 +1,21 @@
-// The test runner: doctest's options (--help), then one closing line "N passed, N failed, N skipped" of test
-// cases.
+// The test runner: doctest's options (--help) and --jobs=N for N processes,
+// then one closing line "N passed, N failed, N skipped" of test cases.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "support/doctest.h"
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "backend/cpu/wait_policy.h"
+#include "support/test_run.h"
 
 namespace dpll::test {
 namespace {
 
-struct Totals {
-  int passed = 0, failed = 0;
-  std::vector<std::string> skipped;  // "name: why"
-  bool current_skipped = false;
-};
-Totals totals;
 std::string current_name;
+std::optional<std::string> current_skipped;  // why, if it was
 
 // Counts test cases. A case that called note_skip() counts as skipped only.
 struct Counter : doctest::IReporter {
@@ -29,14 +25,20 @@ struct Counter : doctest::IReporter {
   void test_run_end(const doctest::TestRunStats&) override {}
   void test_case_start(const doctest::TestCaseData& data) override {
     current_name = data.m_name;
-    totals.current_skipped = false;
+    current_skipped.reset();
+    test_case_begins(data.m_name);
   }
   void test_case_reenter(const doctest::TestCaseData&) override {}
   void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
+    if ((stats.failure_flags & doctest::TestCaseFailureReason::Crash) != 0) return;
     if (stats.failure_flags != 0) {
-      ++totals.failed;
-    } else if (!totals.current_skipped) {
-      ++totals.passed;
+      note("failed: " + current_name);
+      test_case_ends(Outcome::failed);
+    } else if (current_skipped) {
+      note("skipped: " + current_name + ": " + *current_skipped);
+      test_case_ends(Outcome::skipped);
+    } else {
+      test_case_ends(Outcome::passed);
     }
   }
   void test_case_exception(const doctest::TestCaseException&) override {}
@@ -48,6 +50,14 @@ struct Counter : doctest::IReporter {
 };
 REGISTER_LISTENER("counter", 1, Counter);
 
+// Where a process runs its test cases one by one: doctest's words about each, without a summary of each.
+struct CaseReporter : doctest::ConsoleReporter {
+  explicit CaseReporter(const doctest::ContextOptions& options) : ConsoleReporter(options) {}
+  void test_run_start() override {}
+  void test_run_end(const doctest::TestRunStats&) override {}
+};
+REGISTER_REPORTER("case", 0, CaseReporter);
+
 }  // namespace
 
 void note_skip(const std::string& why, bool needs_cuda) {
@@ -56,19 +66,26 @@ void note_skip(const std::string& why, bool needs_cuda) {
     FAIL_CHECK("DPLL_REQUIRE_CUDA=1, but this test cannot run: ", why);
     return;
   }
-  totals.current_skipped = true;
-  totals.skipped.push_back(current_name + ": " + why);
+  current_skipped = why;
 }
 
 }  // namespace dpll::test
 
 int main(int argc, char** argv) {
+  using namespace dpll::test;
   dpll::cpu::limit_spinning(argv);
   doctest::Context context(argc, argv);
-  const int result = context.run();
-  if (context.shouldExit()) return result;
-  using dpll::test::totals;
-  for (const std::string& line : totals.skipped) std::printf("skipped: %s\n", line.c_str());
-  std::printf("%d passed, %d failed, %zu skipped\n", totals.passed, totals.failed, totals.skipped.size());
-  return totals.failed == 0 && result == 0 ? 0 : 1;
+  const int jobs = jobs_of(argc, argv);
+  int result = 0;
+  if (jobs == 1 || context.shouldExit()) {
+    result = context.run();
+    if (context.shouldExit()) return result;
+  } else {
+    context.setOption("reporters", "case");
+    run_in_processes(context, jobs);
+  }
+  print_notes();
+  const TestCounts counts = test_counts();
+  std::printf("%d passed, %d failed, %d skipped\n", counts.passed, counts.failed, counts.skipped);
+  return counts.failed == 0 && result == 0 ? 0 : 1;
 }

@@ -67,10 +67,12 @@ Canvas::Canvas(int width, int height, Colour background)
     : width_(width), height_(height), background_(background), touched_{width, height, 0, 0} {
   DPLL_CHECK(width > 0 && height > 0, "canvas of {} x {} pixels", width, height);
   const std::size_t count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
-  pixels_.reserve(count * 3);
-  for (std::size_t i = 0; i < count; ++i) {
+  for (int x = 0; x < width; ++x) {
     pixels_.insert(pixels_.end(), {background.red, background.green, background.blue});
   }
+  const std::vector<unsigned char> row = pixels_;
+  pixels_.reserve(count * 3);
+  for (int y = 1; y < height; ++y) pixels_.insert(pixels_.end(), row.begin(), row.end());
   mask_.assign(count, 0.0F);
 }
 

@@ -180,7 +180,7 @@ TEST_CASE("sweep: the folds of a tabular set are runs of their own and one row o
              fmt::format("[run]\nthreads = 1\nepochs = 20\ndevice = cpu\n[data]\ndataset = tabular\n"
                          "path = {}/tabular/sparse.mat\nfolds = 3\n[candidates]\nmode = dataset\n"
                          "[model]\narchitecture = mlp\nhidden = 16\n[optimiser]\nbatch = 16\nlr = 0.05\n"
-                         "[objective]\nramp_epochs = 10\n",
+                         "[objective]\nramp_epochs = 10\n[log]\ncharts = false\n",
                          DPLL_TEST_FIXTURES));
   write_text(dir.file("sweep.ini"),
              fmt::format("[sweep]\nconfigs = {}\nseeds = 1 | 2\nout = {}\n[repeat]\ndata.fold = 0 | 1 | 2\n",
@@ -211,7 +211,10 @@ TEST_CASE("sweep: the folds of a tabular set are runs of their own and one row o
       run_process(engine({"preview", dir.file("tab.ini"), "--out", dir.file("v.png")}));
   CHECK(drawn.exit_code == 3);
   CHECK(has(drawn.err, "preview draws images; data.dataset = tabular has none"));
-  const ProcessResult predicted =
-      run_process(engine({"predict", run, "--images", run + "/loss.png", "--out", dir.file("p.csv")}));
+  // A run's charts, one of them as an image.
+  require_done(run_process(engine({dir.file("tab.ini"), "--set", "run.epochs=1", "--set", "log.charts=true",
+                                   "--set", "run.name=drawn", "--set", "run.out_dir=" + dir.path()})));
+  const ProcessResult predicted = run_process(
+      engine({"predict", run, "--images", dir.file("drawn/loss.png"), "--out", dir.file("p.csv")}));
   CHECK(predicted.exit_code == 3);
 }

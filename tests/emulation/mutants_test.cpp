@@ -26,7 +26,7 @@ std::string check_found(Fault fault, const std::string& op, const Run& run, cons
   Backend& mutant = *owner;
   CHECK(cuda_complaint(mutant, op, kSeed, run, tolerances) == "");
   const ActiveFault active(fault);
-  std::string found = cuda_complaint(mutant, op, kSeed, run, tolerances);
+  std::string found = cuda_complaint(mutant, op, kSeed, run, tolerances, kSchedules);
   CAPTURE(static_cast<int>(fault));
   CHECK(found != "");
   return found;
@@ -86,15 +86,15 @@ void check_fused(Fault fault) {
     return run_preact_conv(backend, c, inputs, Passes::forward_and_backward);
   };
   const Tolerances tolerances = preact_conv_tolerances(c, inputs, kEpsilon);
-  const auto complaint = [&](Backend& backend) {
-    return cuda_complaint(backend, variant, kSeed, run, tolerances);
+  const auto complaint = [&](Backend& backend, int schedules) {
+    return cuda_complaint(backend, variant, kSeed, run, tolerances, schedules);
   };
-  CHECK(complaint(*emulated_cuda::make_forced_backend(DType::f32, variant)) == "");
+  CHECK(complaint(*emulated_cuda::make_forced_backend(DType::f32, variant), kUsualSchedules) == "");
   const auto mutant = mutant_cuda::make_forced_backend(DType::f32, variant);
-  CHECK(complaint(*mutant) == "");
+  CHECK(complaint(*mutant, kUsualSchedules) == "");
   const ActiveFault active(fault);
   CAPTURE(static_cast<int>(fault));
-  CHECK(complaint(*mutant) != "");
+  CHECK(complaint(*mutant, kSchedules) != "");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "support/depth.h"
 #include "support/op_tolerances.h"
 
 namespace dpll::test {
@@ -16,11 +17,15 @@ enum class Threads { one_result, a_result_each };
 void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 
-// Runs the op on the reference backend and on an emulated CUDA backend under 8 schedules of its threads and
+// So many schedules find every race of tests/emulation/faults.h.
+constexpr int kSchedules = 8, kUsualSchedules = test_depth(kSchedules, 2);
+
+// Runs the op on the reference backend and on an emulated CUDA backend under schedules of its threads and
 // blocks. Empty, or the first complaint: canaries must be intact, all outputs within their tolerances, all
 // schedules' results the same to the bit.
 std::string cuda_complaint(Backend& backend, const std::string& what, std::uint64_t seed,
-                           const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
+                           const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances,
+                           int schedules = kUsualSchedules);
 // CHECKs that the emulated CUDA backend in float32 gives no complaint, and the one on this machine's GPU,
 // where there is one, neither: all outputs within their tolerances, canaries intact, a second run the same to
 // the bit.

@@ -31,6 +31,49 @@ void fill_with_small_numbers(Backend& backend, const Tensor& tensor) {
   write_floats(backend, tensor, row);
 }
 
+// n x n x n, through the operation whose products are of Backend::product_dtype().
+Measurement measure_product(Backend& backend, int n, double seconds) {
+  std::vector<Buffer> memory;
+  const auto take = [&](std::size_t bytes) -> const Buffer& {
+    memory.push_back(backend.allocate(bytes, "the matrix product benchmark"));
+    return memory.back();
+  };
+  const auto matrix = [&](DType dtype, const Shape& shape) {
+    const Tensor tensor = take(Tensor{nullptr, dtype, shape}.bytes()).tensor(dtype, shape);
+    fill_with_small_numbers(backend, tensor);
+    return tensor;
+  };
+  const DType compute = backend.compute_dtype();
+  if (backend.product_dtype() == compute) {
+    const auto op =
+        backend.make_linear({.mode = Mode::eval, .batch = n, .in_features = n, .out_features = n});
+    const LinearForward call{.y = matrix(compute, {n, n}),
+                             .x = matrix(compute, {n, n}),
+                             .weight = matrix(backend.weight_dtype(), {n, n}),
+                             .bias = matrix(backend.master_dtype(), {n}),
+                             .workspace = take(op->workspace_bytes()).data()};
+    return measure(backend, seconds, [&] { op->forward(call); });
+  }
+  // Only factors of convolutions are of another type: rows as pixels, in images of a good size for a core.
+  constexpr int kSide = 16;
+  const int images = n / (kSide * kSide);
+  const Shape rows{images, kSide, kSide, n};
+  const auto op = backend.make_preact_conv({.mode = Mode::eval,
+                                            .batch = images,
+                                            .height = kSide,
+                                            .width = kSide,
+                                            .in_channels = n,
+                                            .out_channels = n,
+                                            .kernel = 1,
+                                            .pad = 0,
+                                            .preact = false});
+  const PreactConvForward call{.y = matrix(compute, rows),
+                               .x = matrix(compute, rows),
+                               .weight = matrix(backend.weight_dtype(), {n, n, 1, 1}),
+                               .workspace = take(op->workspace_bytes()).data()};
+  return measure(backend, seconds, [&] { op->forward(call); });
+}
+
 }  // namespace
 
 Ceilings measure_ceilings(Backend& backend, double seconds) {
@@ -49,22 +92,7 @@ Ceilings measure_ceilings(Backend& backend, double seconds) {
   }
   result.product_size = gpu ? 8192 : 2048;
   const int n = result.product_size;
-  const LinearSpec spec{.mode = Mode::eval, .batch = n, .in_features = n, .out_features = n};
-  const auto op = backend.make_linear(spec);
-  std::vector<Buffer> memory;
-  const auto matrix = [&](DType dtype, const Shape& shape) {
-    memory.push_back(backend.allocate(Tensor{nullptr, dtype, shape}.bytes(), "the matrix product benchmark"));
-    const Tensor tensor = memory.back().tensor(dtype, shape);
-    fill_with_small_numbers(backend, tensor);
-    return tensor;
-  };
-  memory.push_back(backend.allocate(op->workspace_bytes(), "the matrix product benchmark"));
-  const LinearForward call{.y = matrix(backend.compute_dtype(), {n, n}),
-                           .x = matrix(backend.compute_dtype(), {n, n}),
-                           .weight = matrix(backend.weight_dtype(), {n, n}),
-                           .bias = matrix(backend.master_dtype(), {n}),
-                           .workspace = memory.front().data()};
-  const Measurement product = measure(backend, seconds, [&] { op->forward(call); });
+  const Measurement product = measure_product(backend, n, seconds);
   result.product_operations_per_second = 2.0 * n * n * n / product.seconds.least;
   result.product_spread = product.spread;
   return result;

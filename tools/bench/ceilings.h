@@ -1,5 +1,5 @@
 // The limits of this machine, measured where they are used: how fast a large buffer is copied, and how fast a
-// large matrix product is computed by the library that the backend's products go through.
+// large matrix product of the same type is computed by the library that the backend's products go through.
 #pragma once
 
 #include "bench/timing.h"

@@ -84,8 +84,7 @@ TEST_CASE("bench_ops: what it does not know is refused in one line") {
   CHECK(lines_of(list.out).size() == 4);
   const ProcessResult precision = run_tool(DPLL_BENCH_OPS, {"sgd/LeNet", "--precision", "f16"});
   CHECK(precision.exit_code == 2);
-  CHECK(precision.err ==
-        "bench_ops: --precision f16 needs --device cuda; the CPU computes in f32 or bf16\n");
+  CHECK(precision.err == "bench_ops: --precision f16 needs --device cuda; the CPU computes in f32 or bf16\n");
   const ProcessResult option = run_tool(DPLL_BENCH_OPS, {"--device", "tpu"});
   CHECK(option.exit_code == 2);
   CHECK(lines_of(option.err).size() == 1);

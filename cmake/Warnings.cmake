@@ -1,7 +1,10 @@
 # One interface target with the warnings that every file of ours must pass.
 add_library(dpll_warnings INTERFACE)
 target_compile_options(dpll_warnings INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion;-Werror>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion>)
+if(DPLL_WERROR)
+  target_compile_options(dpll_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
 # GCC 12 sees overlaps in std::string concatenation that are not there (its bug 105651).
 target_compile_options(dpll_warnings INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 # No contraction of a*b+c across statements: results must not depend on the optimiser's mood. Loops that want

@@ -4,6 +4,8 @@
 // Every thread keeps to its own classes k = threadIdx.x, + blockDim.x, ...; only sums and tops cross threads.
 #include "pll_objective.h"
 
+#include <cmath>
+
 #include "launch.cuh"
 #include "reduce.cuh"
 
@@ -56,7 +58,7 @@ __device__ Softmax softmax(double* p, double* log_sum, const T* logits, int clas
   broken = block_sum(broken);
   top = block_top(top);
   // A NaN or infinite logit makes all of p and log_sum NaN.
-  const double largest = broken > 0 ? nan("") : top.value;
+  const double largest = broken > 0 ? static_cast<double>(NAN) : top.value;
   double others = 0;
   for (int k = own; k < classes; k += step) {
     p[k] = exp(static_cast<double>(to_float(logits[k])) - largest);

@@ -2,6 +2,7 @@
 #include <stb_image.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 

@@ -143,6 +143,8 @@ struct CpuOptions {
   DType products = DType::f32;
 };
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
+// The vector instructions that the CPU backend's own loops use on this processor, for example "AVX2".
+std::string cpu_instruction_set();
 std::unique_ptr<Backend> make_reference_backend();
 
 }  // namespace dpll

@@ -19,11 +19,12 @@
 namespace dpll {
 
 // What step 1 needs. The defaults leave the image as it is.
+// Without initial values: it also lies in a block's shared memory, which cannot have any.
 struct ViewDraw {
-  bool flip = false;           // mirrored left to right, before the crop
-  int crop_y = 0, crop_x = 0;  // where the crop begins in the image, -pad..pad
-  int box_y0 = 0, box_y1 = 0;  // rows [y0, y1) and
-  int box_x0 = 0, box_x1 = 0;  // columns [x0, x1) of the output are black; empty: no Cutout
+  bool flip;           // mirrored left to right, before the crop
+  int crop_y, crop_x;  // where the crop begins in the image, -pad..pad
+  int box_y0, box_y1;  // rows [y0, y1) and
+  int box_x0, box_x1;  // columns [x0, x1) of the output are black; empty: no Cutout
 };
 
 // Words 0..4 of a view's stream are the geometry's, drawn whether or not a step is enabled, so that switching
@@ -54,7 +55,7 @@ DPLL_HD ViewDraw draw_view(PhiloxStream& stream, const ViewRecipe& recipe, int h
   const int centre_y = static_cast<int>(stream.next_below(static_cast<std::uint32_t>(height)));
   const int centre_x = static_cast<int>(stream.next_below(static_cast<std::uint32_t>(width)));
 
-  ViewDraw draw;
+  ViewDraw draw{};
   draw.flip = recipe.flip && (flip >> 31) != 0;
   draw.crop_y = offset_y - recipe.pad;
   draw.crop_x = offset_x - recipe.pad;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "backend/host_copy.h"

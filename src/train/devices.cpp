@@ -1,5 +1,7 @@
 #include "train/devices.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <thread>
 
@@ -44,6 +46,12 @@ void resolve_devices(RunConfig::Run& run) {
 #else
   fail_without_cuda(run);
 #endif
+}
+
+std::string device_line(const RunConfig::Run& run) {
+  if (uses_gpu(run)) return fmt::format("device: {}", to_string(run.device));
+  return fmt::format("device: cpu, {} thread{}, instruction set {}", run.threads, run.threads == 1 ? "" : "s",
+                     cpu_instruction_set());
 }
 
 void print_warning(const std::string& text) {

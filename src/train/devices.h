@@ -28,4 +28,8 @@ Precision automatic_precision(int architecture);
 // Error(device) as above.
 void resolve_devices(RunConfig::Run& run);
 
+// The first line of a run's log: the device of a resolved configuration and, on the CPU, its vector
+// instructions.
+std::string device_line(const RunConfig::Run& run);
+
 }  // namespace dpll

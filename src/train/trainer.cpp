@@ -469,6 +469,7 @@ int train(RunConfig config, const BackendMaker& maker) {
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
     resolve_devices(config.run);
+    log.line(device_line(config.run));
     Trainer trainer(config, folder, log, maker);
     // --resume says how this process starts; kept, it would stop config.ini from starting another run.
     RunConfig kept = config;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <source_location>
+#include <type_traits>
 
 #include "core/half.h"
 #include "emulation/emulator.h"

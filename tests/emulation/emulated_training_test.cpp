@@ -1,6 +1,7 @@
 // Whole runs on the emulated CUDA backend, in every precision: as the trainer drives it, with its schedule
 // and records on the device.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <filesystem>

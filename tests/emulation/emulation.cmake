@@ -1,6 +1,5 @@
 # The CUDA backend compiled by the host compiler for the emulator (emulator.h), twice: as it is, and with
 # faults that tests must find (mutants_test.cpp).
-find_package(Boost REQUIRED COMPONENTS context)
 set(emulation_folder ${CMAKE_CURRENT_SOURCE_DIR}/emulation)
 file(GLOB kernel_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*)
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)

@@ -2,6 +2,7 @@
 // as the kernels are, so that the test kernels use CUDA's names.
 #include "emulation/emulator.h"
 
+#include <algorithm>
 #include <functional>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // Whole networks in float64: the gradient along random directions against central differences. The loss is
 // the inner product of the logits of all views with a random cotangent, batch-norm statistics per view
 // included.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 #include "support/guarded_memory.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "support/encode.h"

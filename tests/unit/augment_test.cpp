@@ -2,6 +2,7 @@
 // distributions that its draws must have.
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -232,7 +233,7 @@ TEST_CASE("reflect padding is NumPy's") {
                                                 {15, 14, 13, 12, 13, 14, 15, 14, 13, 12},
                                                 {11, 10, 9, 8, 9, 10, 11, 10, 9, 8},
                                                 {7, 6, 5, 4, 5, 6, 7, 6, 5, 4}};
-  ViewDraw at_corner;
+  ViewDraw at_corner{};
   at_corner.crop_y = at_corner.crop_x = -3;
   ViewDraw mirrored = at_corner;
   mirrored.flip = true;

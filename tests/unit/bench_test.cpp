@@ -2,6 +2,7 @@
 // what is noise, and what a profile makes of ranges.
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "bench/observed_backend.h"
 #include "bench/op_benchmarks.h"
@@ -20,12 +21,12 @@ using dpll::test::TempDir;
 
 namespace {
 
-const OpBenchmark& benchmark_of(const std::vector<OpBenchmark>& all, const std::string& op,
-                                const std::string& name) {
+const OpBenchmark& benchmark_of(const std::vector<OpBenchmark>& all, std::string_view op,
+                                std::string_view name) {
   for (const OpBenchmark& b : all) {
     if (b.op == op && b.name == name) return b;
   }
-  FAIL("no benchmark ", op, " ", name);
+  FAIL("no benchmark ", std::string(op), " ", std::string(name));
   return all.front();
 }
 

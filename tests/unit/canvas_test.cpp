@@ -1,5 +1,6 @@
 #include "report/canvas.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>

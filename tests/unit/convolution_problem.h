@@ -17,19 +17,6 @@
 
 namespace dpll::test {
 
-// The sets of kernels that were built and that this processor runs.
-inline std::vector<const cpu::ConvolutionKernels*> convolution_kernel_sets() {
-  std::vector<const cpu::ConvolutionKernels*> sets;
-#if defined(__x86_64__)
-  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (v4 && cpu::convolution_kernels_avx512() != nullptr) sets.push_back(cpu::convolution_kernels_avx512());
-  if (v3 && cpu::convolution_kernels_avx2() != nullptr) sets.push_back(cpu::convolution_kernels_avx2());
-#endif
-  return sets;
-}
-
 inline std::vector<float> floats_of(const HostTensor& tensor) {
   return {tensor.values.begin(), tensor.values.end()};
 }

@@ -1,6 +1,7 @@
 // The CPU's batch-norm pieces against plain loops in double.
 #include "backend/cpu/batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>

@@ -1,4 +1,5 @@
 // The CPU's bn_relu_pool against plain loops in double and against finite differences of them.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>

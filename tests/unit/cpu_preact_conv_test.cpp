@@ -510,7 +510,7 @@ TEST_CASE(
 
 TEST_CASE(
     "cpu preact_conv: a layer with a projection saves no activation where both gradients go by chunks") {
-  if (cpu::convolution_kernels() == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (cpu::convolution_kernels() == nullptr) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
   PreactConvSpec spec{.views = 1,
                       .batch = 4,
                       .height = 8,

@@ -80,7 +80,7 @@ std::string name_of(const ConvGeometry& g, const ConvolutionKernels& kernels) {
 }  // namespace
 
 TEST_CASE("direct gradients equal the plain sums for all kernels, strides, paddings and borders") {
-  const auto sets = convolution_kernel_sets();
+  const auto sets = available_convolution_kernels();
   for (const ConvGeometry& g : geometries()) {
     const ConvolutionProblem problem(g, kSeed);
     const Results want = plain_sums<double>(problem);
@@ -100,11 +100,11 @@ TEST_CASE("direct gradients equal the plain sums for all kernels, strides, paddi
       }
     }
   }
-  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
 TEST_CASE("direct gradients add to what is there, and leave alone what no tap sees") {
-  const auto sets = convolution_kernel_sets();
+  const auto sets = available_convolution_kernels();
   for (const ConvGeometry& g : geometries()) {
     const ConvolutionProblem problem(g, kSeed);
     const HostTensor term = plain_sums<double>(problem).d_a, &before = problem.a;
@@ -123,32 +123,32 @@ TEST_CASE("direct gradients add to what is there, and leave alone what no tap se
       CHECK(changed == 0);
     }
   }
-  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
 TEST_CASE("direct gradients give the same bits in every run") {
-  const auto sets = convolution_kernel_sets();
+  const auto sets = available_convolution_kernels();
   const ConvolutionProblem problem({3, 9, 11, 32, 48, 3, 2, 1}, kSeed);
   for (const ConvolutionKernels* kernels : sets) {
     const Results first = direct(problem, *kernels, 1, 3), again = direct(problem, *kernels, 1, 3);
     CHECK(first.d_a.values == again.d_a.values);
     CHECK(first.d_weight.values == again.d_weight.values);
   }
-  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
 TEST_CASE("direct gradients take whole vectors, and windows that reach into the image") {
   const ConvolutionKernels* kernels = convolution_kernels();
-  if (kernels == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (kernels == nullptr) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
   const ConvGeometry good{1, 8, 8, 32, 16, 3, 2, 1};
   CHECK(direct_suits(good, *kernels));
   ConvGeometry bad = good;
   bad.pad = 3;
   CHECK_FALSE(direct_suits(bad, *kernels));
   bad = good;
-  bad.in_channels = 20;
+  bad.in_channels += kernels->lanes / 2;
   CHECK_FALSE(direct_suits(bad, *kernels));
   bad = good;
-  bad.out_channels = 50;
+  bad.out_channels += kernels->lanes / 2;
   CHECK_FALSE(direct_suits(bad, *kernels));
 }

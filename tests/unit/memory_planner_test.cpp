@@ -1,5 +1,6 @@
 #include "dpll/core/memory_planner.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "dpll/core/philox.h"

@@ -1,4 +1,5 @@
 // The published networks: sizes, work, names and initial values; and the published number of steps.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>

@@ -1,5 +1,6 @@
 // The formats: IDX, the binary version of CIFAR, users' arrays. Expected pixels come from NumPy reading the
 // published files.
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
 #include <string>

@@ -60,7 +60,7 @@ TEST_CASE(
       {.images = 5, .height = 4, .width = 6, .in_channels = 48, .out_channels = 80},
       {.images = 1, .height = 3, .width = 70, .in_channels = 16, .out_channels = 16},
   };
-  const auto sets = convolution_kernel_sets();
+  const auto sets = available_convolution_kernels();
   for (const ConvolutionKernels* kernels : sets) {
     for (const ConvGeometry& g : geometries) {
       REQUIRE(winograd_suits(g, *kernels));
@@ -78,11 +78,11 @@ TEST_CASE(
       }
     }
   }
-  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
 TEST_CASE("Winograd's rounding error is at most 1.5 times that of the plain float32 sums") {
-  const auto sets = convolution_kernel_sets();
+  const auto sets = available_convolution_kernels();
   const ConvolutionProblem problem(
       {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32}, kSeed);
   const Results want = plain_sums<double>(problem), single = plain_sums<float>(problem);
@@ -98,12 +98,12 @@ TEST_CASE("Winograd's rounding error is at most 1.5 times that of the plain floa
     CHECK(d_a < 1.5);
     CHECK(d_weight < 1.5);
   }
-  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
 TEST_CASE("Winograd takes 3x3 convolutions of stride 1 and whole vectors only") {
   const ConvolutionKernels* kernels = convolution_kernels();
-  if (kernels == nullptr) DPLL_SKIP("this processor has neither AVX-512 nor AVX2");
+  if (kernels == nullptr) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
   const ConvGeometry good{.height = 8, .width = 8, .in_channels = 32, .out_channels = 16};
   CHECK(winograd_suits(good, *kernels));
   ConvGeometry bad = good;
@@ -117,9 +117,9 @@ TEST_CASE("Winograd takes 3x3 convolutions of stride 1 and whole vectors only") 
   bad.pad = 0;
   CHECK_FALSE(winograd_suits(bad, *kernels));
   bad = good;
-  bad.in_channels = 20;
+  bad.in_channels += kernels->lanes / 2;
   CHECK_FALSE(winograd_suits(bad, *kernels));
   bad = good;
-  bad.out_channels = 50;
+  bad.out_channels += kernels->lanes / 2;
   CHECK_FALSE(winograd_suits(bad, *kernels));
 }

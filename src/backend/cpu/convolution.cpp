@@ -1,5 +1,7 @@
 #include "backend/cpu/convolution.h"
 
+#include <vector>
+
 #include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/direct_convolution.h"
 #include "backend/cpu/onednn.h"
@@ -38,15 +40,29 @@ const ConvolutionKernels* direct_for(const ConvGeometry& geometry) {
 
 }  // namespace
 
-const ConvolutionKernels* convolution_kernels() {
-#if DPLL_HAS_X86_KERNELS
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
-    return convolution_kernels_avx512();
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return convolution_kernels_avx2();
+std::span<const ConvolutionKernels* const> available_convolution_kernels() {
+  static const std::vector<const ConvolutionKernels*> sets = [] {
+    std::vector<const ConvolutionKernels*> found;
+#if DPLL_KERNELS_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) {
+      found.push_back(convolution_kernels_avx512());
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+      found.push_back(convolution_kernels_avx2());
+    }
+#elif DPLL_KERNELS_NEON
+    found.push_back(convolution_kernels_neon());
 #endif
-  return nullptr;
+    return found;
+  }();
+  return sets;
+}
+
+const ConvolutionKernels* convolution_kernels() {
+  const auto sets = available_convolution_kernels();
+  return sets.empty() ? nullptr : sets.front();
 }
 
 std::unique_ptr<Convolution> make_conv_forward(const ConvGeometry& geometry, bool bias, int lanes) {

@@ -1,7 +1,7 @@
 // The convolutions' inner loops for processors with AVX-512: the only file that is compiled for them alone.
 #include "backend/cpu/convolution_kernels.h"
 
-#if DPLL_HAS_X86_KERNELS
+#if DPLL_KERNELS_X86
 
 namespace dpll::cpu {
 namespace {
@@ -18,11 +18,5 @@ const ConvolutionKernels* convolution_kernels_avx512() {
 }
 
 }  // namespace dpll::cpu
-
-#else
-
-const dpll::cpu::ConvolutionKernels* dpll::cpu::convolution_kernels_avx512() {
-  return nullptr;
-}
 
 #endif

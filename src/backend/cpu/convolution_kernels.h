@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 namespace dpll::cpu {
 
@@ -57,11 +58,14 @@ struct ConvolutionKernels {
   std::int64_t panel() const { return std::int64_t{2} * lanes; }
 };
 
-// The best set that this processor can run; null where there is none.
+// The sets that were built and that this processor can run, the best first. None: oneDNN does it all.
+std::span<const ConvolutionKernels* const> available_convolution_kernels();
+// The first of them; null where there is none.
 const ConvolutionKernels* convolution_kernels();
 
-// Each set; null where it was not built. Whether the processor can run it is the caller's affair.
+// Each set: its file asks for nothing but its own instruction set, and is built where the compiler has that.
 const ConvolutionKernels* convolution_kernels_avx512();
 const ConvolutionKernels* convolution_kernels_avx2();
+const ConvolutionKernels* convolution_kernels_neon();
 
 }  // namespace dpll::cpu

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "backend/cpu/convolution.h"
+#include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/onednn.h"
 #include "backend/host_memory.h"
@@ -44,9 +45,9 @@ class CpuBackend final : public Backend {
 
   std::string name() const override { return "cpu"; }
   std::string description() const override {
-    return fmt::format("cpu, {} thread{}, {}, {}", threads_, threads_ == 1 ? "" : "s",
+    return fmt::format("cpu, {} thread{}, {}, instruction set: {}, {}", threads_, threads_ == 1 ? "" : "s",
                        products_ == DType::f32 ? "float32" : "convolutions in bf16, all else float32",
-                       cpu::onednn_description());
+                       cpu_instruction_set(), cpu::onednn_description());
   }
   DType compute_dtype() const override { return DType::f32; }
   DType master_dtype() const override { return DType::f32; }
@@ -136,6 +137,15 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace
+
+std::string cpu_instruction_set() {
+  if (const cpu::ConvolutionKernels* kernels = cpu::convolution_kernels()) return kernels->name;
+#if defined(__x86_64__)
+  return "SSE2 (this processor has no AVX2; training is slow)";
+#else
+  return "none of the known ones (training is slow)";
+#endif
+}
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options) {
   return std::make_unique<CpuBackend>(options);

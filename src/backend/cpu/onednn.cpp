@@ -72,7 +72,7 @@ std::string onednn_description() {
   // The value of an instruction set has the bits of those that it includes.
   const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
   const auto has = [isa](dnnl_cpu_isa_t set) { return (isa & static_cast<unsigned>(set)) == set; };
-  const char* name = "no vector instructions";
+  const char* name = "its plain loops";
   if (has(dnnl_cpu_isa_avx512_core)) {
     name = "AVX-512";
   } else if (has(dnnl_cpu_isa_avx2)) {

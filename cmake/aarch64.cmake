@@ -1,0 +1,14 @@
+# Cross compilation for 64-bit ARM with Debian's compiler: tools/foreign_processor aarch64. DPLL_SYSROOT: a folder with
+# Debian's arm64 packages.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(DPLL_SYSROOT "" CACHE PATH "Debian's arm64 packages, unpacked")
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES DPLL_SYSROOT)
+set(CMAKE_SYSROOT ${DPLL_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH ${DPLL_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)

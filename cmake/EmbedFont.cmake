@@ -3,7 +3,10 @@
 function(dpll_embed_font target)
   find_file(DPLL_FONT DejaVuSans.ttf
     PATHS /usr/share/fonts/truetype/dejavu /usr/share/fonts/dejavu-sans-fonts /usr/share/fonts/TTF
-          /usr/share/fonts/dejavu REQUIRED)
+          /usr/share/fonts/dejavu)
+  if(NOT DPLL_FONT)
+    message(FATAL_ERROR "DejaVuSans.ttf was not found (Debian and Ubuntu: fonts-dejavu-core). Name it by -DDPLL_FONT=FILE.")
+  endif()
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/chart_font.cpp CONTENT [[
 asm(".section .rodata\n"
     ".balign 16\n"

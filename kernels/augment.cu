@@ -21,8 +21,10 @@ struct Drawn {
   PolicyDraw policy;
 };
 
-// Shared memory of a block, after the two images.
+// Shared memory of a block, after the two images. All of it is dynamic: what is static would come on top of
+// it, and a block has no more than the two together.
 struct Scratch {
+  Drawn drawn;
   int histogram[kMaxPolicyChannels][kThreads];  // then, for equalize, pixels of a lower value
   int scan[kThreads];
   int low[kMaxPolicyChannels], high[kMaxPolicyChannels], brightest[kMaxPolicyChannels];
@@ -157,11 +159,11 @@ std::size_t image_bytes(const AugmentSpec& spec) {
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask task, int stride) {
   DPLL_DYNAMIC_SHARED(std::uint8_t, shared);
-  DPLL_SHARED(Drawn, drawn, 1);
   const AugmentSpec& spec = task.spec;
   const Block block{{spec.height, spec.width, spec.channels}, static_cast<int>(threadIdx.x)};
   std::uint8_t *image = shared, *spare = shared + stride;
   Scratch& scratch = *reinterpret_cast<Scratch*>(shared + 2 * stride);
+  Drawn* const drawn = &scratch.drawn;
 
   const int row = static_cast<int>(blockIdx.x), view = static_cast<int>(blockIdx.y);
   const std::int64_t position = std::int64_t{task.step->first} + row;

@@ -13,16 +13,6 @@ namespace dpll {
 namespace {
 
 using selftest::CheckResult;
-using selftest::Verdict;
-
-CheckResult verdict_on(const char* operation, const selftest::GoldenResult& result, const char* passed) {
-  if (result.complaints.empty()) {
-    return {Verdict::passed, fmt::format("{}: {} cases {}", operation, result.cases, passed)};
-  }
-  const std::size_t more = result.complaints.size() - 1;
-  return {Verdict::failed, fmt::format("{}: {}{}", operation, result.complaints.front(),
-                                       more == 0 ? "" : fmt::format(" ({} more)", more))};
-}
 
 class Report {
  public:
@@ -59,24 +49,7 @@ int selftest_command(const SelftestArguments& arguments) {
   const std::unique_ptr<Backend> backend = make_backend(run);
   std::printf("%s\n", backend->description().c_str());
   Report report;
-  const auto check = [&](const char* operation, void (*one)(Backend&, selftest::GoldenCase&)) {
-    report.add(verdict_on(operation, selftest::check_golden_cases(*backend, operation, one),
-                          "as PyTorch computes them in float64"));
-  };
-  if (run.precision == Precision::bf16) {
-    report.add(
-        {Verdict::skipped, "layers: rounding the goldens' inputs to bf16 moves some across ReLU's kink"});
-  } else {
-    check("preact_conv", selftest::check_preact_conv);
-    check("bn_relu_pool", selftest::check_bn_relu_pool);
-    check("linear", selftest::check_linear);
-  }
-  check("pll_objective", selftest::check_objective);
-  check("sgd", selftest::check_sgd);
-  // In 16 bits the network's results are compared, not each parameter.
-  check("trajectory",
-        run.precision == Precision::f32 ? selftest::check_trajectory : selftest::check_trajectory_results);
-  report.add(verdict_on("augment", selftest::check_views(*backend), "of views, the bytes of Pillow's"));
+  selftest::check_operations(*backend, [&](const CheckResult& result) { report.add(result); });
   report.add(selftest::check_repeat(run));
   report.add(selftest::check_resume(run));
   return report.end();

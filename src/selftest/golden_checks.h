@@ -1,6 +1,9 @@
 // The checks of each operation against its golden values.
 #pragma once
 
+#include <functional>
+
+#include "selftest/check_result.h"
 #include "selftest/golden_case.h"
 
 namespace dpll::selftest {
@@ -11,8 +14,12 @@ void check_linear(Backend& backend, GoldenCase& c);
 void check_objective(Backend& backend, GoldenCase& c);
 void check_sgd(Backend& backend, GoldenCase& c);
 
-// Whole views under the policies, to the bit; for backends that compute in float32.
+// Whole views under the policies, to the bit, in the backend's own type.
 GoldenResult check_views(Backend& backend);
+
+// All checks of operations that `selftest` makes of a backend, in its own precision, each reported as it
+// ends.
+void check_operations(Backend& backend, const std::function<void(const CheckResult&)>& report);
 
 // Ten training steps of tiny networks: forward, objective, backward and update together, with two batch
 // sizes, three views and the target table moving along.

@@ -1,17 +1,10 @@
 // Checks on whole runs: this program is started as a user would start it, on small data made here.
 #pragma once
 
-#include <string>
-
 #include "dpll/config.h"
+#include "selftest/check_result.h"
 
 namespace dpll::selftest {
-
-enum class Verdict { passed, failed, skipped };
-struct CheckResult {
-  Verdict verdict = Verdict::passed;
-  std::string text;  // one line
-};
 
 // The same configuration twice gives the same model, labels and losses, to the bit.
 CheckResult check_repeat(const RunConfig::Run& run);

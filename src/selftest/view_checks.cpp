@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "backend/host_copy.h"
 #include "selftest/embedded_goldens.h"
 #include "selftest/golden_checks.h"
 
@@ -35,21 +36,21 @@ class ViewCheck {
     const Shape views{2 * std::int64_t{spec.batch}, spec.height, spec.width, spec.channels};
     const auto augment = backend_.make_augment(spec);
     const Buffer pixels = backend_.allocate(static_cast<std::size_t>(images.elements()), "golden images");
-    const Buffer out = backend_.allocate(static_cast<std::size_t>(views.elements()) * 4, "views");
+    const DType type = backend_.compute_dtype();
+    const Buffer out = backend_.allocate(static_cast<std::size_t>(views.elements()) * size_of(type), "views");
     const Buffer step_memory = backend_.allocate(sizeof(StepState), "a step's state");
-    const AugmentCall call{.images = out.tensor(DType::f32, views),
+    const AugmentCall call{.images = out.tensor(type, views),
                            .pixels = pixels.tensor(DType::u8, images),
                            .rows = {.step = static_cast<const StepState*>(step_memory.data()), .order = {}}};
     backend_.copy_in(call.pixels, file_.get<std::uint8_t>(images_key).data());
     const std::vector<std::int32_t> want = file_.get<std::int32_t>(key);
-    std::vector<float> got(static_cast<std::size_t>(views.elements()));
     for (std::size_t epoch = 0; epoch * static_cast<std::size_t>(spec.batch) < want.size(); ++epoch) {
       const StepState step{.seed = std::stoull(file_.metadata().at("seed")),
                            .epoch = static_cast<std::uint32_t>(epoch)};
       backend_.copy_in(step_memory.tensor(DType::u8, {static_cast<std::int64_t>(sizeof step)}), &step);
       augment->run(call);
       backend_.synchronize();
-      backend_.copy_out(got.data(), call.images);
+      const std::vector<float> got = read_floats(backend_, call.images);
       for (std::int64_t i = 0; i < spec.batch; ++i) {
         const auto at = epoch * static_cast<std::size_t>(spec.batch) + static_cast<std::size_t>(i);
         if (crc_of(got.data() + (spec.batch + i) * values, values) == want.at(at)) continue;
@@ -61,6 +62,7 @@ class ViewCheck {
   }
 
  private:
+  // A 16-bit value is within half a pixel's step of what it was rounded from.
   static std::int32_t crc_of(const float* view, std::int64_t values) {
     std::vector<std::uint8_t> pixels;
     for (std::int64_t i = 0; i < values; ++i) {

@@ -87,6 +87,9 @@ class EmulatedRuntime final : public Runtime {
   void fill_zero(void* data, std::size_t bytes) override {
     emulation::enqueue([=] { std::memset(data, 0, bytes); });
   }
+  void fill_ones(void* data, std::size_t bytes) override {
+    emulation::enqueue([=] { std::memset(data, 0xFF, bytes); });
+  }
   void copy(void* to, const void* from, std::size_t bytes) override {
     emulation::enqueue([=] { std::memcpy(to, from, bytes); });
   }

@@ -28,8 +28,9 @@ namespace context = boost::context;
 
 constexpr unsigned kWarp = 32, kMaxThreads = 1024;
 constexpr std::size_t kStackBytes = std::size_t{1} << 18;
-constexpr std::size_t kStaticSharedLimit = 48 * 1024, kSharedLimit = 227 * 1024;  // of sm_90
-constexpr std::size_t kGap = 64;                                                  // between shared arrays
+// Of sm_86, 89 and 120, which have the least.
+constexpr std::size_t kUnaskedLimit = 48 * 1024, kSharedLimit = 99 * 1024;
+constexpr std::size_t kGap = 64;  // between shared arrays
 constexpr unsigned char kGapByte = 0xA7;
 
 enum class State { ready, at_block_barrier, at_warp_operation, done };
@@ -109,7 +110,8 @@ class Emulator {
     }
     const std::size_t begin = (used_ + kGap + 15) / 16 * 16;
     static_bytes_ += (bytes + 15) / 16 * 16;
-    if (static_bytes_ > kStaticSharedLimit || static_bytes_ + launch_->shared_bytes > kSharedLimit) {
+    const std::size_t limit = launch_->asked ? kSharedLimit : kUnaskedLimit;
+    if (static_bytes_ > kUnaskedLimit || static_bytes_ + launch_->shared_bytes > limit) {
       fault(fmt::format("{}: more shared memory than a block has", text(where)));
       throw Abandon{};
     }
@@ -161,7 +163,7 @@ class Emulator {
 
   // Gaps everywhere, but for the dynamic shared memory.
   void prepare_shared() {
-    if (launch_->shared_bytes > kSharedLimit) {
+    if (launch_->shared_bytes > (launch_->asked ? kSharedLimit : kUnaskedLimit)) {
       throw EmulationFault(
           fmt::format("{}: {} bytes of shared memory", launch_->kernel, launch_->shared_bytes));
     }

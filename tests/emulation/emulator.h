@@ -31,6 +31,7 @@ struct Launch {
   Index blocks;
   unsigned threads;
   std::size_t shared_bytes;  // dynamic
+  bool asked = false;        // for more than 48 KiB of it, static included
 };
 
 class EmulationFault : public std::runtime_error {

@@ -214,9 +214,13 @@ class LoopWay final : public ConvolutionWay {
   std::size_t workspace_bytes() const override { return kWorkspace; }
   void run(const ConvolutionTensors& tensors, void* workspace) const override {
     if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
+    if (offer_.behaviour == Behaviour::ends_context)
+      throw ContextLost(ExitCode::device, "an illegal address");
     emulation::enqueue([=, this] {
       std::memset(workspace, 0xFF, kWorkspace);
+      const double before = offer_.behaviour == Behaviour::accumulates ? last_value(tensors) : 0;
       loops_.run(pass_, tensors);
+      if (offer_.behaviour == Behaviour::accumulates) add_to_last(tensors, before);
       emulated_milliseconds() += offer_.milliseconds;
       if (!is_plain(pass_)) ++fused_runs();
       if (offer_.behaviour == Behaviour::wrong) add_to_last(tensors, 1);
@@ -225,8 +229,8 @@ class LoopWay final : public ConvolutionWay {
   }
 
  private:
-  // To the last element of what the pass computes.
-  void add_to_last(const ConvolutionTensors& t, double value) const {
+  // The last element of what the pass computes.
+  void* last_of(const ConvolutionTensors& t) const {
     const bool y = pass_ == ConvolutionPass::forward || pass_ == ConvolutionPass::forward_statistics ||
                    pass_ == ConvolutionPass::activated_forward_statistics;
     const bool x = pass_ == ConvolutionPass::data_gradient;
@@ -235,9 +239,11 @@ class LoopWay final : public ConvolutionWay {
     const std::int64_t elements = y          ? shape_.y_elements()
                                   : x || d_z ? shape_.x_elements()
                                              : shape_.weight_elements();
-    void* const last =
-        static_cast<std::byte*>(tensor) + static_cast<std::size_t>(elements - 1) * size_of(shape_.type);
-    write(last, shape_.type, {read(last, shape_.type, 1)[0] + value});
+    return static_cast<std::byte*>(tensor) + static_cast<std::size_t>(elements - 1) * size_of(shape_.type);
+  }
+  double last_value(const ConvolutionTensors& t) const { return read(last_of(t), shape_.type, 1)[0]; }
+  void add_to_last(const ConvolutionTensors& t, double value) const {
+    write(last_of(t), shape_.type, {last_value(t) + value});
   }
 
   ConvolutionShape shape_;

@@ -14,7 +14,17 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // How the loops of a way behave. sums_in_order: statistics are summed in float32, one value after the other.
-enum class Behaviour { right, wrong, different_each_run, cannot_be_built, throws, sums_in_order };
+// accumulates: the last value is added to what its place held. ends_context: nothing works after it.
+enum class Behaviour {
+  right,
+  wrong,
+  different_each_run,
+  cannot_be_built,
+  throws,
+  sums_in_order,
+  accumulates,
+  ends_context
+};
 
 struct LoopOffer {
   std::string name = "loops";

@@ -99,6 +99,31 @@ TEST_CASE("tuner: the fastest way that computes the right thing, for every pass"
   }
 }
 
+TEST_CASE("tuner: a way that adds to what was there is left out, whether it is the first or not") {
+  for (const bool first : {true, false}) {
+    std::vector<LoopOffer> ways = {{.name = "plain", .milliseconds = 5},
+                                   {.name = "adds", .milliseconds = 1, .behaviour = Behaviour::accumulates}};
+    if (first) std::swap(ways[0], ways[1]);
+    for (const ConvolutionPass pass :
+         {ConvolutionPass::forward, ConvolutionPass::data_gradient, ConvolutionPass::weight_gradient}) {
+      Bench bench(ways, tuning());
+      CHECK(bench.way(pass) == "plain");
+      CHECK(bench.warned_of("'adds' is left out: "));
+    }
+  }
+}
+
+TEST_CASE("tuner: a way that ends the GPU's context ends the tuning, and no other is blamed") {
+  Bench bench({{.name = "plain", .milliseconds = 5},
+               {.name = "faults", .behaviour = Behaviour::ends_context},
+               {.name = "fast", .milliseconds = 1}},
+              tuning());
+  const Error error = error_of([&] { bench.way(ConvolutionPass::forward); });
+  CHECK(std::string(error.what()).find("'faults' ended the GPU's context: an illegal address") !=
+        std::string::npos);
+  CHECK(bench.warnings.empty());
+}
+
 TEST_CASE("tuner: without tuning it is the first way that can be built") {
   Bench bench(
       {{.name = "absent", .behaviour = Behaviour::cannot_be_built}, {.name = "plain"}, {.name = "fast"}},

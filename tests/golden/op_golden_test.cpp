@@ -98,6 +98,17 @@ TEST_CASE("the emulated CUDA backend's float32 losses stay within 1e-5 of the CP
   CHECK(on_cpu.size() >= 2);  // a wide residual network and LeNet
 }
 
+TEST_CASE("selftest's checks of operations pass on the emulated CUDA backend in every precision") {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    int passed = 0;
+    check_operations(*make_emulated_cuda_backend(type), [&](const CheckResult& result) {
+      CHECK_MESSAGE(result.verdict != Verdict::failed, result.text);
+      passed += result.verdict == Verdict::passed ? 1 : 0;
+    });
+    CHECK(passed == (type == DType::bf16 ? 4 : 7));
+  }
+}
+
 TEST_CASE("golden checks complain about a wrong result") {
   // The values of one operation through the check of another case: every case must be told apart.
   const auto wrong = [](Backend& backend, GoldenCase& c) {

@@ -56,6 +56,10 @@ inline std::vector<AugmentCase> small_augment_cases() {
       {"evaluation", augment_spec(1, 5, 32, 32, 3, {}, {}), false},
       {"single_pixel", augment_spec(2, 3, 1, 1, 1, {true, 0, 0}, {true, 0, 1})},
       {"odd_everything", augment_spec(4, 7, 5, 7, 2, {true, 3, 1}, {true, 4, 3})},
+      // Two images and the block's scratch: almost 48 KiB of shared memory, and the 99 KiB of the smallest
+      // GPU.
+      {"shared_48_kib", augment_spec(2, 1, 254, 29, 3, weak, policy_recipe(AugmentPolicy::plcr_cifar))},
+      {"shared_99_kib", augment_spec(2, 1, 255, 63, 3, weak, policy_recipe(AugmentPolicy::plcr_cifar))},
       {"largest_padding", augment_spec(2, 5, 9, 6, 4, {true, 5, 0}, {false, 5, 64})},
   };
 }

@@ -26,9 +26,13 @@ dnnl::matmul::primitive_desc matmul_descriptor(const Descriptor& a, const Descri
 }  // namespace
 
 bool onednn_has_bf16() {
+#if defined(__x86_64__)
   return (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) &
           static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16)) ==
          static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
+#else
+  return false;
+#endif
 }
 
 MatrixProduct::MatrixProduct(std::int64_t m, std::int64_t k, std::int64_t n, Transpose a, Transpose b,
@@ -69,6 +73,9 @@ void MatrixProduct::run(float* c, const float* a, const float* b, const float* b
 }
 
 std::string onednn_description() {
+  const dnnl_version_t* version = dnnl_version();
+  const std::string text = fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+#if defined(__x86_64__)
   // The value of an instruction set has the bits of those that it includes.
   const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
   const auto has = [isa](dnnl_cpu_isa_t set) { return (isa & static_cast<unsigned>(set)) == set; };
@@ -82,8 +89,10 @@ std::string onednn_description() {
   } else if (has(dnnl_cpu_isa_sse41)) {
     name = "SSE4.1";
   }
-  const dnnl_version_t* version = dnnl_version();
-  return fmt::format("oneDNN {}.{}.{} ({})", version->major, version->minor, version->patch, name);
+  return fmt::format("{} ({})", text, name);
+#else
+  return text;
+#endif
 }
 
 }  // namespace dpll::cpu

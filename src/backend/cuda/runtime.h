@@ -8,9 +8,17 @@
 #include <string>
 
 #include "dpll/backend.h"
+#include "dpll/core/check.h"
 #include "namespace.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
+
+// The GPU's context has ended, by an illegal address or a lost GPU: whatever this process does next on it
+// fails too, and is not to blame.
+class ContextLost : public Error {
+ public:
+  using Error::Error;
+};
 
 class Runtime {
  public:
@@ -28,6 +36,8 @@ class Runtime {
   virtual void copy_in(void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void fill_zero(void* data, std::size_t bytes) = 0;
+  // Every bit is 1: NaN in each floating-point type.
+  virtual void fill_ones(void* data, std::size_t bytes) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // within the GPU's memory
   virtual void synchronize() = 0;
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;

@@ -79,8 +79,9 @@ class Referee {
     }
     return contest_.examination.enter ? examine(run) : "";
   }
+  // Every output is NaN beforehand: what adds to it, where it should write, or leaves a value out, shows.
   void compute(const std::function<void()>& run) {
-    for (const ContestOutput& output : contest_.outputs) runtime_.fill_zero(output.data, bytes_of(output));
+    for (const ContestOutput& output : contest_.outputs) runtime_.fill_ones(output.data, bytes_of(output));
     run();
   }
   void copy_outputs(const Copies& to) {
@@ -217,6 +218,8 @@ std::size_t Tuner::choose(const std::string& key, const std::vector<std::string>
     known_[key] = used_[key] = choice;
     store_cache();
     return std::min(index_of(choice.name), names.size() - 1);
+  } catch (const ContextLost&) {
+    throw;
   } catch (const Error& error) {
     options_.warn(fmt::format("tuning of {} is called off: {}", key, error.what()));
     return 0;
@@ -254,6 +257,9 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
         keep_finalists(survivors);
         continue;
       }
+    } catch (const ContextLost& error) {
+      throw ContextLost(error.code(), fmt::format("tuning of {}: '{}' ended the GPU's context: {}", key,
+                                                  contender.name, error.what()));
     } catch (const Error& error) {
       why = error.what();
     }

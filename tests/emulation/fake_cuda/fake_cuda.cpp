@@ -48,8 +48,9 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no CUDA-capable device is detected";
     case cudaErrorLaunchFailure:
       return "unspecified launch failure";
+    default:
+      return "?";
   }
-  return "?";
 }
 
 cudaError_t cudaGetLastError() {

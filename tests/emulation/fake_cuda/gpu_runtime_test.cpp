@@ -5,6 +5,7 @@
 #include <array>
 #include <fstream>
 #include <functional>
+#include <map>
 
 #include "backend/cuda/vendor/libraries.h"
 #include "dpll/core/check.h"
@@ -113,6 +114,43 @@ TEST_CASE(
   check_refused([&] { static_cast<void>(runtime->record([] {})); }, parts);
   check_refused([&] { replay(); }, parts);
   runtime->release(data);  // and destructors say nothing
+}
+
+TEST_CASE("gpu runtime: an error is taken back, and one that ends the context is told apart") {
+  const Healthy healthy;
+  const auto runtime = make_gpu_runtime(0);
+  char byte = 0;
+  const auto ends_context = [&](const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const ContextLost&) {
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+    FAIL("nothing failed");
+    return false;
+  };
+  for (const auto& [error, ends] : std::map<cudaError_t, bool>{{cudaErrorInvalidConfiguration, false},
+                                                               {cudaErrorMemoryAllocation, false},
+                                                               {cudaErrorIllegalAddress, true},
+                                                               {cudaErrorLaunchTimeout, true},
+                                                               {cudaErrorLaunchFailure, true}}) {
+    CAPTURE(static_cast<int>(error));
+    fake_gpu().error = error;
+    fake_gpu().failing = "cudaMemcpyAsync";
+    CHECK(ends_context([&] { runtime->copy_in(&byte, &byte, 1); }) == ends);
+    CHECK(cudaGetLastError() == cudaSuccess);
+    fake_gpu().last_error = error;
+    CHECK(ends_context([&] { throw_launch_error("sgd", error); }) == ends);
+    CHECK(cudaGetLastError() == cudaSuccess);
+    // What ends a capture may say so again when the capture is left.
+    fake_gpu().failing = "cudaStreamEndCapture";
+    check_refused(
+        [&] { static_cast<void>(runtime->record([] { fail(ExitCode::device, "in the middle"); })); },
+        {"in the middle"});
+    CHECK(cudaGetLastError() == cudaSuccess);
+  }
 }
 
 TEST_CASE("gpu runtime: a sequence that fails while it is captured ends the capture and leaves no graph") {

@@ -7,19 +7,41 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-[[noreturn]] void throw_launch_error(const char* kernel, int error) {
-  fail(ExitCode::device, "the GPU refused kernel {}: {}", kernel,
-       cudaGetErrorString(static_cast<cudaError_t>(error)));
-}
-
 namespace {
 
 constexpr int kOldest = 80;  // sm_80, Ampere
 
+// Errors after which a context refuses everything. All others concern one call.
+bool ends_context(cudaError_t error) {
+  switch (error) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The runtime keeps an error until somebody asks for it: taken back here, or the next launch would be blamed
+// for it.
+[[noreturn]] void throw_error(cudaError_t error, const std::string& text) {
+  cudaGetLastError();
+  if (ends_context(error)) throw ContextLost(ExitCode::device, text);
+  throw Error(ExitCode::device, text);
+}
+
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
-  fail(ExitCode::device, "the GPU failed at {}: {} (checkpoints written so far are complete)", what,
-       cudaGetErrorString(error));
+  throw_error(error, fmt::format("the GPU failed at {}: {} (checkpoints written so far are complete)", what,
+                                 cudaGetErrorString(error)));
 }
 
 std::string version_text(int version) {
@@ -141,6 +163,9 @@ class GpuRuntime final : public Runtime {
   void fill_zero(void* data, std::size_t bytes) override {
     check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
   }
+  void fill_ones(void* data, std::size_t bytes) override {
+    check(cudaMemsetAsync(data, 0xFF, bytes, stream_), "filling memory");
+  }
   void copy(void* to, const void* from, std::size_t bytes) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
   }
@@ -157,8 +182,10 @@ class GpuRuntime final : public Runtime {
     try {
       sequence();
     } catch (...) {
-      cudaStreamEndCapture(stream_, &graph);  // leaves the capture; the sequence's error is the one to report
+      // Leaves the capture; the sequence's error is the one to report, and what ending it says is taken back.
+      cudaStreamEndCapture(stream_, &graph);
       if (graph != nullptr) cudaGraphDestroy(graph);
+      cudaGetLastError();
       throw;
     }
     check(cudaStreamEndCapture(stream_, &graph), "capturing a step");
@@ -189,6 +216,11 @@ class GpuRuntime final : public Runtime {
 };
 
 }  // namespace
+
+[[noreturn]] void throw_launch_error(const char* kernel, int error) {
+  const auto code = static_cast<cudaError_t>(error);
+  throw_error(code, fmt::format("the GPU refused kernel {}: {}", kernel, cudaGetErrorString(code)));
+}
 
 std::unique_ptr<Runtime> make_gpu_runtime(int device) {
   return std::make_unique<GpuRuntime>(device);

@@ -1,0 +1,14 @@
+// What one check of `dpll_engine selftest` says.
+#pragma once
+
+#include <string>
+
+namespace dpll::selftest {
+
+enum class Verdict { passed, failed, skipped };
+struct CheckResult {
+  Verdict verdict = Verdict::passed;
+  std::string text;  // one line
+};
+
+}  // namespace dpll::selftest

@@ -7,7 +7,6 @@
 
 #include "backend/cpu/image_ops.h"
 #include "dpll/safetensors.h"
-#include "emulation/emulated_backend.h"
 #include "selftest/golden_checks.h"
 #include "support/doctest.h"
 
@@ -141,5 +140,4 @@ TEST_CASE("whole views are those of Pillow with the same draws") {
     for (const std::string& complaint : result.complaints) FAIL_CHECK(complaint);
   };
   check(*make_cpu_backend({.threads = 2}));
-  check(*test::make_emulated_cuda_backend(DType::f32));
 }

@@ -36,11 +36,6 @@ TEST_CASE("golden layers on the CPU backend") {
   check_layers(*make_cpu_backend({.threads = 2}));
 }
 
-TEST_CASE("golden layers on the emulated CUDA backend") {
-  // Not bf16: rounding x to 8 bits moves some of these cases' pre-activations across zero.
-  for (const DType type : {DType::f32, DType::f16}) check_layers(*make_emulated_cuda_backend(type));
-}
-
 TEST_CASE("golden objective on the reference backend") {
   check_cases(*make_reference_backend(), "pll_objective", check_objective);
 }
@@ -57,32 +52,12 @@ TEST_CASE("golden update on the CPU backend") {
   check_cases(*make_cpu_backend({.threads = 2}), "sgd", check_sgd);
 }
 
-TEST_CASE("golden objective on the emulated CUDA backend") {
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-    check_cases(*make_emulated_cuda_backend(type), "pll_objective", check_objective);
-  }
-}
-
-TEST_CASE("golden update on the emulated CUDA backend") {
-  check_cases(*make_emulated_cuda_backend(DType::f32), "sgd", check_sgd);
-}
-
 TEST_CASE("golden trajectories on the reference backend") {
   check_cases(*make_reference_backend(), "trajectory", check_trajectory);
 }
 
 TEST_CASE("golden trajectories on the CPU backend") {
   check_cases(*make_cpu_backend({.threads = 2}), "trajectory", check_trajectory);
-}
-
-TEST_CASE("golden trajectories on the emulated CUDA backend") {
-  check_cases(*make_emulated_cuda_backend(DType::f32), "trajectory", check_trajectory);
-}
-
-TEST_CASE("golden trajectories on the emulated CUDA backend in 16 bits") {
-  for (const DType type : {DType::f16, DType::bf16}) {
-    check_cases(*make_emulated_cuda_backend(type), "trajectory", check_trajectory_results);
-  }
 }
 
 TEST_CASE("the emulated CUDA backend's float32 losses stay within 1e-5 of the CPU's") {
@@ -98,7 +73,7 @@ TEST_CASE("the emulated CUDA backend's float32 losses stay within 1e-5 of the CP
   CHECK(on_cpu.size() >= 2);  // a wide residual network and LeNet
 }
 
-TEST_CASE("selftest's checks of operations pass on the emulated CUDA backend in every precision") {
+TEST_CASE("golden values, as selftest checks them, on the emulated CUDA backend in every precision") {
   for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
     int passed = 0;
     check_operations(*make_emulated_cuda_backend(type), [&](const CheckResult& result) {

@@ -61,9 +61,12 @@ std::vector<double> losses(Backend& backend, Architecture architecture, int step
   return result;
 }
 
-// Within 1e-5 at first; rounding grows as in PyTorch's own float32 (docs/fidelity.md), so ten times that
-// later.
+// Within 1e-5 for ten steps, 1e-4 to the fifteenth. Rounding grows from step to step: the CPU's float32
+// leaves 1e-4 of its float64 at step 22 (wide residual network) and 28 (LeNet), so more steps than
+// kComparable say nothing.
+constexpr int kComparable = 15;
 void check_same_training(Backend& backend, int steps) {
+  REQUIRE(steps <= kComparable);
   for (const Architecture architecture :
        {Architecture::wide_resnet, Architecture::lenet, Architecture::mlp}) {
     const std::vector<double> want = losses(*make_cpu_backend({.threads = 2}), architecture, steps);
@@ -104,10 +107,10 @@ TEST_CASE("gpu: views are Pillow's, to the bit") {
   check_no_complaints(selftest::check_views(*real_gpu().backend));
 }
 
-TEST_CASE("gpu: fifty steps with all views are the CPU's, and the same bits again") {
+TEST_CASE("gpu: fifteen steps with all views are the CPU's, and fifty the same bits again") {
   if (real_gpu().backend == nullptr) DPLL_SKIP_NEEDS_CUDA(real_gpu().why_not);
   Backend& gpu = *real_gpu().backend;
-  check_same_training(gpu, 50);
+  check_same_training(gpu, kComparable);
   for (const Architecture architecture :
        {Architecture::wide_resnet, Architecture::lenet, Architecture::mlp}) {
     CHECK(losses(gpu, architecture, 50) == losses(gpu, architecture, 50));

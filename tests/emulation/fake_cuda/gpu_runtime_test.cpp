@@ -2,7 +2,10 @@
 // what is said of the libraries that are opened at run time.
 #include "backend/cuda/gpu/runtime.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -171,6 +174,26 @@ TEST_CASE("gpu runtime: a sequence that fails while it is captured ends the capt
     CHECK(fake_gpu().graphs == 1);
   }
   CHECK(fake_gpu().graphs == 0);
+}
+
+TEST_CASE("vendor libraries: those of the python3 on the PATH are looked for, without following its link") {
+  const TempDir folder;
+  namespace fs = std::filesystem;
+  const std::string lib = folder.file("env/lib/python3.12/site-packages/nvidia/cudnn/lib");
+  fs::create_directories(lib);
+  fs::create_directories(folder.file("env/bin"));
+  fs::create_directories(folder.file("usr/bin"));
+  std::ofstream(folder.file("usr/bin/real")) << "#!/bin/sh\n";
+  fs::create_symlink(folder.file("usr/bin/real"), folder.file("env/bin/python3"));
+  const char* const path = std::getenv("PATH");
+  const std::string before = path == nullptr ? "" : path;
+  REQUIRE(setenv("PATH", (folder.file("none") + ":" + folder.file("env/bin") + ":" + before).c_str(), 1) ==
+          0);
+  const std::vector<std::string> folders = library_folders();
+  check_refused([] { open_library("cuDNN 9", {"libdpll_no_such.so.9"}); },
+                {"found no libdpll_no_such.so.9 by the loader or in ", lib});
+  REQUIRE(setenv("PATH", before.c_str(), 1) == 0);
+  CHECK(std::find(folders.begin(), folders.end(), lib) != folders.end());
 }
 
 TEST_CASE("vendor libraries: missing, damaged, without a function and of another version are told apart") {

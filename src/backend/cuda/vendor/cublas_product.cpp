@@ -149,9 +149,11 @@ class CublasProduct final : public Product {
     int found = 0;
     const cublasStatus_t status =
         lt.heuristic(lt.handle, description_, b_, a_, c_, c_, preference, 1, &best, &found);
-    if (status != CUBLAS_STATUS_SUCCESS || found == 0) {
+    // An algorithm of which the heuristic says that it does not work here is none.
+    const cublasStatus_t said = status != CUBLAS_STATUS_SUCCESS || found == 0 ? status : best.state;
+    if (said != CUBLAS_STATUS_SUCCESS || found == 0) {
       fail(ExitCode::device, "cuBLASLt has nothing for {} (status {})", text_of(shape),
-           static_cast<int>(status));
+           static_cast<int>(said));
     }
     algorithm_ = best.algo;
     workspace_bytes_ = best.workspaceSize;

@@ -119,10 +119,13 @@ std::int64_t Descriptor::get_int64(cudnnBackendAttributeName_t name) const {
   return value;
 }
 
-std::int64_t Descriptor::list_into(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                                   std::int64_t most, void* values) const {
+std::optional<std::int64_t> Descriptor::list_into(cudnnBackendAttributeName_t name,
+                                                  cudnnBackendAttributeType_t type, std::int64_t most,
+                                                  void* values) const {
   std::int64_t count = 0;
-  if (cudnn().get_attribute(raw_, name, type, most, &count, values) != CUDNN_STATUS_SUCCESS) return 0;
+  if (cudnn().get_attribute(raw_, name, type, most, &count, values) != CUDNN_STATUS_SUCCESS) {
+    return std::nullopt;
+  }
   return std::clamp<std::int64_t>(count, 0, most);
 }
 
@@ -132,7 +135,7 @@ std::vector<Descriptor> Descriptor::descriptors(cudnnBackendAttributeName_t name
   std::vector<Descriptor> made;
   std::vector<cudnnBackendDescriptor_t> raw;
   for (std::int64_t i = 0; i < most; ++i) raw.push_back(made.emplace_back(element).raw());
-  const std::int64_t count = list_into(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, raw.data());
+  const std::int64_t count = list_into(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, raw.data()).value_or(0);
   made.erase(made.begin() + static_cast<std::ptrdiff_t>(count), made.end());
   return made;
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -61,12 +62,15 @@ class Descriptor {
   bool try_finalize();
 
   std::int64_t get_int64(cudnnBackendAttributeName_t name) const;
-  // Values of an attribute that is a list, at most `most`; empty when cuDNN knows none.
+  // Values of an attribute that is a list, at most `most`; empty when cuDNN knows none, nothing when it does
+  // not say.
   template <typename Value>
-  std::vector<Value> list(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                          std::int64_t most) const {
+  std::optional<std::vector<Value>> list(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                                         std::int64_t most) const {
     std::vector<Value> values(static_cast<std::size_t>(most));
-    values.resize(static_cast<std::size_t>(list_into(name, type, most, values.data())));
+    const std::optional<std::int64_t> count = list_into(name, type, most, values.data());
+    if (!count) return std::nullopt;
+    values.resize(static_cast<std::size_t>(*count));
     return values;
   }
   // Descriptors of `element` type; `most` of them at most.
@@ -74,8 +78,8 @@ class Descriptor {
                                       std::int64_t most) const;
 
  private:
-  std::int64_t list_into(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                         std::int64_t most, void* values) const;
+  std::optional<std::int64_t> list_into(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                                        std::int64_t most, void* values) const;
 
   cudnnBackendDescriptor_t raw_ = nullptr;
 };

@@ -26,6 +26,8 @@ struct EngineConfiguration {
   // cudnnBackendKnobType_t = value. Means the same in every run with this version of cuDNN.
   std::string name;
   Descriptor descriptor;
+  // cuDNN does not say whether its sums repeat and in which precision they are: never used, but listed.
+  bool unknown_arithmetic = false;
 };
 
 // In the order of cuDNN's heuristics, best first. Empty: cuDNN has none for this pass, shape, type and device

@@ -49,6 +49,32 @@ std::vector<std::string> named_folders() {
   return folders;
 }
 
+// The libraries of all wheels of a Python environment.
+void add_python_folders(std::vector<std::string>& folders, const fs::path& prefix) {
+  std::error_code error;
+  for (fs::directory_iterator entry(prefix / "lib", error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (!entry->path().filename().string().starts_with("python")) continue;
+    add_wheel_folders(folders, entry->path() / "site-packages");
+    add_wheel_folders(folders, entry->path() / "dist-packages");
+  }
+}
+
+// The environment of the python3 that a shell would start. Its link is not followed: in a virtual environment
+// python3 is a link to the system's, and the environment is where the link lies.
+fs::path python_prefix() {
+  const char* const path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "" : path;
+  while (!rest.empty()) {
+    const std::size_t colon = rest.find(':');
+    const fs::path folder(std::string(rest.substr(0, colon)));
+    rest = colon == std::string_view::npos ? "" : rest.substr(colon + 1);
+    std::error_code ignored;
+    if (folder.is_absolute() && fs::exists(folder / "python3", ignored)) return folder.parent_path();
+  }
+  return {};
+}
+
 std::vector<std::string> usual_folders() {
   std::vector<std::string> folders;
   for (const char* variable : {"CUDA_HOME", "CUDA_PATH", "CONDA_PREFIX", "VIRTUAL_ENV"}) {
@@ -56,14 +82,10 @@ std::vector<std::string> usual_folders() {
     if (root == nullptr || *root == '\0') continue;
     add_folder(folders, fs::path(root) / "lib64");
     add_folder(folders, fs::path(root) / "lib");
-    std::error_code error;
-    for (fs::directory_iterator entry(fs::path(root) / "lib", error), end; !error && entry != end;
-         entry.increment(error)) {
-      if (entry->path().filename().string().starts_with("python")) {
-        add_wheel_folders(folders, entry->path() / "site-packages");
-      }
-    }
+    add_python_folders(folders, root);
   }
+  const fs::path python = python_prefix();
+  if (!python.empty()) add_python_folders(folders, python);
   add_folder(folders, "/usr/local/cuda/lib64");
   return folders;
 }
@@ -123,8 +145,12 @@ std::vector<std::string> library_folders() {
 SharedLibrary open_library(const std::string& what, const std::vector<std::string>& names) {
   const Attempt attempt = try_open(names);
   if (attempt.handle == nullptr) {
+    const std::vector<std::string> folders = library_folders();
     const std::string reason =
-        attempt.broken.empty() ? fmt::format("found no {}", fmt::join(names, " or ")) : attempt.broken;
+        attempt.broken.empty()
+            ? fmt::format("found no {} by the loader or in {}", fmt::join(names, " or "),
+                          folders.empty() ? "any usual folder" : fmt::format("{}", fmt::join(folders, ", ")))
+            : attempt.broken;
     fail(ExitCode::device,
          "device = cuda needs {}: {}. Install it, or name its folder in the environment variable "
          "DPLL_CUDA_LIBRARIES",

@@ -49,8 +49,16 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/*.cpp
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/vendor/*.cpp)
     # Headers only: cuDNN and cuBLAS are opened at run time. PyPI's wheel puts them beside Python's packages.
+    # The environment of the python3 on the PATH is where that lies: its link, in a virtual environment, leads elsewhere.
     set(cudnn_wheels)
-    foreach(prefix $ENV{VIRTUAL_ENV} $ENV{CONDA_PREFIX} $ENV{HOME}/.local /usr/local /usr)
+    set(python_prefix)
+    find_program(DPLL_PYTHON python3)
+    mark_as_advanced(DPLL_PYTHON)
+    if(DPLL_PYTHON)
+      get_filename_component(python_prefix ${DPLL_PYTHON} DIRECTORY)
+      get_filename_component(python_prefix ${python_prefix} DIRECTORY)
+    endif()
+    foreach(prefix $ENV{VIRTUAL_ENV} $ENV{CONDA_PREFIX} ${python_prefix} $ENV{HOME}/.local /usr/local /usr)
       file(GLOB wheels ${prefix}/lib/python3*/site-packages/nvidia/cudnn ${prefix}/lib/python3*/dist-packages/nvidia/cudnn)
       list(APPEND cudnn_wheels ${wheels})
     endforeach()
@@ -60,8 +68,9 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
       set(DPLL_HAVE_CUDA ON)
       message(STATUS "CUDA ${CUDAToolkit_VERSION}: device code is compiled for ${CMAKE_CUDA_ARCHITECTURES}")
     elseif(DPLL_CUDA STREQUAL "ON")
-      message(FATAL_ERROR "DPLL_CUDA=ON but the headers of cuDNN 9 were not found. Install them (Debian package "
-        "cudnn9-cuda, or the PyPI wheel nvidia-cudnn-cu13) or set CUDNN_PATH to the folder that has include/cudnn_graph.h.")
+      message(FATAL_ERROR "DPLL_CUDA=ON but the headers of cuDNN 9 were not found in the toolkit, the system's folders or "
+        "${cudnn_wheels}. Install them (the PyPI wheel nvidia-cudnn-cu13, or nvidia-cudnn-cu12 beside CUDA 12, or NVIDIA's "
+        "package cudnn9-cuda-13) or set CUDNN_PATH to the folder that has include/cudnn_graph.h.")
     else()
       message(STATUS "CUDA ${CUDAToolkit_VERSION} works, but the headers of cuDNN 9 were not found (CUDNN_PATH)")
     endif()

@@ -2,45 +2,80 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "backend/cuda/vendor/cudnn_convolution.h"
+#include "bench/observed_backend.h"
 #include "dpll/core/check.h"
+#include "dpll/model/network.h"
 
 using namespace dpll;
 using namespace dpll::cuda;
 
 namespace {
 
+constexpr int kViews = 3, kBatch = 64;
+
+// A convolution of a network, its shape that of training in batches of kBatch.
 struct Layer {
-  const char* name;
+  std::string name;
   ConvolutionShape shape;
   bool reads_images = false;
 };
 
-constexpr int kViews = 3, kBatch = 64;
+// Notes the convolutions that a network asks its backend for, each shape once.
+class Recorder final : public bench::ObservedBackend {
+ public:
+  Recorder(Backend& inner, std::string network) : ObservedBackend(inner), network_(std::move(network)) {}
 
-Layer layer(const char* name, int side, int in, int out, int kernel, int stride, int pad) {
-  return {name, {kViews * kBatch, side, side, in, out, kernel, stride, pad, DType::f16}};
-}
+  std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
+    note(spec, spec.kernel, spec.pad);
+    if (spec.projection) note(spec, 1, 0);
+    return ObservedBackend::make_preact_conv(spec);
+  }
+  const std::vector<Layer>& layers() const { return layers_; }
 
-Layer first_layer(const char* name, int side, int in, int out, int kernel, int pad) {
-  Layer first = layer(name, side, in, out, kernel, 1, pad);
-  first.reads_images = true;
-  return first;
+ private:
+  void note(const PreactConvSpec& s, int kernel, int pad) {
+    const std::string name =
+        fmt::format("{} {}x{} {} to {} {}x{}{}", network_, s.height, s.width, s.in_channels, s.out_channels,
+                    kernel, kernel, s.stride == 2 ? " stride 2" : "");
+    for (const Layer& known : layers_) {
+      if (known.name == name) return;
+    }
+    layers_.push_back(
+        {name,
+         {s.rows(), s.height, s.width, s.in_channels, s.out_channels, kernel, s.stride, pad, DType::f16},
+         !s.input_gradient});
+  }
+
+  std::string network_;
+  std::vector<Layer> layers_;
+};
+
+void add_layers(std::vector<Layer>& layers, const RunConfig::Model& model, const InputShape& input,
+                const std::string& name) {
+  const auto cpu = make_cpu_backend({});
+  Recorder recorder(*cpu, name);
+  const auto network = make_network(recorder, model, input, false);
+  network->make_program({Mode::train, kViews, kBatch});
+  layers.insert(layers.end(), recorder.layers().begin(), recorder.layers().end());
 }
 
 std::vector<Layer> layers() {
-  return {first_layer("wrn stem", 32, 3, 16, 3, 1),
-          layer("wrn-28-2 group 1", 32, 32, 32, 3, 1, 1),
-          layer("wrn-28-2 group 2 down", 32, 32, 64, 3, 2, 1),
-          layer("wrn-28-2 group 2 shortcut", 32, 32, 64, 1, 2, 0),
-          layer("wrn-28-2 group 3", 8, 128, 128, 3, 1, 1),
-          layer("wrn-34-10 group 1", 32, 160, 160, 3, 1, 1),
-          layer("wrn-34-10 group 2 down", 32, 160, 320, 3, 2, 1),
-          layer("wrn-34-10 group 2", 16, 320, 320, 3, 1, 1),
-          layer("wrn-34-10 group 3", 8, 640, 640, 3, 1, 1),
-          first_layer("lenet conv 1", 28, 1, 6, 5, 2),
-          layer("lenet conv 2", 14, 6, 16, 5, 1, 0)};
+  std::vector<Layer> all;
+  RunConfig::Model model;
+  model.architecture = Architecture::wide_resnet;
+  for (const auto& [depth, width] : {std::pair{28, 2}, std::pair{34, 10}}) {
+    model.depth = depth;
+    model.width = width;
+    add_layers(all, model, {32, 32, 3, 10}, fmt::format("wrn-{}-{}", depth, width));
+  }
+  model.architecture = Architecture::lenet;
+  add_layers(all, model, {28, 28, 1, 10}, "lenet");
+  return all;
 }
 
 struct Gpu {
@@ -94,13 +129,14 @@ int main(int argc, char** argv) try {
   fmt::print("gpu,layer,in_channels,type");
   for (const ConvolutionPass pass : kAllPasses) fmt::print(",{}", name_of(pass));
   fmt::print("\n");
+  const std::vector<Layer> all = layers();
   for (const Gpu& gpu :
        {Gpu{"sm_80", 800, 108, 166912}, {"sm_90", 900, 132, 232448}, {"sm_100", 1000, 148, 232448}}) {
     description["deviceVer"] = gpu.version;
     description["multiProcessorCount"] = gpu.processors;
     description["maxSharedMemoryPerBlockOptin"] = gpu.shared;
     const CudnnDevice device(description.dump());
-    for (const Layer& l : layers()) {
+    for (const Layer& l : all) {
       for (const DType type : {DType::f16, DType::bf16, DType::f32}) {
         Layer typed = l;
         typed.shape.type = type;

@@ -150,10 +150,16 @@ TEST_CASE("tools/install_deps: other systems get their own packages' names and n
 }
 
 TEST_CASE(
-    "tools/build: a folder that was moved, another compiler and rules of another state are configured anew") {
+    "tools/build: a folder that was moved, another compiler, presets and rules of another state are "
+    "configured again") {
   SmallTree tree;
   if (!tree.complete()) DPLL_SKIP(kNoTools);
   require_done(tree.build());
+  CHECK(tree.build().out == "");
+
+  const auto now = std::filesystem::file_time_type::clock::now();
+  std::filesystem::last_write_time(tree.file("CMakePresets.json"), now);
+  CHECK(tree.build().out == "configuring build/release\n");
   CHECK(tree.build().out == "");
 
   tree.rename("moved");

@@ -38,7 +38,7 @@ struct ObservedCall {
 // Called when the call has run.
 using Observer = std::function<void(const ObservedCall&)>;
 
-class ObservedBackend final : public Backend {
+class ObservedBackend : public Backend {
  public:
   explicit ObservedBackend(Backend& inner) : inner_(inner) {}
 

@@ -10,9 +10,9 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kBlocks = 4;     // on a multiprocessor at least: 64 registers, or sm_80 spills
-constexpr int kVec = 8;        // channels of a pixel that is written at once
-constexpr int kThreads = 256;  // also the values of a pixel: one thread a histogram bin
+[[maybe_unused]] constexpr int kBlocks = 4;  // on a multiprocessor at least: 64 registers, or sm_80 spills
+constexpr int kVec = 8;                      // channels of a pixel that is written at once
+constexpr int kThreads = 256;                // also the values of a pixel: one thread a histogram bin
 constexpr int kMaxPolicyChannels = 3;
 
 // What thread 0 draws for the block.

@@ -49,8 +49,10 @@ void show(const Observer& observer, const char* op, const char* pass, const Work
             .copy = [&call, saved_bytes, run](CallMemory& memory) -> std::function<void()> {
               Call copy = call;
               visit_fields(copy, CopyFields{memory});
+              // 0, and not looked at, for calls that save nothing.
+              [[maybe_unused]] const std::size_t saved = saved_bytes;
               if constexpr (Saves<Call>) {
-                if (saved_bytes > 0) copy.saved = memory.copy_of(copy.saved, saved_bytes);
+                if (saved > 0) copy.saved = memory.copy_of(copy.saved, saved);
               }
               return [copy, run] { run(copy); };
             }});

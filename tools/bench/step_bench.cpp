@@ -53,8 +53,7 @@ DataSet noise_data(const RunConfig& config, std::int64_t samples, int classes, s
 
 StepBench::StepBench(const RunConfig& config, const DataSet& data, const CandidateSets& candidates,
                      bool allocate)
-    : config_(config),
-      made_(make_backend(config.run)),
+    : made_(make_backend(config.run)),
       backend_(*made_),
       views_(resolve_views(config, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                            static_cast<int>(data.train.channels))),

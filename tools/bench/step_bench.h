@@ -47,7 +47,6 @@ class StepBench {
  private:
   void begin_epoch();
 
-  const RunConfig& config_;
   std::unique_ptr<Backend> made_;
   ObservedBackend backend_;
   ViewSetup views_;

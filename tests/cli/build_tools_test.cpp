@@ -91,8 +91,8 @@ class SmallTree {
                    "binaryDir": "${sourceDir}/build/release"}]})");
     write_text(
         folder + "/CMakeLists.txt",
-        "cmake_minimum_required(VERSION 3.25)\nproject(small LANGUAGES CXX)\ninclude(" + kSource +
-            "/cmake/Compiler.cmake)\nadd_executable(small small.cpp)\n"
+        "cmake_minimum_required(VERSION 3.25)\nproject(small LANGUAGES CXX)\ninclude(\"" + kSource +
+            "/cmake/Compiler.cmake\")\nadd_executable(small small.cpp)\n"
             "if(EXISTS ${PROJECT_SOURCE_DIR}/left)\n"
             "  set_source_files_properties(small.cpp PROPERTIES OBJECT_DEPENDS ${PROJECT_SOURCE_DIR}/left)\n"
             "endif()\n");

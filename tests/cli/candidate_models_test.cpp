@@ -45,7 +45,9 @@ TEST_CASE("every candidate model is drawn, exported, read back and trained on wi
       {"instance",
        {"candidates.mode=instance", "annotator.epochs=1", "annotator.batch=8",
         "annotator.cache=" + runs.file("cache")}}};
-  for (const auto& [name, settings] : models) {
+  for (const auto& model : models) {
+    const std::string name = model.first;
+    const auto& settings = model.second;
     CAPTURE(name);
     const std::string csv = runs.file(name + ".sets.csv");
     const ProcessResult exported = export_sets(runs, csv, settings);

@@ -134,11 +134,14 @@ TEST_CASE("gpu runtime: an error is taken back, and one that ends the context is
     FAIL("nothing failed");
     return false;
   };
-  for (const auto& [error, ends] : std::map<cudaError_t, bool>{{cudaErrorInvalidConfiguration, false},
-                                                               {cudaErrorMemoryAllocation, false},
-                                                               {cudaErrorIllegalAddress, true},
-                                                               {cudaErrorLaunchTimeout, true},
-                                                               {cudaErrorLaunchFailure, true}}) {
+  for (const std::pair<const cudaError_t, bool>& expected :
+       std::map<cudaError_t, bool>{{cudaErrorInvalidConfiguration, false},
+                                   {cudaErrorMemoryAllocation, false},
+                                   {cudaErrorIllegalAddress, true},
+                                   {cudaErrorLaunchTimeout, true},
+                                   {cudaErrorLaunchFailure, true}}) {
+    const cudaError_t error = expected.first;
+    const bool ends = expected.second;
     CAPTURE(static_cast<int>(error));
     fake_gpu().error = error;
     fake_gpu().failing = "cudaMemcpyAsync";

@@ -68,7 +68,9 @@ TEST_CASE("a run leaves every file of the README's table, and they are what it s
                                                                    {"conv.5.running_var", {50}},
                                                                    {"linear.0.weight", {500, 50 * 49}},
                                                                    {"linear.1.bias", {500}}};
-  for (const auto& [name, shape] : shapes) {
+  for (const auto& entry : shapes) {
+    const std::string name = entry.first;
+    const auto& shape = entry.second;
     CAPTURE(name);
     CHECK(model.entry(name).shape == shape);
   }

@@ -328,8 +328,8 @@ class Emulator {
   std::vector<unsigned char> shared_;
   std::vector<SharedArray> arrays_;
   std::size_t used_ = 0, static_bytes_ = 0;
-  const void* scheduler_stack_ = nullptr;
-  std::size_t scheduler_stack_bytes_ = 0;
+  [[maybe_unused]] const void* scheduler_stack_ = nullptr;
+  [[maybe_unused]] std::size_t scheduler_stack_bytes_ = 0;
   Counters counters_;
 };
 

@@ -84,6 +84,8 @@ class Backend {
   // Which of several ways to compute the same the operations made so far use, where that was found out by
   // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
   virtual std::string tuning_choices() const { return ""; }
+  // Convolutions and products whose results were held against sums of the host when they were made.
+  virtual int proven_ways() const { return 0; }
 
   // Error(device) naming `what` and the sizes when there is not enough memory.
   Buffer allocate(std::size_t bytes, const std::string& what);

@@ -34,11 +34,14 @@ struct RunConfig {
     std::string name;  // default: the config file's stem
     std::uint64_t seed = 1;
     DeviceChoice device = DeviceChoice::automatic;
+    int gpu = -1;         // of cuda and check: which one, as CUDA counts; -1: that with the most free memory
+    bool qualify = true;  // of auto and cuda: the GPU shows first that it computes right
     Precision precision = Precision::automatic;
     int threads = 0;  // 0: all cores
     bool deterministic = true;
     int check_steps = 5;  // of device = check
     bool tuning = true;
+    double tuning_seconds = 120;  // 0: no limit
     std::string tuning_cache = "cache";
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;

@@ -9,6 +9,7 @@
 #include "backend/cuda/gpu/gpu_backend.h"
 #endif
 #include "dpll/core/check.h"
+#include "selftest/qualify.h"
 #include "train/trainer.h"
 
 namespace dpll {
@@ -73,6 +74,13 @@ struct ModelFlags {
     return average ? KeptModel::average : selected ? KeptModel::selected : KeptModel::last;
   }
 };
+
+// What is wrong with it, as CLI11 wants validators.
+std::string is_numbered_gpu(const std::string& text) {
+  const bool numbered = text.size() > 5 && text.size() < 10 && text.starts_with("cuda:") &&
+                        text.find_first_not_of("0123456789", 5) == std::string::npos;
+  return numbered ? "" : "not cpu, cuda or cuda:N";
+}
 
 int dispatch(int argc, char** argv) {
   CLI::App app{kDescription, "dpll_engine"};
@@ -150,11 +158,14 @@ int dispatch(int argc, char** argv) {
   tune_app->add_flag("--list", tune.all, "Print every way that was timed or left out");
   tune_config.add_to(*tune_app);
 
+  // Not for users: what train/qualification.h starts.
+  CLI::App* qualify_app = app.add_subcommand("qualify", "")->group("");
+
   SelftestArguments selftest;
   CLI::App* selftest_app =
       app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
-  selftest_app->add_option("--device", selftest.device, "Backend to check")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
+  selftest_app->add_option("--device", selftest.device, "Backend to check: cpu, cuda or cuda:N")
+      ->check(CLI::IsMember({"cpu", "cuda"}) | CLI::Validator(is_numbered_gpu, "cuda:N"))
       ->capture_default_str();
   selftest_app->add_option("--precision", selftest.precision, "On the GPU: type of activations and weights")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
@@ -182,6 +193,7 @@ int dispatch(int argc, char** argv) {
     tune.config = tune_config.load();
     return tune_command(tune);
   }
+  if (qualify_app->parsed()) return selftest::answer_qualification();
   if (verify_app->parsed()) return data_verify_command(verify_config.load());
   if (evaluate_app->parsed()) {
     evaluate.verify = !evaluate_no_verify;

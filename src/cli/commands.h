@@ -65,7 +65,7 @@ struct TuneArguments {
 int tune_command(const TuneArguments& arguments);
 
 struct SelftestArguments {
-  std::string device = "cpu";     // or cuda
+  std::string device = "cpu";     // or cuda, cuda:N
   std::string precision = "f32";  // or f16, bf16 with cuda
   int threads = 0;                // 0: all cores
 };

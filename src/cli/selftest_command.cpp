@@ -2,6 +2,7 @@
 // resume.
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <thread>
 
 #include "cli/commands.h"
@@ -36,7 +37,10 @@ class Report {
 
 int selftest_command(const SelftestArguments& arguments) {
   RunConfig::Run run;
-  run.device = arguments.device == "cuda" ? DeviceChoice::cuda : DeviceChoice::cpu;
+  run.device = arguments.device == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda;
+  if (arguments.device.starts_with("cuda:")) run.gpu = std::stoi(arguments.device.substr(5));
+  run.qualify = false;  // that is what happens here, afresh
+  run.tuning = false;   // of tiny shapes
   run.precision = arguments.precision == "f16"    ? Precision::f16
                   : arguments.precision == "bf16" ? Precision::bf16
                                                   : Precision::f32;

@@ -213,6 +213,31 @@ Key real_list_key(const std::string& name, std::vector<double>& member, const Ra
       [range](std::string_view item, double& value) { return parse_real(item, range, value); });
 }
 
+Key device_key(const std::string& name, DeviceChoice& device, int& gpu, const std::string& doc) {
+  constexpr int kMostGpus = 1023;
+  std::vector<std::string> allowed = allowed_words<DeviceChoice>();
+  const auto parse = [&device, &gpu, allowed](const std::string& text) -> std::string {
+    const std::size_t colon = text.find(':');
+    const std::string word = text.substr(0, colon);
+    for (const Spelling<DeviceChoice>& spelling : spellings<DeviceChoice>()) {
+      if (word != spelling.text) continue;
+      const bool on_gpu = spelling.value == DeviceChoice::cuda || spelling.value == DeviceChoice::check;
+      int index = -1;
+      if (colon != std::string::npos) {
+        if (!on_gpu) return fmt::format("'{}' takes no number; cuda:0 names a GPU", word);
+        std::string problem = parse_integer(text.substr(colon + 1), 0, kMostGpus, index);
+        if (!problem.empty()) return "the GPU's number: " + problem;
+      }
+      device = spelling.value;
+      gpu = index;
+      return "";
+    }
+    return not_one_of(allowed, text);
+  };
+  return {name, one_of(allowed) + ", or cuda:N, check:N", doc, parse,
+          [&device, &gpu] { return gpu < 0 ? spell(device) : fmt::format("{}:{}", spell(device), gpu); }};
+}
+
 std::string one_of(const std::vector<std::string>& allowed) {
   return fmt::format("one of {}", fmt::join(allowed, ", "));
 }

@@ -62,6 +62,9 @@ Key integer_list_key(const std::string& name, std::vector<int>& member, int low,
 Key real_list_key(const std::string& name, std::vector<double>& member, const Range& range,
                   const std::string& empty_word, const std::string& doc);
 
+// auto, cpu, cuda, check; cuda:N and check:N name one of several GPUs, which is -1 otherwise.
+Key device_key(const std::string& name, DeviceChoice& device, int& gpu, const std::string& doc);
+
 // What is wrong with a word that is none of `allowed`.
 std::string not_one_of(const std::vector<std::string>& allowed, const std::string& word);
 // "one of a, b, c"

@@ -104,8 +104,8 @@ void check_run(const RunConfig& config, const Settings& settings) {
 
 void check_precision(const RunConfig& config, const Settings& settings) {
   const RunConfig::Run& run = config.run;
-  const bool on_gpu = run.device == DeviceChoice::cuda || run.device == DeviceChoice::check;
-  if (on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32 ||
+  const bool maybe_on_gpu = run.device != DeviceChoice::cpu;  // what `auto` is turns out later
+  if (maybe_on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32 ||
       run.precision == Precision::bf16) {
     return;
   }

@@ -20,6 +20,15 @@ std::string format_duration(double seconds) {
   return fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
+namespace {
+
+int terminal_columns() {
+  winsize window{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
+}
+
+}  // namespace
+
 Log::Log(const std::string& path, bool progress) : path_(path), bar_(progress && isatty(STDOUT_FILENO) == 1) {
   if (path.empty()) return;
   file_ = std::fopen(path.c_str(), "ae");
@@ -58,14 +67,20 @@ void Log::warning(const std::string& text) {
   line("warning: " + text);
 }
 
+void Log::status(const std::string& text) {
+  if (!bar_) return;
+  std::fprintf(stdout, "\r\033[K%s",
+               text.substr(0, static_cast<std::size_t>(terminal_columns() - 1)).c_str());
+  std::fflush(stdout);
+  bar_drawn_ = true;
+}
+
 void Log::draw(const Bar& bar) {
   if (!bar_) return;
   const auto now = std::chrono::steady_clock::now();
   if (bar_drawn_ && now - last_draw_ < std::chrono::milliseconds(100)) return;
   last_draw_ = now;
-  winsize window{};
-  const int columns =
-      ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0 ? window.ws_col : 80;
+  const int columns = terminal_columns();
   const std::string head = fmt::format("epoch {}/{} ", bar.epoch, bar.epochs);
   const std::string tail = fmt::format(" {}/{}  loss {:.4f}  {:.0f} images/s  {} left", bar.step, bar.steps,
                                        bar.loss, bar.images_per_second, format_duration(bar.seconds_left));

@@ -27,6 +27,8 @@ class Log {
   };
   bool wants_bar() const { return bar_; }
   void draw(const Bar& bar);  // at most ten times a second
+  // What is being done before there are steps, on a terminal alone; what is said next takes its place.
+  void status(const std::string& text);
   void clear_bar();
 
  private:

@@ -4,11 +4,11 @@
 
 #include <cstdio>
 #include <thread>
+#include <vector>
 
+#include "backend/gpu_port.h"
 #include "dpll/core/check.h"
-#if defined(DPLL_WITH_CUDA)
-#include "backend/cuda/gpu/gpu_backend.h"
-#endif
+#include "train/qualification.h"
 
 namespace dpll {
 namespace {
@@ -17,13 +17,49 @@ bool uses_gpu(const RunConfig::Run& run) {
   return run.device == DeviceChoice::cuda || run.device == DeviceChoice::check;
 }
 
-#if !defined(DPLL_WITH_CUDA)
-[[noreturn]] void fail_without_cuda(const RunConfig::Run& run) {
+GpuPort& port_for(const RunConfig::Run& run) {
+  if (gpu_port() != nullptr) return *gpu_port();
   fail(ExitCode::device,
        "run.device = {} needs the CUDA backend, which this program was built without; use cpu or auto",
        to_string(run.device));
 }
-#endif
+
+// Where no qualification has found out which GPU: the first one.
+int index_of(const RunConfig::Run& run) {
+  return run.gpu < 0 ? 0 : run.gpu;
+}
+
+int architecture_of(const RunConfig::Run& run) {
+  const std::vector<GpuFacts> gpus = port_for(run).list();
+  for (const GpuFacts& gpu : gpus) {
+    if (gpu.index == index_of(run)) return gpu.architecture;
+  }
+  fail(ExitCode::device, "device = {}:{}: the GPUs are counted from 0 to {}", to_string(run.device), run.gpu,
+       gpus.size() - 1);
+}
+
+int threads_of(const RunConfig::Run& run) {
+  return run.threads > 0 ? run.threads : static_cast<int>(std::thread::hardware_concurrency());
+}
+
+std::string cpu_line(const RunConfig::Run& run) {
+  return fmt::format("device: cpu, {} thread{}, instruction set {}", run.threads, run.threads == 1 ? "" : "s",
+                     cpu_instruction_set());
+}
+
+void take_cpu(RunConfig::Run& run, const std::string& why) {
+  if (run.precision == Precision::f16 || run.precision == Precision::tf32) {
+    fail(ExitCode::device, "precision = {} is for a GPU, and {}; --set run.precision=f32 trains on the CPU",
+         to_string(run.precision), why);
+  }
+  run.device = DeviceChoice::cpu;
+  run.gpu = -1;
+  if (run.precision == Precision::automatic) run.precision = Precision::f32;
+}
+
+std::string name_of(const Qualification& result) {
+  return result.gpu.name.empty() ? "the GPU" : fmt::format("cuda:{} ({})", result.gpu.index, result.gpu.name);
+}
 
 }  // namespace
 
@@ -32,53 +68,99 @@ Precision automatic_precision(int architecture) {
   return architecture <= kHopper ? Precision::f16 : Precision::bf16;
 }
 
-void resolve_devices(RunConfig::Run& run) {
-  if (run.threads == 0) run.threads = static_cast<int>(std::thread::hardware_concurrency());
-  // The GPU's backend has not been proven on hardware yet: whoever wants it names it.
-  if (run.device == DeviceChoice::automatic) run.device = DeviceChoice::cpu;
-  if (run.precision != Precision::automatic) return;
-  if (!uses_gpu(run)) {
-    run.precision = Precision::f32;
-    return;
-  }
-#if defined(DPLL_WITH_CUDA)
-  run.precision = automatic_precision(gpu_architecture());
-#else
-  fail_without_cuda(run);
-#endif
+DType compute_type(Precision precision) {
+  return precision == Precision::f16 ? DType::f16 : precision == Precision::bf16 ? DType::bf16 : DType::f32;
 }
 
-std::string device_line(const RunConfig::Run& run) {
-  if (uses_gpu(run)) return fmt::format("device: {}", to_string(run.device));
-  return fmt::format("device: cpu, {} thread{}, instruction set {}", run.threads, run.threads == 1 ? "" : "s",
-                     cpu_instruction_set());
+void resolve_devices(RunConfig::Run& run) {
+  run.threads = threads_of(run);
+  if (run.device == DeviceChoice::automatic) run.device = DeviceChoice::cpu;
+  if (run.precision != Precision::automatic) return;
+  run.precision = uses_gpu(run) ? automatic_precision(architecture_of(run)) : Precision::f32;
+}
+
+DeviceDecision decide_device(RunConfig& config, const std::string& choices, const Warn& progress,
+                             const Warn& warn) {
+  RunConfig::Run& run = config.run;
+  run.threads = threads_of(run);
+  DeviceDecision decision;
+  const bool automatic = run.device == DeviceChoice::automatic;
+  if (run.device == DeviceChoice::cpu) {
+    take_cpu(run, "device = cpu");
+    decision.line = cpu_line(run);
+    return decision;
+  }
+  if (automatic && gpu_port() == nullptr) {
+    take_cpu(run, "this program was built without CUDA");
+    decision.line = cpu_line(run) + " (this program was built without CUDA)";
+    return decision;
+  }
+  port_for(run);
+  if (!run.qualify && !automatic) {
+    resolve_devices(run);
+    decision.line = fmt::format("device: cuda:{}, {}, not qualified (run.qualify = false)", index_of(run),
+                                to_string(run.precision));
+    return decision;
+  }
+  std::vector<std::string> warnings;
+  const Qualification result =
+      qualify_gpu(config, choices, progress, [&](const std::string& text) { warnings.push_back(text); });
+  if (result.outcome == Qualification::Outcome::passed) {
+    // Where it fails, that is what there is to say; all that led to it is the self-test's.
+    for (const std::string& text : warnings) warn(text);
+    run.device = DeviceChoice::cuda;
+    run.gpu = result.gpu.index;
+    run.precision = result.precision;
+    decision.choices = result.choices;
+    decision.line =
+        fmt::format("device: {}, {}, {}; qualified: {}", name_of(result), to_string(run.precision),
+                    automatic ? "chosen by device = auto" : "asked for", result.how);
+    return decision;
+  }
+  const std::string why = result.check.empty() ? result.why : result.check + ": " + result.why;
+  const bool absent = result.outcome == Qualification::Outcome::absent;
+  if (!automatic) {
+    if (absent) fail(ExitCode::device, "device = cuda: {}", why);
+    fail(ExitCode::device,
+         "device = cuda: {} {}: {}; dpll_engine selftest --device cuda:{} shows more, device = cpu works",
+         name_of(result),
+         result.outcome == Qualification::Outcome::failed ? "did not qualify" : "cannot be used now", why,
+         result.gpu.index);
+  }
+  take_cpu(run, why);
+  decision.line = cpu_line(run);
+  if (absent) {
+    decision.line += fmt::format(" ({})", why);
+  } else {
+    decision.warning = fmt::format(
+        "{} is not used, training goes on on the CPU: {}; dpll_engine selftest --device cuda:{} shows more",
+        name_of(result), why, result.gpu.index);
+  }
+  return decision;
 }
 
 void print_warning(const std::string& text) {
   std::fprintf(stderr, "warning: %s\n", text.c_str());
 }
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, [[maybe_unused]] const Warn& warn,
-                                      [[maybe_unused]] const std::string& choices) {
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn,
+                                      const std::string& choices) {
   if (!uses_gpu(run)) {
     return make_cpu_backend(
         {.threads = run.threads, .products = run.precision == Precision::bf16 ? DType::bf16 : DType::f32});
   }
-#if defined(DPLL_WITH_CUDA)
+  GpuPort& port = port_for(run);
   const Precision precision =
-      run.precision == Precision::automatic ? automatic_precision(gpu_architecture()) : run.precision;
-  return make_gpu_backend({.compute = precision == Precision::f16    ? DType::f16
-                                      : precision == Precision::bf16 ? DType::bf16
-                                                                     : DType::f32,
-                           .tf32 = precision == Precision::tf32,
-                           .deterministic = run.deterministic,
-                           .tuning = run.tuning,
-                           .tuning_cache = run.tuning_cache,
-                           .choices = choices,
-                           .warn = warn});
-#else
-  fail_without_cuda(run);
-#endif
+      run.precision == Precision::automatic ? automatic_precision(architecture_of(run)) : run.precision;
+  return port.make({.index = index_of(run),
+                    .compute = compute_type(precision),
+                    .tf32 = precision == Precision::tf32,
+                    .deterministic = run.deterministic,
+                    .tuning = run.tuning,
+                    .tuning_seconds = run.tuning_seconds,
+                    .tuning_cache = run.tuning_cache,
+                    .choices = choices,
+                    .warn = warn});
 }
 
 }  // namespace dpll

@@ -10,9 +10,9 @@
 
 namespace dpll {
 
-// The backend that run.device and run.precision name; `check` gives the GPU's. Error(device) when this build
-// or machine does not have it. `warn`: what is odd but can be done without, one line each. `choices`:
-// Backend::tuning_choices() of an earlier run that this one repeats, or empty.
+// The backend that run.device and run.precision name; `auto` is the CPU here, `check` gives the GPU's.
+// Error(device) when this build or machine does not have it. `warn`: what is odd but can be done without, one
+// line each. `choices`: Backend::tuning_choices() of an earlier run that this one repeats, or empty.
 using Warn = std::function<void(const std::string&)>;
 void print_warning(const std::string& text);  // "warning: ..." on stderr
 std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn = print_warning,
@@ -23,13 +23,22 @@ using BackendMaker =
 // What run.precision = auto is on a GPU, 90 for sm_90: the vendor's fused convolutions are for f16 up to
 // Hopper; newer GPUs are as fast in bf16, which needs no loss scale.
 Precision automatic_precision(int architecture);
+// Of activations and weights on a GPU.
+DType compute_type(Precision precision);
 
-// Says what `auto` and 0 threads stand for on this machine, so that the configuration repeats the run.
-// Error(device) as above.
+// Says what `auto` and 0 threads stand for on this machine where no GPU has to qualify first: `auto` is the
+// CPU. Error(device) as above.
 void resolve_devices(RunConfig::Run& run);
 
-// The first line of a run's log: the device of a resolved configuration and, on the CPU, its vector
-// instructions.
-std::string device_line(const RunConfig::Run& run);
+struct DeviceDecision {
+  std::string line;     // the first line of a run's log: which device, why, and how it was qualified
+  std::string warning;  // why a GPU that is there is not used; or empty
+  std::string choices;  // Backend::tuning_choices() that were made meanwhile; or empty
+};
+// Says what `auto` and 0 threads stand for in a training run: with run.qualify a GPU is used once it has
+// shown that it computes right (train/qualification.h). Where it has not, `auto` is the CPU and `cuda` is an
+// Error(device). `choices` as above; `progress`: what is being done.
+DeviceDecision decide_device(RunConfig& config, const std::string& choices, const Warn& progress,
+                             const Warn& warn);
 
 }  // namespace dpll

@@ -39,7 +39,9 @@ double seconds_since(Clock::time_point start) {
 // A run in progress. The constructor loads and builds everything, run() trains.
 class Trainer {
  public:
-  Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker);
+  // `choices`: Backend::tuning_choices() to repeat, or empty.
+  Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
+          const std::string& choices);
   int run();
 
  private:
@@ -94,7 +96,8 @@ DataSet load_and_report(const RunConfig& config, Log& log) {
   return data;
 }
 
-Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker)
+Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
+                 const std::string& choices)
     : config_(config),
       folder_(folder),
       log_(log),
@@ -102,7 +105,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
       backend_(maker(
-          config.run, [this](const std::string& text) { log_.warning(text); }, tuning_of(folder))),
+          config.run, [this](const std::string& text) { log_.warning(text); }, choices)),
       memory_at_start_(backend_->available_bytes()),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
@@ -450,6 +453,37 @@ int Trainer::stop_on_signal(int signal) {
 
 }  // namespace
 
+namespace {
+
+// A run goes on where it began, though `auto` might find something else today.
+void keep_device(RunConfig::Run& run, const RunFolder& folder) {
+  if (run.device != DeviceChoice::automatic || !folder.has(run_files::kConfig)) return;
+  const RunConfig kept = load_config(folder.file(run_files::kConfig), {});
+  run.device = kept.run.device;
+  if (run.precision == Precision::automatic) run.precision = kept.run.precision;
+}
+
+// Decides where to compute and says so; returns the tuning to repeat.
+std::string decide(RunConfig& config, const RunFolder& folder, Log& log, bool resumes) {
+  const std::string known = tuning_of(folder);
+  DeviceDecision decision;
+  try {
+    decision = decide_device(
+        config, known, [&](const std::string& text) { log.status(text); },
+        [&](const std::string& text) { log.warning(text); });
+  } catch (const Error& error) {
+    if (!resumes || error.code() != ExitCode::device) throw;
+    fail(ExitCode::device,
+         "{} (the run began on {}; to go on on the CPU: --set run.device=cpu --set run.precision=f32)",
+         error.what(), to_string(config.run.device));
+  }
+  log.line(decision.line);
+  if (!decision.warning.empty()) log.warning(decision.warning);
+  return decision.choices.empty() ? known : decision.choices;
+}
+
+}  // namespace
+
 int train(RunConfig config, const BackendMaker& maker) {
   if (config.run.device == DeviceChoice::check) {
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
@@ -468,11 +502,14 @@ int train(RunConfig config, const BackendMaker& maker) {
   Log log(folder.file(run_files::kLog), config.log.progress);
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
-    resolve_devices(config.run);
-    log.line(device_line(config.run));
-    Trainer trainer(config, folder, log, maker);
+    const bool resumes = config.run.resume != ResumeMode::never && folder.has(run_files::kCheckpoint);
+    if (resumes) keep_device(config.run, folder);
+    const int gpu = config.run.gpu;
+    const std::string choices = decide(config, folder, log, resumes);
+    Trainer trainer(config, folder, log, maker, choices);
     // --resume says how this process starts; kept, it would stop config.ini from starting another run.
     RunConfig kept = config;
+    kept.run.gpu = gpu;  // another one may be free the next time, unless the user has named it
     if (kept.run.resume == ResumeMode::require) kept.run.resume = ResumeMode::never;
     write_file_atomically(folder.file(run_files::kConfig), to_ini(kept));
     return trainer.run();

@@ -116,7 +116,6 @@ class EmulatedRuntime final : public Runtime {
     work();
     return now() - before;
   }
-  std::size_t cache_bytes() const override { return 1000; }
 
  private:
   std::size_t memory_, used_ = 0;

@@ -104,5 +104,15 @@ set_source_files_properties(emulation/fake_cuda/gpu_runtime_test.cpp PROPERTIES
   COMPILE_DEFINITIONS DPLL_CUDA_NAMESPACE=fake_cuda)
 
 set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
+
+# The program with emulated GPUs, for tests of what it does about those that do not work.
+add_executable(dpll_engine_emulated emulation/emulated_engine.cpp emulation/emulator.cpp emulation/stream.cpp
+  emulation/device_memory.cpp)
+target_compile_definitions(dpll_engine_emulated PRIVATE DPLL_EMULATED)
+target_include_directories(dpll_engine_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
+target_link_libraries(dpll_engine_emulated PRIVATE dpll_core dpll_emulated_cuda Boost::context)
+add_dependencies(dpll_tests dpll_engine_emulated)
+set_source_files_properties(emulation/qualification_test.cpp PROPERTIES
+  COMPILE_DEFINITIONS "DPLL_ENGINE_EMULATED=\"$<TARGET_FILE:dpll_engine_emulated>\"")
 target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_tests PRIVATE Boost::context)

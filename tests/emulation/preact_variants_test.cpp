@@ -96,12 +96,15 @@ TEST_CASE("preact_conv: the tuner takes the fastest variant whose results are ri
     const auto wrong = emulated_cuda::make_tuned_backend(type, FusedLoops::wrong, warn);
     wrong->make_preact_conv(spec);
     CHECK(has(wrong->tuning_choices(), "\"name\": \"plain\""));
-    for (const char* variant : kVariants) {
+    // Each fused pass is found out by itself, so that no variant has the passes that it needs.
+    for (const char* pass :
+         {"forward_statistics", "activated_forward_statistics", "data_gradient_reductions"}) {
       CHECK_MESSAGE(std::any_of(warnings.begin(), warnings.end(),
                                 [&](const std::string& warning) {
-                                  return has(warning, fmt::format("'{}' is left out", variant));
+                                  return has(warning, fmt::format("tuning of {} of ", pass)) &&
+                                         has(warning, "'loops' is left out: ");
                                 }),
-                    variant);
+                    pass);
     }
   }
 }
@@ -135,9 +138,8 @@ TEST_CASE("preact_conv: the tuner leaves out variants whose variance cancels") {
   CHECK(warnings.empty());
   CHECK(chosen(FusedLoops::sums_in_order) == "plain");
   CHECK(std::any_of(warnings.begin(), warnings.end(), [](const std::string& warning) {
-    return warning.find("preact_conv") != std::string::npos &&
-           warning.find("'statistics' is left out: statistics of means of 30 deviations differs") !=
-               std::string::npos;
+    return warning.starts_with("tuning of forward_statistics of ") &&
+           warning.find("'loops' is left out: ") != std::string::npos;
   }));
 }
 

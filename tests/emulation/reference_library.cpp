@@ -1,5 +1,8 @@
 #include "emulation/reference_library.h"
 
+#include <unistd.h>
+
+#include <csignal>
 #include <cstring>
 #include <vector>
 
@@ -216,6 +219,9 @@ class LoopWay final : public ConvolutionWay {
     if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
     if (offer_.behaviour == Behaviour::ends_context)
       throw ContextLost(ExitCode::device, "an illegal address");
+    if (offer_.behaviour == Behaviour::kills) raise(SIGKILL);
+    if (offer_.behaviour == Behaviour::asks_to_stop) raise(SIGTERM);
+    while (offer_.behaviour == Behaviour::hangs) pause();
     emulation::enqueue([=, this] {
       std::memset(workspace, 0xFF, kWorkspace);
       const double before = offer_.behaviour == Behaviour::accumulates ? last_value(tensors) : 0;
@@ -255,12 +261,16 @@ class LoopWay final : public ConvolutionWay {
 
 class LoopProduct final : public Product {
  public:
-  explicit LoopProduct(const ProductShape& shape) : s_(shape) {}
+  LoopProduct(const ProductShape& shape, const LoopOffer& offer) : s_(shape), offer_(offer) {}
 
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
-  void run(void* c, const void* a, const void* b, void* workspace) override {
-    emulation::enqueue([=, this] { multiply(c, a, b, workspace); });
+  void run(void* c, const void* a, const void* b, void* workspace) const override {
+    if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this algorithm does not run");
+    emulation::enqueue([=, this] {
+      multiply(c, a, b, workspace);
+      emulated_milliseconds() += offer_.milliseconds;
+    });
   }
 
  private:
@@ -282,10 +292,12 @@ class LoopProduct final : public Product {
         sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
       }
     }
+    if (offer_.behaviour == Behaviour::wrong) sums.back() += 1;
     write(c, s_.out, sums);
   }
 
   ProductShape s_;
+  LoopOffer offer_;
 };
 
 class ReferenceLibrary final : public MathLibrary {
@@ -306,8 +318,15 @@ class ReferenceLibrary final : public MathLibrary {
     }
     return offers;
   }
-  std::unique_ptr<Product> make_product(const ProductShape& shape) override {
-    return std::make_unique<LoopProduct>(shape);
+  std::vector<ProductOffer> offers(const ProductShape& shape) override {
+    std::vector<ProductOffer> offers;
+    for (const LoopOffer& way : ways_) {
+      offers.push_back({way.name, [=]() -> std::shared_ptr<const Product> {
+                          if (way.behaviour == Behaviour::cannot_be_built) return nullptr;
+                          return std::make_shared<LoopProduct>(shape, way);
+                        }});
+    }
+    return offers;
   }
   std::string description() const override { return "plain loops"; }
 

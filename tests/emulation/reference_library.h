@@ -14,7 +14,9 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // How the loops of a way behave. sums_in_order: statistics are summed in float32, one value after the other.
-// accumulates: the last value is added to what its place held. ends_context: nothing works after it.
+// accumulates: the last value is added to what its place held. ends_context: nothing works after it. kills:
+// the process ends at once, as kill -9 ends it. asks_to_stop: somebody sends SIGTERM meanwhile. hangs: it
+// never ends.
 enum class Behaviour {
   right,
   wrong,
@@ -23,7 +25,10 @@ enum class Behaviour {
   throws,
   sums_in_order,
   accumulates,
-  ends_context
+  ends_context,
+  kills,
+  asks_to_stop,
+  hangs
 };
 
 struct LoopOffer {
@@ -35,7 +40,8 @@ struct LoopOffer {
   std::optional<Behaviour> fused_behaviour = {};
 };
 
-// Offers `ways` for every pass, in this order.
+// Offers `ways` for every pass and product, in this order; products know right, wrong, throws and
+// cannot_be_built.
 std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>& ways);
 
 int& fused_runs();  // of fused passes, so far

@@ -2,26 +2,20 @@
 
 #include <map>
 
-#include "dpll/build_info.h"
+#include "backend/gpu_port.h"
 #include "dpll/core/check.h"
-#if DPLL_HAVE_CUDA
-#include "backend/cuda/gpu/gpu_backend.h"
-#endif
 
 namespace dpll::test {
 namespace {
 
-RealGpu find([[maybe_unused]] DType compute) {
-#if DPLL_HAVE_CUDA
+RealGpu find(DType compute) {
+  if (gpu_port() == nullptr) return {nullptr, "this build has no CUDA"};
   try {
     // Never destroyed: the CUDA runtime may be gone when static objects are.
-    return {make_gpu_backend({.compute = compute}).release(), ""};
+    return {gpu_port()->make({.compute = compute}).release(), ""};
   } catch (const Error& error) {
     return {nullptr, error.what()};
   }
-#else
-  return {nullptr, "this build has no CUDA"};
-#endif
 }
 
 }  // namespace

@@ -33,6 +33,12 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
+// Something computes wrong: a library's engine whose results are not those that the host computes.
+class WrongResult : public Error {
+ public:
+  using Error::Error;
+};
+
 #if defined(__CUDACC__)
 // nvcc does not compile fmt: CUDA sources report without numbers.
 [[noreturn]] void check_failed(const char* file, int line, const char* condition);

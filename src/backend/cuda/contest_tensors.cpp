@@ -1,6 +1,8 @@
 #include "backend/cuda/contest_tensors.h"
 
 #include <cmath>
+#include <memory>
+#include <utility>
 
 #include "comparison.h"
 #include "core/half.h"
@@ -13,7 +15,9 @@ double unit_roundoff(DType type) {
 }
 
 Bound bound_of_sum(DType type, double length, double term, double of_factors) {
-  return {4 * unit_roundoff(type), 4 * term * (2 * of_factors * std::sqrt(length) + 0x1p-23 * length)};
+  const double cut_off = type != DType::f32 || of_factors > 0 ? 0x1p-23 * length / 16 * std::sqrt(length) : 0;
+  return {4 * unit_roundoff(type),
+          4 * term * (2 * of_factors * std::sqrt(length) + 0x1p-23 * length) + term * cut_off};
 }
 
 NormVectors::NormVectors(int channels, std::uint32_t seed) {
@@ -69,6 +73,40 @@ void* ContestTensors::output(const std::string& name, DType type, std::int64_t e
   void* const data = memory(static_cast<std::size_t>(elements) * size_of(type));
   contest_.outputs.push_back({name, data, type, elements, bound.relative, bound.absolute});
   return data;
+}
+
+void ContestTensors::known(std::function<double(std::int64_t)> element) {
+  const ContestOutput output = contest_.outputs.back();
+  const auto elements = std::make_shared<KnownElements>();
+  contest_.measures.push_back([=, this_runtime = &runtime_] {
+    if (elements->indices.empty()) {
+      *elements = {output.name, spread_indices(output.elements), {}, output.relative, output.absolute};
+      for (const std::int64_t index : elements->indices) elements->values.push_back(element(index));
+    }
+    return complaint_about(*this_runtime, *elements, output.data, output.type);
+  });
+}
+
+void ContestTensors::known_sums(const void* y, DType type, std::int64_t rows, int channels,
+                                std::function<double(std::int64_t, double)> factor) {
+  const ContestOutput sum = contest_.outputs[contest_.outputs.size() - 2], product = contest_.outputs.back();
+  contest_.measures.push_back([=, this_runtime = &runtime_]() -> std::string {
+    const HostValues stored(*this_runtime, y, type, rows * channels);
+    for (const std::int64_t channel : spread_indices(channels, 2)) {
+      double of_sum = 0, of_product = 0;
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const double value = stored[row * channels + channel];
+        of_sum += value;
+        of_product += value * factor(row * channels + channel, value);
+      }
+      for (const auto& [output, value] : {std::pair{&sum, of_sum}, std::pair{&product, of_product}}) {
+        const KnownElements known = {output->name, {channel}, {value}, output->relative, output->absolute};
+        std::string wrong = complaint_about(*this_runtime, known, output->data, output->type);
+        if (!wrong.empty()) return wrong;
+      }
+    }
+    return "";
+  });
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -6,7 +6,8 @@
 #include <functional>
 #include <vector>
 
-#include "backend/cuda/tuner.h"
+#include "backend/cuda/contest.h"
+#include "backend/cuda/recomputed.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
@@ -20,7 +21,9 @@ double unit_roundoff(DType type);
 
 // Of a sum of `length` products of size `term` that is stored as `type`. Stored values may be two roundings
 // apart. Sums are float32, in any order, hence linear in the length. `of_factors`: how far the factors of the
-// products may be off, relatively.
+// products may be off, relatively. Tensor cores, which multiply 16-bit and tf32 factors, cut off instead of
+// rounding each time they have added 16 products to a sum, which is of size sqrt(length) term: always toward
+// zero, so that this adds up.
 Bound bound_of_sum(DType type, double length, double term, double of_factors);
 
 // Root mean square of values uniform in [-1, 1].
@@ -49,6 +52,16 @@ class ContestTensors {
   float* vector(const std::vector<float>& values);
   void* rounded_vector(const std::vector<float>& values, DType type);  // rounded to `type`
   void* output(const std::string& name, DType type, std::int64_t elements, const Bound& bound);
+  // Elements of the last output must be what `element` computes of their indices, which is not called before
+  // the first contender has run.
+  void known(std::function<double(std::int64_t)> element);
+  // The last two outputs, f32 [channels], must be sums over the rows of y [rows, channels] as it was stored:
+  // of y itself and of y * factor(index of the element of y).
+  void known_sums(const void* y, DType type, std::int64_t rows, int channels,
+                  std::function<double(std::int64_t, double)> factor);
+  HostValues on_host(const void* data, DType type, std::int64_t elements) {
+    return {runtime_, data, type, elements};
+  }
 
  private:
   Runtime& runtime_;

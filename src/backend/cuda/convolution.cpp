@@ -34,12 +34,10 @@ bool is_plain(ConvolutionPass pass) {
          pass == ConvolutionPass::weight_gradient;
 }
 
-std::shared_ptr<const ConvolutionWay> first_way(MathLibrary& library, const ConvolutionShape& shape,
-                                                ConvolutionPass pass) {
-  for (const ConvolutionOffer& offer : library.offers(shape, pass)) {
-    if (std::shared_ptr<const ConvolutionWay> way = offer.make()) return way;
-  }
-  fail(ExitCode::device, "{} has no engine for {} of {}", library.description(), name_of(pass), shape.text());
+std::string ProductShape::text() const {
+  return fmt::format("{} product of {} x {} by {} x {}{}{}{}", dpll::name_of(type), m, k, k, n,
+                     transposed_a ? ", first transposed" : "", transposed_b ? ", second transposed" : "",
+                     out == type ? "" : fmt::format(", stored as {}", dpll::name_of(out)));
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -114,26 +114,31 @@ struct ProductShape {
   int m = 1, n = 1, k = 1;
   bool transposed_a = false, transposed_b = false;
   DType type = DType::f32, out = DType::f32;
+
+  std::string text() const;  // "f16 product of 192 x 640 by 640 x 10, second transposed"
 };
 
+// One algorithm for one shape. Holds no matrices: operations of the same shape share it.
 class Product {
  public:
   virtual ~Product() = default;
   virtual std::size_t workspace_bytes() const = 0;
-  virtual void run(void* c, const void* a, const void* b, void* workspace) = 0;
+  virtual void run(void* c, const void* a, const void* b, void* workspace) const = 0;
+};
+
+// As ConvolutionOffer.
+struct ProductOffer {
+  std::string name;
+  std::function<std::shared_ptr<const Product>()> make;
 };
 
 class MathLibrary {
  public:
   virtual ~MathLibrary() = default;
-  // Best first, as far as the library can tell without trying. Empty: it cannot compute this pass.
+  // Best first, as far as the library can tell without trying. Empty: it cannot compute this.
   virtual std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) = 0;
-  virtual std::unique_ptr<Product> make_product(const ProductShape& shape) = 0;
+  virtual std::vector<ProductOffer> offers(const ProductShape& shape) = 0;
   virtual std::string description() const = 0;  // "cuDNN 9.19.0, cuBLAS 13.1"
 };
-
-// The first offer that works. Error(device) naming pass and shape where there is none.
-std::shared_ptr<const ConvolutionWay> first_way(MathLibrary& library, const ConvolutionShape& shape,
-                                                ConvolutionPass pass);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

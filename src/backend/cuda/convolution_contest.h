@@ -3,7 +3,8 @@
 
 #include <vector>
 
-#include "backend/cuda/tuner.h"
+#include "backend/cuda/contest.h"
+#include "backend/cuda/convolution.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 

@@ -37,6 +37,7 @@ class CudaBackend final : public Backend {
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
   std::string tuning_choices() const override { return tuner_.choices(); }
+  int proven_ways() const override { return tuner_.proven(); }
 
   std::size_t available_bytes() const override { return runtime_->free_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override {

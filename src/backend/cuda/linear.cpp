@@ -13,28 +13,28 @@ class CudaLinear final : public Linear {
       : context_(context),
         spec_(spec),
         rows_{spec.views, spec.batch, spec.out_features},
-        forward_(context.math.make_product({.m = spec.rows(),
-                                            .n = spec.out_features,
-                                            .k = spec.in_features,
-                                            .transposed_b = true,
-                                            .type = context.compute,
-                                            .out = context.compute})) {
+        forward_(context.tuner.product({.m = spec.rows(),
+                                        .n = spec.out_features,
+                                        .k = spec.in_features,
+                                        .transposed_b = true,
+                                        .type = context.compute,
+                                        .out = context.compute})) {
     std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
     if (spec.mode == Mode::train) {
-      d_weight_ = context.math.make_product({.m = spec.out_features,
-                                             .n = spec.in_features,
-                                             .k = spec.rows(),
-                                             .transposed_a = true,
-                                             .type = context.compute,
-                                             .out = context.compute});
+      d_weight_ = context.tuner.product({.m = spec.out_features,
+                                         .n = spec.in_features,
+                                         .k = spec.rows(),
+                                         .transposed_a = true,
+                                         .type = context.compute,
+                                         .out = context.compute});
       scratch = std::max(
           {scratch, d_weight_->workspace_bytes(), column_sums_workspace(spec.rows(), spec.out_features)});
       if (spec.input_gradient) {
-        d_x_ = context.math.make_product({.m = spec.rows(),
-                                          .n = spec.in_features,
-                                          .k = spec.out_features,
-                                          .type = context.compute,
-                                          .out = context.compute});
+        d_x_ = context.tuner.product({.m = spec.rows(),
+                                      .n = spec.in_features,
+                                      .k = spec.out_features,
+                                      .type = context.compute,
+                                      .out = context.compute});
         scratch = std::max(scratch, d_x_->workspace_bytes());
       }
     }
@@ -73,7 +73,7 @@ class CudaLinear final : public Linear {
   Context context_;
   LinearSpec spec_;
   ViewRows rows_;  // of y
-  std::unique_ptr<Product> forward_, d_weight_, d_x_;
+  std::shared_ptr<const Product> forward_, d_weight_, d_x_;
   MemoryPlan plan_;
   Piece<std::byte> scratch_;
 };

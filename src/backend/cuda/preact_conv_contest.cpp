@@ -1,10 +1,13 @@
 // A contest between the variants of preact_conv.
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "backend/cuda/contest_tensors.h"
 #include "backend/cuda/convolution_contest.h"
 #include "backend/cuda/large_means.h"
 #include "backend/cuda/preact_conv.h"
+#include "backend/cuda/recomputed.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -61,10 +64,13 @@ class CallMaker {
         bound_of_sum(type_, taps * spec_.in_channels, activation * kUniformRms * weight_scale, of_factors);
     of_y.absolute += spec_.residual ? 4 * unit : 0;  // the sum is rounded again
     forward.y = output("y", out_shape(), of_y);
+    const ElementReader activation_of = read_activation(forward);
+    know_forward(forward, activation_of);
     if (spec_.stats) {
       // Of the mean, and of the mean of squares of y of size about 1.
       const Bound of_stats = {8 * unit, 4 * of_y.absolute + 8 * unit + 16 * 0x1p-23};
       forward.y_stats = master_output("y_stats", view_stats_shape(spec_.views, spec_.out_channels), of_stats);
+      know_statistics(forward);
       examine_statistics(forward, draw_x);
     }
     if (spec_.projection) {
@@ -73,16 +79,29 @@ class CallMaker {
       forward.projected = output(
           "projected", out_shape(),
           bound_of_sum(type_, spec_.in_channels, activation * kUniformRms * projection_scale, of_factors));
+      make_.known(
+          [s = projection_shape(), activation_of, weight = read(forward.projection_weight)](std::int64_t i) {
+            return recomputed_element(s, ConvolutionPass::forward, i, activation_of, weight, {});
+          });
       backward.d_projected = random(out_shape(), 1);
     }
     Bound of_weights = bound_of_sum(type_, rows_out, activation * kUniformRms, of_factors);
     of_weights.absolute +=
         4 * unit * activation * std::sqrt(rows_out);  // views are rounded before they are added
     backward.d_weight = output("d_weight", weight_shape(spec_.kernel), of_weights);
-    if (spec_.projection)
+    know_weight_gradient(shape_of(context_, spec_), activation_of, backward.d_y);
+    if (spec_.projection) {
       backward.d_projection_weight = output("d_projection_weight", weight_shape(1), of_weights);
+      know_weight_gradient(projection_shape(), activation_of, backward.d_projected);
+    }
     if (spec_.bias) {
       backward.d_bias = master_output("d_bias", {spec_.out_channels}, {1e-5, 1e-5 * std::sqrt(rows_out)});
+      make_.known([d_y = read(backward.d_y), rows = static_cast<std::int64_t>(rows_out),
+                   channels = spec_.out_channels](std::int64_t c) {
+        double sum = 0;
+        for (std::int64_t row = 0; row < rows; ++row) sum += d_y(row * channels + c);
+        return sum;
+      });
     }
     // d_a is of this size; rounded, then scaled by gamma / deviation, at most 2.25.
     const double d_a = 2 * std::sqrt(double(spec_.out_channels) / spec_.in_channels);
@@ -96,11 +115,155 @@ class CallMaker {
       const Bound of_sums = {4 * unit, 4 * off * std::sqrt(rows_in) + 4 * 0x1p-23 * rows_in * d_a};
       backward.bn.d_gamma = master_output("d_gamma", {spec_.in_channels}, of_sums);
       backward.bn.d_beta = master_output("d_beta", {spec_.in_channels}, of_sums);
+      know_norm_gradients(backward, forward.bn);
     }
     return calls;
   }
 
  private:
+  ElementReader read(const Tensor& tensor) {
+    const auto values =
+        std::make_shared<const HostValues>(make_.on_host(tensor.data, tensor.dtype, tensor.shape.elements()));
+    return [values](std::int64_t i) { return (*values)[i]; };
+  }
+  ConvolutionShape projection_shape() const {
+    ConvolutionShape s = shape_of(context_, spec_);
+    s.kernel = 1;
+    s.pad = 0;
+    return s;
+  }
+
+  // What the convolutions read, by its index in [V*B, H, W, in], before it is rounded.
+  ElementReader read_activation(const PreactConvForward& forward) {
+    const std::int64_t channels = spec_.in_channels, stored = channels + spec_.zero_channels;
+    const ElementReader x = read(forward.x);
+    if (!spec_.preact) {
+      return [=](std::int64_t i) { return x(i / channels * stored + i % channels); };
+    }
+    const std::int64_t of_view = std::int64_t{spec_.batch} * spec_.height * spec_.width * channels;
+    return [=, stats = read(forward.x_stats), gamma = read(forward.bn.gamma),
+            beta = read(forward.bn.beta)](std::int64_t i) {
+      const std::int64_t c = i % channels, of_mean = i / of_view * 2 * channels + c;
+      const double inverse = 1 / std::sqrt(stats(of_mean + channels) + kBatchNormEpsilon);
+      return std::max(gamma(c) * (x(i) - stats(of_mean)) * inverse + beta(c), 0.0);
+    };
+  }
+
+  // Of the output that was made last, as the other know_ functions.
+  void know_forward(const PreactConvForward& forward, const ElementReader& activation) {
+    const ElementReader weight = read(forward.weight),
+                        bias = spec_.bias ? read(forward.bias) : [](std::int64_t) { return 0.0; },
+                        residual = spec_.residual ? read(forward.residual) : [](std::int64_t) { return 0.0; };
+    make_.known([=, s = shape_of(context_, spec_)](std::int64_t i) {
+      return recomputed_element(s, ConvolutionPass::forward, i, activation, weight, {}) +
+             bias(i % s.out_channels) + residual(i);
+    });
+  }
+  void know_weight_gradient(const ConvolutionShape& s, const ElementReader& activation, const Tensor& d_y) {
+    make_.known([=, d_y = read(d_y)](std::int64_t i) {
+      return recomputed_element(s, ConvolutionPass::weight_gradient, i, activation, {}, d_y);
+    });
+  }
+  // Of y as it was stored.
+  void know_statistics(const PreactConvForward& forward) {
+    const ContestOutput output = contest_.outputs.back();
+    const std::int64_t channels = spec_.out_channels, elements = out_shape().elements(),
+                       rows = elements / channels / spec_.views;
+    contest_.measures.push_back([=, type = type_, y = forward.y.data,
+                                 &runtime = context_.runtime]() -> std::string {
+      const HostValues stored(runtime, y, type, elements);
+      for (const std::int64_t of : spread_indices(output.elements / 2, 2)) {
+        const std::int64_t view = of / channels, c = of % channels, first = view * rows;
+        double mean = 0, variance = 0;
+        for (std::int64_t row = first; row < first + rows; ++row) mean += stored[row * channels + c];
+        mean /= static_cast<double>(rows);
+        for (std::int64_t row = first; row < first + rows; ++row) {
+          const double apart = stored[row * channels + c] - mean;
+          variance += apart * apart;
+        }
+        variance /= static_cast<double>(rows);
+        const std::int64_t of_mean = view * 2 * channels + c;
+        std::string wrong = complaint_about(
+            runtime,
+            {output.name, {of_mean, of_mean + channels}, {mean, variance}, output.relative, output.absolute},
+            output.data, output.type);
+        if (!wrong.empty()) return wrong;
+      }
+      return "";
+    });
+  }
+
+  // d_gamma, d_beta and d_x of one channel, by the derivative of batch norm in training.
+  void know_norm_gradients(const PreactConvBackward& backward, const BatchNorm& bn) {
+    const int channel = spec_.in_channels / 2;
+    const auto known = std::make_shared<std::vector<KnownElements>>();
+    std::vector<ContestOutput> outputs;
+    for (const ContestOutput& output : contest_.outputs) {
+      if (output.name == "d_gamma" || output.name == "d_beta" || output.name == "d_x")
+        outputs.push_back(output);
+    }
+    const PreactConvSpec spec = spec_;
+    const ConvolutionShape plain = shape_of(context_, spec_), projection = projection_shape();
+    contest_.measures.push_back([=, &runtime = context_.runtime]() -> std::string {
+      if (known->empty()) {
+        const auto host = [&](const Tensor& tensor) {
+          return HostValues(runtime, tensor.data, tensor.dtype, tensor.shape.elements());
+        };
+        std::vector<double> d_z =
+            recomputed_channel(plain, channel, host(backward.weight), host(backward.d_y));
+        if (spec.projection) {
+          const std::vector<double> more = recomputed_channel(
+              projection, channel, host(backward.projection_weight), host(backward.d_projected));
+          for (std::size_t i = 0; i < d_z.size(); ++i) d_z[i] += more[i];
+        }
+        const HostValues x = host(backward.x), stats = host(backward.x_stats);
+        const double gamma = host(bn.gamma)[channel], beta = host(bn.beta)[channel];
+        const std::int64_t channels = spec.in_channels,
+                           rows = std::int64_t{spec.batch} * spec.height * spec.width;
+        KnownElements d_gamma{"d_gamma", {channel}, {0}}, d_beta{"d_beta", {channel}, {0}},
+            d_x{"d_x", {}, {}};
+        for (std::int64_t view = 0; view < spec.views; ++view) {
+          const double mean = stats[view * 2 * channels + channel],
+                       inverse =
+                           1 / std::sqrt(stats[(view * 2 + 1) * channels + channel] + kBatchNormEpsilon);
+          const auto x_hat = [&](std::int64_t row) { return (x[row * channels + channel] - mean) * inverse; };
+          double sum = 0, product = 0;
+          for (std::int64_t row = view * rows; row < (view + 1) * rows; ++row) {
+            double& value = d_z[static_cast<std::size_t>(row)];
+            if (!(gamma * x_hat(row) + beta > 0)) value = 0;
+            sum += value;
+            product += value * x_hat(row);
+          }
+          d_gamma.values[0] += product;
+          d_beta.values[0] += sum;
+          const auto count = static_cast<double>(rows);
+          for (const std::int64_t at : spread_indices(rows, 16)) {
+            const std::int64_t row = view * rows + at;
+            d_x.indices.push_back(row * channels + channel);
+            d_x.values.push_back(
+                gamma * inverse *
+                (d_z[static_cast<std::size_t>(row)] - sum / count - x_hat(row) * product / count));
+          }
+        }
+        *known = {d_gamma, d_beta, d_x};
+        for (KnownElements& of : *known) {
+          for (const ContestOutput& output : outputs) {
+            if (output.name != of.name) continue;
+            of.relative = output.relative;
+            of.absolute = output.absolute;
+          }
+        }
+      }
+      for (const ContestOutput& output : outputs) {
+        for (const KnownElements& of : *known) {
+          if (output.name != of.name) continue;
+          std::string wrong = complaint_about(runtime, of, output.data, output.type);
+          if (!wrong.empty()) return wrong;
+        }
+      }
+      return "";
+    });
+  }
   void examine_statistics(const PreactConvForward& forward, const std::function<void()>& draw_x) {
     LargeMeans means = {.shape = shape_of(context_, spec_),
                         .views = spec_.views,

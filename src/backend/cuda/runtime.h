@@ -47,7 +47,6 @@ class Runtime {
 
   // How long the GPU works on what `work` enqueues. Waits for it.
   virtual double milliseconds(const std::function<void()>& work) = 0;
-  virtual std::size_t cache_bytes() const = 0;  // of its last-level cache
 };
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <fstream>
+
 #include "dpll/core/check.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
@@ -48,22 +50,27 @@ std::string version_text(int version) {
   return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
-// Error(device) where there is no driver, no such GPU, or one that is too old.
-cudaDeviceProp select_gpu(int device) {
+// Error(device) where there is no driver or no GPU.
+int count_gpus() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess || count == 0) {
-    int driver = 0, runtime = 0;
-    cudaDriverGetVersion(&driver);
-    cudaRuntimeGetVersion(&runtime);
-    fail(ExitCode::device,
-         "device = cuda: no usable NVIDIA GPU: {} (driver for CUDA {}, this program needs {}); device = cpu "
-         "works",
-         error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
-         driver == 0 ? "none" : version_text(driver), version_text(runtime));
-  }
+  if (error == cudaSuccess && count > 0) return count;
+  cudaGetLastError();
+  int driver = 0, runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  fail(ExitCode::device,
+       "no usable NVIDIA GPU: {} (driver for CUDA {}, this program needs {}); device = cpu works",
+       error == cudaSuccess ? "none is there" : cudaGetErrorString(error),
+       driver == 0 ? "none" : version_text(driver), version_text(runtime));
+}
+
+// Error(device) where there is no such GPU, or one that is too old. Makes a context.
+cudaDeviceProp select_gpu(int device) {
+  const int count = count_gpus();
   if (device < 0 || device >= count) {
-    fail(ExitCode::device, "device = cuda: GPU {} of {} asked for", device, count);
+    fail(ExitCode::device, "device = cuda:{}: there {} {} GPU{}, counted from 0", device,
+         count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
   }
   check(cudaSetDevice(device), "selecting it");
   cudaDeviceProp properties{};
@@ -73,6 +80,23 @@ cudaDeviceProp select_gpu(int device) {
          properties.name, properties.major, properties.minor, kOldest);
   }
   return properties;
+}
+
+// "GPU-8f2c...": as nvidia-smi prints it; CUDA gives a MIG slice's own.
+std::string text_of(const cudaUUID_t& uuid) {
+  std::string text;
+  for (const char byte : uuid.bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
+// The kernel's driver: a new one of the same CUDA version may compile kernels differently.
+std::string kernel_driver() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  for (std::string word; file >> word;) {
+    if (word.find_first_not_of("0123456789.") == std::string::npos && word.find('.') != std::string::npos)
+      return word;
+  }
+  return "unknown";
 }
 
 // Page-locked memory, without which a copy would make the host wait, and an event behind the copy.
@@ -207,7 +231,6 @@ class GpuRuntime final : public Runtime {
     check(cudaEventElapsedTime(&elapsed, begin_, end_), "timing");
     return static_cast<double>(elapsed);
   }
-  std::size_t cache_bytes() const override { return static_cast<std::size_t>(properties_.l2CacheSize); }
 
  private:
   cudaDeviceProp properties_;
@@ -226,9 +249,26 @@ std::unique_ptr<Runtime> make_gpu_runtime(int device) {
   return std::make_unique<GpuRuntime>(device);
 }
 
-int gpu_architecture(int device) {
-  const cudaDeviceProp properties = select_gpu(device);
-  return properties.major * 10 + properties.minor;
+std::vector<GpuFacts> list_gpus() {
+  std::vector<GpuFacts> gpus;
+  const int count = count_gpus();
+  for (int device = 0; device < count; ++device) {
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, device), "asking for its properties");
+    const int architecture = properties.major * 10 + properties.minor;
+    gpus.push_back({.index = device,
+                    .name = properties.name,
+                    .uuid = text_of(properties.uuid),
+                    .architecture = architecture,
+                    .supported = architecture >= kOldest});
+  }
+  return gpus;
+}
+
+std::string driver_text() {
+  int runtime = 0;
+  cudaRuntimeGetVersion(&runtime);
+  return fmt::format("driver {}, CUDA {}", kernel_driver(), version_text(runtime));
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

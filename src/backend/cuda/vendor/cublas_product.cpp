@@ -3,6 +3,10 @@
 #include <cublasLt.h>
 
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "backend/cuda/vendor/libraries.h"
 #include "dpll/core/check.h"
@@ -26,6 +30,7 @@ class CublasLt {
     library.load(preference_set, "cublasLtMatmulPreferenceSetAttribute");
     library.load(heuristic, "cublasLtMatmulAlgoGetHeuristic");
     library.load(matmul, "cublasLtMatmul");
+    library.load(algorithm_get, "cublasLtMatmulAlgoConfigGetAttribute");
     const cublasStatus_t status = create(&handle);
     if (status != CUBLAS_STATUS_SUCCESS) {
       fail(ExitCode::device, "cuBLASLt ({}) does not start: status {}", library.path(),
@@ -49,12 +54,14 @@ class CublasLt {
   decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set = nullptr;
   decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic = nullptr;
   decltype(&cublasLtMatmul) matmul = nullptr;
+  decltype(&cublasLtMatmulAlgoConfigGetAttribute) algorithm_get = nullptr;
   cublasLtHandle_t handle = nullptr;
 };
 
 namespace {
 
-constexpr std::size_t kWorkspace = std::size_t{4} << 20;
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA advises for Hopper and newer
+constexpr int kMostAlgorithms = 16;
 // Of every matrix: a parameter in 16 bits begins at a multiple of 16 elements. cuBLASLt takes 256 for granted
 // unless it is told.
 constexpr std::uint32_t kMatrixAlignment = 32;
@@ -78,47 +85,66 @@ void check(cublasStatus_t status, const char* what) {
   }
 }
 
-std::string text_of(const ProductShape& shape) {
-  return fmt::format("a product of {} x {} by {} x {} in {}", shape.m, shape.k, shape.k, shape.n,
-                     name_of(shape.type));
+// All that tells one algorithm from another.
+std::string name_of_algorithm(const CublasLt& lt, const cublasLtMatmulAlgo_t& algorithm) {
+  struct Field {
+    const char* name;
+    cublasLtMatmulAlgoConfigAttributes_t attribute;
+    bool sixteen_bits;
+  };
+  constexpr Field kFields[] = {{"algorithm", CUBLASLT_ALGO_CONFIG_ID, false},
+                               {"tile", CUBLASLT_ALGO_CONFIG_TILE_ID, false},
+                               {"stages", CUBLASLT_ALGO_CONFIG_STAGES_ID, false},
+                               {"split", CUBLASLT_ALGO_CONFIG_SPLITK_NUM, false},
+                               {"reduction", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, false},
+                               {"swizzling", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, false},
+                               {"option", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, false},
+                               {"inner", CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, true},
+                               {"cluster", CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, true}};
+  std::string text;
+  for (const Field& field : kFields) {
+    std::uint32_t value = 0;
+    std::size_t written = 0;
+    const std::size_t size = field.sixteen_bits ? sizeof(std::uint16_t) : sizeof value;
+    // An older library knows fewer of them.
+    if (lt.algorithm_get(&algorithm, field.attribute, &value, size, &written) != CUBLAS_STATUS_SUCCESS)
+      continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", field.name, value);
+  }
+  return text;
 }
 
-// cuBLAS stores columns one after the other: a row-major C = A B is its C^T = B^T A^T, with our B as its
-// first factor.
-class CublasProduct final : public Product {
+// The product as cuBLASLt describes it. cuBLAS stores columns one after the other: a row-major C = A B is its
+// C^T = B^T A^T, with our B as its first factor.
+class Description {
  public:
-  CublasProduct(std::shared_ptr<const CublasLt> library, const ProductShape& shape, bool tf32, Stream stream)
-      : library_(std::move(library)), shape_(shape), stream_(stream) {
+  Description(std::shared_ptr<const CublasLt> library, const ProductShape& shape, bool tf32)
+      : library_(std::move(library)) {
     const CublasLt& lt = *library_;
     const cublasComputeType_t compute =
         tf32 && shape.type == DType::f32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    check(lt.description_create(&description_, compute, CUDA_R_32F), "describing a product");
+    check(lt.description_create(&operation, compute, CUDA_R_32F), "describing a product");
     const cublasOperation_t first = shape.transposed_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t second = shape.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    check(lt.description_set(description_, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first), "transposing");
-    check(lt.description_set(description_, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
-          "transposing");
-    layout(b_, shape.type, shape.transposed_b ? shape.k : shape.n, shape.transposed_b ? shape.n : shape.k);
-    layout(a_, shape.type, shape.transposed_a ? shape.m : shape.k, shape.transposed_a ? shape.k : shape.m);
-    layout(c_, shape.out, shape.n, shape.m);
-    choose(shape);
+    check(lt.description_set(operation, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first), "transposing");
+    check(lt.description_set(operation, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second), "transposing");
+    layout(b, shape.type, shape.transposed_b ? shape.k : shape.n, shape.transposed_b ? shape.n : shape.k);
+    layout(a, shape.type, shape.transposed_a ? shape.m : shape.k, shape.transposed_a ? shape.k : shape.m);
+    layout(c, shape.out, shape.n, shape.m);
   }
-  ~CublasProduct() override {
-    for (const cublasLtMatrixLayout_t of : {a_, b_, c_}) library_->layout_destroy(of);
-    library_->description_destroy(description_);
+  ~Description() {
+    for (const cublasLtMatrixLayout_t of : {a, b, c}) {
+      if (of != nullptr) library_->layout_destroy(of);
+    }
+    if (operation != nullptr) library_->description_destroy(operation);
   }
-  CublasProduct(const CublasProduct&) = delete;
-  CublasProduct& operator=(const CublasProduct&) = delete;
+  Description(const Description&) = delete;
+  Description& operator=(const Description&) = delete;
 
-  std::size_t workspace_bytes() const override { return workspace_bytes_; }
+  const CublasLt& library() const { return *library_; }
 
-  void run(void* c, const void* a, const void* b, void* workspace) override {
-    const float one = 1, zero = 0;
-    const cublasStatus_t status =
-        library_->matmul(library_->handle, description_, &one, b, b_, a, a_, &zero, c, c_, c, c_, &algorithm_,
-                         workspace, workspace_bytes_, stream_);
-    if (status != CUBLAS_STATUS_SUCCESS) check(status, ("starting " + text_of(shape_)).c_str());
-  }
+  cublasLtMatmulDesc_t operation = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
 
  private:
   void layout(cublasLtMatrixLayout_t& to, DType type, int rows, int columns) const {
@@ -127,45 +153,65 @@ class CublasProduct final : public Product {
           "describing a matrix");
   }
 
-  void choose(const ProductShape& shape) {
-    const CublasLt& lt = *library_;
-    cublasLtMatmulPreference_t preference = nullptr;
-    check(lt.preference_create(&preference), "stating preferences");
-    const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(lt.preference_destroy)> owner(
-        preference, lt.preference_destroy);
-    // Parts of a sum are kept in float32, whatever the result's type, and added in a fixed order.
-    const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
-      check(lt.preference_set(preference, name, &value, sizeof value), "stating preferences");
-    };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
-    for (const auto name :
-         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
-      prefer(name, kMatrixAlignment);
-    }
-    cublasLtMatmulHeuristicResult_t best{};
-    int found = 0;
+  std::shared_ptr<const CublasLt> library_;
+};
+
+// What the heuristic names, best first, and says that it works here.
+std::vector<cublasLtMatmulHeuristicResult_t> algorithms_for(const Description& description) {
+  const CublasLt& lt = description.library();
+  cublasLtMatmulPreference_t preference = nullptr;
+  check(lt.preference_create(&preference), "stating preferences");
+  const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(lt.preference_destroy)> owner(
+      preference, lt.preference_destroy);
+  // Parts of a sum are kept in float32, whatever the result's type, and added in a fixed order.
+  const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
+    check(lt.preference_set(preference, name, &value, sizeof value), "stating preferences");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+  for (const auto name :
+       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+    prefer(name, kMatrixAlignment);
+  }
+  std::vector<cublasLtMatmulHeuristicResult_t> results(kMostAlgorithms);
+  int found = 0;
+  const cublasStatus_t status =
+      lt.heuristic(lt.handle, description.operation, description.b, description.a, description.c,
+                   description.c, preference, kMostAlgorithms, results.data(), &found);
+  results.resize(status == CUBLAS_STATUS_SUCCESS ? static_cast<std::size_t>(found) : 0);
+  std::erase_if(results, [](const auto& result) { return result.state != CUBLAS_STATUS_SUCCESS; });
+  return results;
+}
+
+class CublasProduct final : public Product {
+ public:
+  CublasProduct(std::shared_ptr<const Description> description, const cublasLtMatmulHeuristicResult_t& result,
+                std::string text, Stream stream)
+      : description_(std::move(description)),
+        algorithm_(result.algo),
+        workspace_bytes_(result.workspaceSize),
+        text_(std::move(text)),
+        stream_(stream) {}
+
+  std::size_t workspace_bytes() const override { return workspace_bytes_; }
+
+  void run(void* c, const void* a, const void* b, void* workspace) const override {
+    const float one = 1, zero = 0;
+    const CublasLt& lt = description_->library();
     const cublasStatus_t status =
-        lt.heuristic(lt.handle, description_, b_, a_, c_, c_, preference, 1, &best, &found);
-    // An algorithm of which the heuristic says that it does not work here is none.
-    const cublasStatus_t said = status != CUBLAS_STATUS_SUCCESS || found == 0 ? status : best.state;
-    if (said != CUBLAS_STATUS_SUCCESS || found == 0) {
-      fail(ExitCode::device, "cuBLASLt has nothing for {} (status {})", text_of(shape),
-           static_cast<int>(said));
-    }
-    algorithm_ = best.algo;
-    workspace_bytes_ = best.workspaceSize;
+        lt.matmul(lt.handle, description_->operation, &one, b, description_->b, a, description_->a, &zero, c,
+                  description_->c, c, description_->c, &algorithm_, workspace, workspace_bytes_, stream_);
+    if (status != CUBLAS_STATUS_SUCCESS) check(status, ("starting " + text_).c_str());
   }
 
-  std::shared_ptr<const CublasLt> library_;
-  ProductShape shape_;
+ private:
+  std::shared_ptr<const Description> description_;
+  cublasLtMatmulAlgo_t algorithm_;
+  std::size_t workspace_bytes_;
+  std::string text_;
   Stream stream_;
-  cublasLtMatmulDesc_t description_ = nullptr;
-  cublasLtMatrixLayout_t a_ = nullptr, b_ = nullptr, c_ = nullptr;
-  cublasLtMatmulAlgo_t algorithm_{};
-  std::size_t workspace_bytes_ = 0;
 };
 
 }  // namespace
@@ -179,9 +225,17 @@ std::string description(const CublasLt& library) {
   return fmt::format("cuBLAS {}.{}", version / 10000, version / 100 % 100);
 }
 
-std::unique_ptr<Product> make_cublas_product(std::shared_ptr<const CublasLt> library,
-                                             const ProductShape& shape, bool tf32, Stream stream) {
-  return std::make_unique<CublasProduct>(std::move(library), shape, tf32, stream);
+std::vector<ProductOffer> cublas_offers(const std::shared_ptr<const CublasLt>& library,
+                                        const ProductShape& shape, bool tf32, Stream stream) {
+  const auto description = std::make_shared<const Description>(library, shape, tf32);
+  std::vector<ProductOffer> offers;
+  for (const cublasLtMatmulHeuristicResult_t& result : algorithms_for(*description)) {
+    std::string name = name_of_algorithm(*library, result.algo);
+    offers.push_back({name, [=, text = shape.text() + ", " + name] {
+                        return std::make_shared<const CublasProduct>(description, result, text, stream);
+                      }});
+  }
+  return offers;
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

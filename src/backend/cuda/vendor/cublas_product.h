@@ -14,9 +14,8 @@ std::shared_ptr<const CublasLt> open_cublas();
 std::string description(const CublasLt& library);  // "cuBLAS 13.1"
 
 // Sums in float32, in an order that is the same in every run: no split-k with atomics. `tf32`: float32
-// inputs are multiplied in tf32 on tensor cores.
-// Error(device) naming the shape where cuBLASLt has nothing for it.
-std::unique_ptr<Product> make_cublas_product(std::shared_ptr<const CublasLt> library,
-                                             const ProductShape& shape, bool tf32, Stream stream);
+// inputs are multiplied in tf32 on tensor cores. Best first, by cuBLASLt's heuristic.
+std::vector<ProductOffer> cublas_offers(const std::shared_ptr<const CublasLt>& library,
+                                        const ProductShape& shape, bool tf32, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

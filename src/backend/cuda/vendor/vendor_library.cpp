@@ -17,8 +17,8 @@ class VendorLibrary final : public MathLibrary {
   std::vector<ConvolutionOffer> offers(const ConvolutionShape& shape, ConvolutionPass pass) override {
     return cudnn_offers(cudnn_, shape, pass, rules_);
   }
-  std::unique_ptr<Product> make_product(const ProductShape& shape) override {
-    return make_cublas_product(cublas_, shape, rules_.tf32, stream_);
+  std::vector<ProductOffer> offers(const ProductShape& shape) override {
+    return cublas_offers(cublas_, shape, rules_.tf32, stream_);
   }
   std::string description() const override {
     return fmt::format("cuDNN {}, {}", cudnn().version.text(), DPLL_CUDA_NAMESPACE::description(*cublas_));

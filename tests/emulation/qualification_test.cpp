@@ -1,0 +1,179 @@
+// What the program does about GPUs: the program of emulated_engine.cpp, started as a user would start it.
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/engine_runs.h"
+#include "support/doctest.h"
+
+using namespace dpll;
+using namespace dpll::test;
+
+namespace {
+
+// A tiny run on GPUs that behave as told, with a cache of its own.
+class GpuRuns {
+ public:
+  ProcessResult run(const std::string& gpus, const std::string& name,
+                    const std::vector<std::string>& settings = {}, bool resume = false) const {
+    write_text(
+        folder_.file("config.ini"),
+        fmt::format(
+            "[run]\nthreads = 1\nepochs = 1\nout_dir = {}\ntuning_cache =\n"
+            "[data]\ndataset = fashion_mnist\npath = {}\nverify = false\n"
+            "[candidates]\nrate = 0.3\n[views]\npolicy = none\nstrong = 1\n"
+            "[model]\narchitecture = mlp\nhidden = 8\n[optimiser]\nbatch = 16\n[log]\ncharts = false\n",
+            folder_.file("runs"), kFashionFolder));
+    std::vector<std::string> command = {"env",
+                                        "DPLL_EMULATED_GPUS=" + gpus,
+                                        "DPLL_EMULATED_SILENCE=20",
+                                        "XDG_CACHE_HOME=" + cache_,
+                                        DPLL_ENGINE_EMULATED,
+                                        folder_.file("config.ini"),
+                                        "--set",
+                                        "run.name=" + name};
+    for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
+    if (resume) command.emplace_back("--resume");
+    return run_process(command);
+  }
+  std::string log(const std::string& name) const {
+    return read_text(folder_.file("runs/" + name + "/train.log"));
+  }
+  std::string config(const std::string& name) const {
+    return read_text(folder_.file("runs/" + name + "/config.ini"));
+  }
+  void forget() const { std::filesystem::remove_all(cache_); }
+  std::size_t remembered() const {
+    if (!std::filesystem::exists(cache_ + "/dpll_engine")) return 0;
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(cache_ + "/dpll_engine"), {}));
+  }
+  void set_cache(const std::string& cache) { cache_ = cache; }
+
+ private:
+  TempDir folder_;
+  std::string cache_ = folder_.file("cache");
+};
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("device = auto: a GPU that shows that it computes right is used, and remembered") {
+  const GpuRuns runs;
+  const ProcessResult first = runs.run("right", "first");
+  CHECK_MESSAGE(first.exit_code == 0, first.err);
+  CHECK(has(lines_of(first.out).front(),
+            "device: cuda:0 (Emulated GPU), f16, chosen by device = auto; qualified: 6 golden checks, "));
+  CHECK(has(lines_of(first.out).front(), " convolutions and products, equal bits in "));
+  CHECK(count_of(first.out, "warning:") == 0);
+  CHECK(has(runs.config("first"), "\ndevice = cuda\n"));
+  CHECK(has(runs.config("first"), "\nprecision = f16\n"));
+  CHECK(runs.remembered() == 1);
+
+  const ProcessResult second = runs.run("right", "second", {"run.device=cuda"});
+  CHECK(second.exit_code == 0);
+  CHECK(has(lines_of(second.out).front(),
+            "device: cuda:0 (Emulated GPU), f16, asked for; qualified: remembered from "));
+  // Another network, precision or GPU has to show it anew.
+  CHECK(has(lines_of(runs.run("right", "third", {"run.precision=bf16"}).out).front(), " bf16, chosen by"));
+  CHECK(runs.remembered() == 2);
+
+  // Where there are none any more a resumed run does not go on elsewhere by itself.
+  const ProcessResult gone = runs.run("", "first", {"run.epochs=2"}, true);
+  CHECK(gone.exit_code == 6);
+  CHECK(has(
+      gone.err,
+      "device = cuda: no usable NVIDIA GPU: none is there (the run began on cuda; to go on on the CPU: --set "
+      "run.device=cpu --set run.precision=f32)"));
+  const ProcessResult moved =
+      runs.run("", "first", {"run.epochs=2", "run.device=cpu", "run.precision=f32"}, true);
+  CHECK_MESSAGE(moved.exit_code == 0, moved.err);
+  CHECK(has(runs.log("first"), "device: cpu, 1 thread"));
+}
+
+TEST_CASE(
+    "device = auto: a GPU that computes wrong, crashes, hangs or lacks memory is left for the CPU, and said "
+    "once") {
+  struct Fault {
+    const char *gpus, *said;
+    bool remembered;
+  };
+  const Fault faults[] = {
+      {"wrong", " is right: ", true},
+      {"changing", "not the same bits in a second run", true},
+      {"crashes", "it ended the process: signal 9 (Killed)", false},
+      {"loses_context", "ended the GPU's context: an illegal address", false},
+      {"hangs", "no end after 2", false},
+      {"no_memory", "not enough GPU memory", false},
+      {"busy", "all CUDA-capable devices are busy or unavailable", false},
+  };
+  for (const Fault& fault : faults) {
+    CAPTURE(std::string(fault.gpus));
+    const GpuRuns runs;
+    const ProcessResult result = runs.run(fault.gpus, "run");
+    CAPTURE(result.out);
+    CHECK_MESSAGE(result.exit_code == 0, result.err);
+    CHECK(has(lines_of(result.out)[0], "device: cpu, 1 thread, instruction set "));
+    CHECK(has(lines_of(result.out)[1],
+              "warning: cuda:0 (Emulated GPU) is not used, training goes on on the CPU: "));
+    CHECK(has(lines_of(result.out)[1], fault.said));
+    CHECK(has(lines_of(result.out)[1], "; dpll_engine selftest --device cuda:0 shows more"));
+    CHECK(count_of(result.out, "warning:") == 1);
+    CHECK(has(runs.config("run"), "\ndevice = cpu\n"));
+    CHECK(runs.remembered() == (fault.remembered ? 1 : 0));
+    if (std::string(fault.gpus) == "hangs") continue;  // once is long enough
+
+    // Whoever insists gets no other device.
+    const ProcessResult insisted = runs.run(fault.gpus, "insisted", {"run.device=cuda"});
+    CHECK(insisted.exit_code == 6);
+    CHECK(has(insisted.err, "device = cuda: cuda:0 (Emulated GPU) "));
+    CHECK(has(insisted.err, fault.said));
+    CHECK(count_of(insisted.err, "\n") == 1);
+  }
+}
+
+TEST_CASE("device = auto: no GPU, one that is too old, and a precision that the CPU does not have") {
+  const GpuRuns runs;
+  const ProcessResult none = runs.run("", "none");
+  CHECK(none.exit_code == 0);
+  CHECK(has(lines_of(none.out).front(), "device: cpu, 1 thread, instruction set "));
+  CHECK(has(lines_of(none.out).front(), " (no usable NVIDIA GPU: none is there)"));
+  const ProcessResult old = runs.run("old", "old");
+  CHECK(has(lines_of(old.out).front(), " (Emulated GPU is sm_75, sm_80 is the oldest that is supported)"));
+  CHECK(count_of(none.out + old.out, "warning:") == 0);
+  const ProcessResult f16 = runs.run("", "f16", {"run.precision=f16"});
+  CHECK(f16.exit_code == 6);
+  CHECK(has(f16.err,
+            "precision = f16 is for a GPU, and no usable NVIDIA GPU: none is there; --set run.precision=f32 "
+            "trains"));
+  CHECK(runs.run("old", "insists", {"run.device=cuda"}).exit_code == 6);
+}
+
+TEST_CASE("device: one of several GPUs by its number, or that with the most free memory") {
+  const GpuRuns runs;
+  CHECK(has(runs.run("right,right", "most").out, "device: cuda:1 (Emulated GPU)"));
+  CHECK(has(runs.run("right,busy", "free").out, "device: cuda:0 (Emulated GPU)"));
+  CHECK(has(runs.run("right,right", "named", {"run.device=cuda:0"}).out,
+            "device: cuda:0 (Emulated GPU), f16, asked for"));
+  CHECK(has(runs.config("named"), "\ndevice = cuda:0\n"));
+  const ProcessResult missing = runs.run("right,right", "missing", {"run.device=cuda:2"});
+  CHECK(missing.exit_code == 6);
+  CHECK(has(missing.err, "there is no GPU 2; they are counted from 0, and 2 are visible"));
+}
+
+TEST_CASE("device = auto: a wrong engine beside a right one is left out, said, and the GPU used") {
+  GpuRuns runs;
+  const ProcessResult result = runs.run("wrong_engine", "run");
+  CHECK_MESSAGE(result.exit_code == 0, result.err);
+  CHECK(has(result.out, "device: cuda:0 (Emulated GPU)"));
+  CHECK(has(result.out, "'first' is left out: "));
+  // A cache that cannot be written to: the GPU shows it each time, which is said.
+  runs.set_cache("/dev/null/cache");
+  const ProcessResult readonly = runs.run("right", "readonly");
+  CHECK(readonly.exit_code == 0);
+  CHECK(count_of(readonly.out, "warning: what the GPU has shown is not remembered: ") == 1);
+}

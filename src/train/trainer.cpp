@@ -17,6 +17,7 @@
 #include "train/checkpoint.h"
 #include "train/device_check.h"
 #include "train/evaluator.h"
+#include "train/forecast.h"
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/pace.h"
@@ -53,6 +54,7 @@ class Trainer {
   void finish_epoch();
   void keep_selected_model();
   void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
+  RunLength run_length() const;
   void write_results();
   int stop_on_signal(int signal);
   std::int64_t steps_done() const {
@@ -76,17 +78,12 @@ class Trainer {
   RunIdentity identity_;
   Progress progress_;
   std::unique_ptr<StepsFile> steps_file_;
+  StepTimer timer_;
+  bool resumed_ = false;
   Clock::time_point epoch_start_;
   std::int64_t images_this_session_ = 0;  // of the running epoch
   double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
 };
-
-// The ways that this run's convolutions took before it stopped, so that it goes on with the same.
-std::string tuning_of(const RunFolder& folder) {
-  if (!folder.has(run_files::kTuning)) return "";
-  const std::vector<std::uint8_t> bytes = read_file(folder.file(run_files::kTuning));
-  return {bytes.begin(), bytes.end()};
-}
 
 DataSet load_and_report(const RunConfig& config, Log& log) {
   DataSet data = load_data(config);
@@ -102,7 +99,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       candidates_(make_candidates(config, data_, [&](const std::string& text) { log.line(text); })),
       held_out_(hold_out_selection(data_, candidates_, config.data.selection_fraction, config.run.seed)),
       backend_(maker(
-          config.run, [this](const std::string& text) { log_.warning(text); }, tuning_of(folder))),
+          config.run, [this](const std::string& text) { log_.warning(text); }, folder.tuning())),
       memory_at_start_(backend_->available_bytes()),
       views_(resolve_views(config, static_cast<int>(data_.train.height), static_cast<int>(data_.train.width),
                            static_cast<int>(data_.train.channels))),
@@ -184,6 +181,7 @@ bool Trainer::resume_or_start() {
       log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
       return false;
     }
+    resumed_ = true;
     log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
                           progress_.step_in_epoch, folder_.path()));
   } else {
@@ -222,6 +220,7 @@ bool Trainer::train_epoch() {
   }
   step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, rates, lambda);
   epoch_start_ = Clock::now();
+  timer_.begin_epoch(epoch_start_);
   images_this_session_ = 0;
   // The host hands the GPU a chunk of steps, reports on the one before while they run, and waits only where a
   // checkpoint or a signal needs all of them to be done.
@@ -273,6 +272,9 @@ void Trainer::take_records(const std::vector<StepRecord>& records, double lambda
     }
   }
   progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
+  if (const auto timing = timer_.add(static_cast<std::int64_t>(records.size()), Clock::now())) {
+    if (const std::string line = forecast_line(*timing, run_length()); !line.empty()) log_.line(line);
+  }
   if (!records.empty()) show_progress(progress_.step_in_epoch - 1, records.back().metrics);
 }
 
@@ -307,6 +309,20 @@ void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& 
              .loss = last.total / last.samples,
              .images_per_second = rate,
              .seconds_left = seconds_left});
+}
+
+RunLength Trainer::run_length() const {
+  const std::int64_t evaluated = data_.test.count * (network_->state().has_average() ? 2 : 1) +
+                                 data_.validation.count + held_out_.images.count;
+  return {
+      .network = network_->name(),
+      .gpu = !backend_->host_addressable(),
+      .steps_per_epoch = step_.steps_per_epoch(),
+      .epochs = config_.run.epochs,
+      .steps_done = steps_done(),
+      .resumed = resumed_,
+      .evaluation_every = config_.evaluation.every,
+      .evaluation_steps = evaluation_in_steps(evaluated, config_.optimiser.batch, config_.views.strong + 1)};
 }
 
 void Trainer::finish_epoch() {

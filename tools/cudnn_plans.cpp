@@ -1,4 +1,5 @@
-// Prints which plans cuDNN has for the convolutions of our networks on GPUs that are described, not present.
+// Prints which plans cuDNN has for the convolutions of our networks, and for those of the small shapes that
+// the tests compute, on GPUs that are described, not present.
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include "bench/observed_backend.h"
 #include "dpll/core/check.h"
 #include "dpll/model/network.h"
+#include "ops/preact_conv_cases.h"
 
 using namespace dpll;
 using namespace dpll::cuda;
@@ -18,11 +20,19 @@ namespace {
 
 constexpr int kViews = 3, kBatch = 64;
 
-// A convolution of a network, its shape that of training in batches of kBatch.
+// What the engine asks for. Of a network's layers: no gradient of the images, nothing fused with batch norm
+// that is not there, and no statistics where the channels are filled up (variants_of() in src/backend/cuda).
+// The cases of the tests are about the plain passes.
+struct Uses {
+  bool data_gradient = true, weight_gradient = true, fused = true;
+};
+
+// A convolution of a network, its shape that of training in batches of kBatch; or of a case of the tests.
 struct Layer {
   std::string name;
   ConvolutionShape shape;
   bool reads_images = false;
+  Uses uses;
 };
 
 // Notes the convolutions that a network asks its backend for, each shape once.
@@ -48,7 +58,8 @@ class Recorder final : public bench::ObservedBackend {
     layers_.push_back(
         {name,
          {s.rows(), s.height, s.width, s.in_channels, s.out_channels, kernel, s.stride, pad, DType::f16},
-         !s.input_gradient});
+         !s.input_gradient,
+         {.data_gradient = s.input_gradient, .fused = s.input_gradient}});
   }
 
   std::string network_;
@@ -78,6 +89,25 @@ std::vector<Layer> layers() {
   return all;
 }
 
+// The convolutions of tests/ops/preact_conv_cases.h, which the GPU's tests compute without filling channels
+// up.
+void add_cases(std::vector<Layer>& layers) {
+  for (const test::PreactConvCase& c : test::small_preact_conv_cases()) {
+    const PreactConvSpec& s = c.spec;
+    const bool train = s.mode == Mode::train;
+    const Uses uses{.data_gradient = train && s.input_gradient, .weight_gradient = train, .fused = false};
+    const auto add = [&](const std::string& name, int kernel, int pad) {
+      layers.push_back(
+          {name,
+           {s.rows(), s.height, s.width, s.in_channels, s.out_channels, kernel, s.stride, pad, DType::f16},
+           false,
+           uses});
+    };
+    add("case " + c.name, s.kernel, s.pad);
+    if (s.projection) add("case " + c.name + " 1x1", 1, 0);
+  }
+}
+
 struct Gpu {
   const char* name;
   int version, processors, shared;
@@ -96,12 +126,19 @@ std::string counts(const CudnnDevice& device, const ConvolutionShape& shape, Con
   return fmt::format("{}/{}", count(true), count(false));
 }
 
-// What the engine asks for: no gradient of the images, nothing fused with batch norm that is not there, and
-// no statistics where the channels are filled up (variants_of() in src/backend/cuda).
 bool is_used(const Layer& layer, ConvolutionPass pass) {
-  if (!layer.reads_images) return true;
-  return pass == ConvolutionPass::forward || pass == ConvolutionPass::weight_gradient ||
-         (pass == ConvolutionPass::forward_statistics && layer.shape.type == DType::f32);
+  switch (pass) {
+    case ConvolutionPass::forward:
+      return true;
+    case ConvolutionPass::data_gradient:
+      return layer.uses.data_gradient;
+    case ConvolutionPass::weight_gradient:
+      return layer.uses.weight_gradient;
+    case ConvolutionPass::forward_statistics:
+      return layer.uses.fused || (layer.reads_images && layer.shape.type == DType::f32);
+    default:
+      return layer.uses.fused;
+  }
 }
 
 void print_row(const CudnnDevice& device, const Gpu& gpu, const Layer& layer) {
@@ -124,14 +161,17 @@ int main(int argc, char** argv) try {
   nlohmann::json description = nlohmann::json::parse(file);
   fmt::print(
       "# cuDNN {}; plans: deterministic ones / all, in float32 without tf32; batch 192, fused passes a view "
-      "of 64; -: not used\n",
+      "of 64, cases of tests/ops as they are; -: not used\n",
       cudnn().version.text());
   fmt::print("gpu,layer,in_channels,type");
   for (const ConvolutionPass pass : kAllPasses) fmt::print(",{}", name_of(pass));
   fmt::print("\n");
-  const std::vector<Layer> all = layers();
-  for (const Gpu& gpu :
-       {Gpu{"sm_80", 800, 108, 166912}, {"sm_90", 900, 132, 232448}, {"sm_100", 1000, 148, 232448}}) {
+  std::vector<Layer> all = layers();
+  add_cases(all);
+  for (const Gpu& gpu : {Gpu{"sm_80", 800, 108, 166912},
+                         {"sm_89", 890, 128, 101376},
+                         {"sm_90", 900, 132, 232448},
+                         {"sm_100", 1000, 148, 232448}}) {
     description["deviceVer"] = gpu.version;
     description["multiProcessorCount"] = gpu.processors;
     description["maxSharedMemoryPerBlockOptin"] = gpu.shared;

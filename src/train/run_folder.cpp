@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "dpll/core/check.h"
+#include "dpll/files.h"
 
 namespace dpll {
 namespace {
@@ -71,6 +72,12 @@ bool RunFolder::holds_a_run() const {
     if (has(name)) return true;
   }
   return false;
+}
+
+std::string RunFolder::tuning() const {
+  if (!has(run_files::kTuning)) return "";
+  const std::vector<std::uint8_t> bytes = read_file(file(run_files::kTuning));
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace dpll

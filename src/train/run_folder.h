@@ -21,6 +21,8 @@ class RunFolder {
   bool has(const std::string& name) const;
   // Does the folder hold anything of an earlier run?
   bool holds_a_run() const;
+  // The ways that this run's convolutions took before it stopped, so that it goes on with the same; or empty.
+  std::string tuning() const;
 
  private:
   std::string path_;

@@ -17,9 +17,11 @@
 #include "train/checkpoint.h"
 #include "train/device_check.h"
 #include "train/evaluator.h"
+#include "train/forecast.h"
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/pace.h"
+#include "train/run_device.h"
 #include "train/schedule.h"
 #include "train/selection.h"
 #include "train/signals.h"
@@ -55,6 +57,7 @@ class Trainer {
   void finish_epoch();
   void keep_selected_model();
   void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
+  RunLength run_length() const;
   void write_results();
   int stop_on_signal(int signal);
   std::int64_t steps_done() const {
@@ -78,17 +81,12 @@ class Trainer {
   RunIdentity identity_;
   Progress progress_;
   std::unique_ptr<StepsFile> steps_file_;
+  StepTimer timer_;
+  bool resumed_ = false;
   Clock::time_point epoch_start_;
   std::int64_t images_this_session_ = 0;  // of the running epoch
   double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
 };
-
-// The ways that this run's convolutions took before it stopped, so that it goes on with the same.
-std::string tuning_of(const RunFolder& folder) {
-  if (!folder.has(run_files::kTuning)) return "";
-  const std::vector<std::uint8_t> bytes = read_file(folder.file(run_files::kTuning));
-  return {bytes.begin(), bytes.end()};
-}
 
 DataSet load_and_report(const RunConfig& config, Log& log) {
   DataSet data = load_data(config);
@@ -187,6 +185,7 @@ bool Trainer::resume_or_start() {
       log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
       return false;
     }
+    resumed_ = true;
     log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
                           progress_.step_in_epoch, folder_.path()));
   } else {
@@ -225,6 +224,7 @@ bool Trainer::train_epoch() {
   }
   step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, rates, lambda);
   epoch_start_ = Clock::now();
+  timer_.begin_epoch(epoch_start_);
   images_this_session_ = 0;
   // The host hands the GPU a chunk of steps, reports on the one before while they run, and waits only where a
   // checkpoint or a signal needs all of them to be done.
@@ -276,6 +276,9 @@ void Trainer::take_records(const std::vector<StepRecord>& records, double lambda
     }
   }
   progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
+  if (const auto timing = timer_.add(static_cast<std::int64_t>(records.size()), Clock::now())) {
+    if (const std::string line = forecast_line(*timing, run_length()); !line.empty()) log_.line(line);
+  }
   if (!records.empty()) show_progress(progress_.step_in_epoch - 1, records.back().metrics);
 }
 
@@ -310,6 +313,20 @@ void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& 
              .loss = last.total / last.samples,
              .images_per_second = rate,
              .seconds_left = seconds_left});
+}
+
+RunLength Trainer::run_length() const {
+  const std::int64_t evaluated = data_.test.count * (network_->state().has_average() ? 2 : 1) +
+                                 data_.validation.count + held_out_.images.count;
+  return {
+      .network = network_->name(),
+      .gpu = !backend_->host_addressable(),
+      .steps_per_epoch = step_.steps_per_epoch(),
+      .epochs = config_.run.epochs,
+      .steps_done = steps_done(),
+      .resumed = resumed_,
+      .evaluation_every = config_.evaluation.every,
+      .evaluation_steps = evaluation_in_steps(evaluated, config_.optimiser.batch, config_.views.strong + 1)};
 }
 
 void Trainer::finish_epoch() {
@@ -453,37 +470,6 @@ int Trainer::stop_on_signal(int signal) {
 
 }  // namespace
 
-namespace {
-
-// A run goes on where it began, though `auto` might find something else today.
-void keep_device(RunConfig::Run& run, const RunFolder& folder) {
-  if (run.device != DeviceChoice::automatic || !folder.has(run_files::kConfig)) return;
-  const RunConfig kept = load_config(folder.file(run_files::kConfig), {});
-  run.device = kept.run.device;
-  if (run.precision == Precision::automatic) run.precision = kept.run.precision;
-}
-
-// Decides where to compute and says so; returns the tuning to repeat.
-std::string decide(RunConfig& config, const RunFolder& folder, Log& log, bool resumes) {
-  const std::string known = tuning_of(folder);
-  DeviceDecision decision;
-  try {
-    decision = decide_device(
-        config, known, [&](const std::string& text) { log.status(text); },
-        [&](const std::string& text) { log.warning(text); });
-  } catch (const Error& error) {
-    if (!resumes || error.code() != ExitCode::device) throw;
-    fail(ExitCode::device,
-         "{} (the run began on {}; to go on on the CPU: --set run.device=cpu --set run.precision=f32)",
-         error.what(), to_string(config.run.device));
-  }
-  log.line(decision.line);
-  if (!decision.warning.empty()) log.warning(decision.warning);
-  return decision.choices.empty() ? known : decision.choices;
-}
-
-}  // namespace
-
 int train(RunConfig config, const BackendMaker& maker) {
   if (config.run.device == DeviceChoice::check) {
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
@@ -503,9 +489,8 @@ int train(RunConfig config, const BackendMaker& maker) {
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
     const bool resumes = config.run.resume != ResumeMode::never && folder.has(run_files::kCheckpoint);
-    if (resumes) keep_device(config.run, folder);
     const int gpu = config.run.gpu;
-    const std::string choices = decide(config, folder, log, resumes);
+    const std::string choices = decide_run_device(config, folder, log, resumes);
     Trainer trainer(config, folder, log, maker, choices);
     // --resume says how this process starts; kept, it would stop config.ini from starting another run.
     RunConfig kept = config;

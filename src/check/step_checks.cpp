@@ -174,24 +174,31 @@ void check_weight_copy(const CheckContext& context, const std::string& name, con
 }
 
 void check_call(const CheckContext& context, const RecordedCall<AugmentSpec, AugmentCall>& call) {
-  const AugmentSpec& s = call.spec;
+  AugmentSpec s = call.spec;
+  s.zero_channels = 0;
   const std::unique_ptr<Augment> op = context.cpu.make_augment(s);
   CpuTensors make(context.cpu);
-  const AugmentCall mine{.images = make.empty(DType::f32, call.after.shape("images")),
-                         .pixels = make.of(call.before, "pixels", DType::u8),
-                         .rows = make.rows(context.rows)};
+  const AugmentCall mine{
+      .images = make.empty(DType::f32, {std::int64_t{s.views} * s.batch, s.height, s.width, s.channels}),
+      .pixels = make.of(call.before, "pixels", DType::u8),
+      .rows = make.rows(context.rows)};
   op->run(mine);
-  const Floats want = make.values(mine.images);
-  double deviation = 1;
-  for (int c = 0; c < s.channels; ++c) {
-    deviation = std::min(deviation, static_cast<double>(s.std[static_cast<std::size_t>(c)]));
+  const Floats images = make.values(mine.images);
+  const auto channels = static_cast<std::size_t>(s.channels),
+             zero = static_cast<std::size_t>(call.spec.zero_channels);
+  Floats want;
+  for (std::size_t at = 0; at < images.size(); at += channels) {
+    want.insert(want.end(), images.begin() + static_cast<std::ptrdiff_t>(at),
+                images.begin() + static_cast<std::ptrdiff_t>(at + channels));
+    want.insert(want.end(), zero, 0.0F);
   }
+  double deviation = 1;
+  for (std::size_t c = 0; c < channels; ++c) deviation = std::min(deviation, static_cast<double>(s.std[c]));
+  const Shape& shape = call.after.shape("images");
   // (pixel / 255 - mean) / std: roundings of values of at most 1, divided by the smallest std.
-  const auto channels = static_cast<std::size_t>(s.channels + s.zero_channels);
-  context.report("images", mine.images.shape,
-                 compare_elements(call.after["images"], want, mine.images.shape, [&](std::int64_t i) {
+  context.report("images", shape, compare_elements(call.after["images"], want, shape, [&](std::int64_t i) {
                    const auto at = static_cast<std::size_t>(i);
-                   if (at % channels >= static_cast<std::size_t>(s.channels)) return 0.0;
+                   if (at % (channels + zero) >= channels) return 0.0;
                    return 2 * context.arithmetic.of_storing(std::abs(static_cast<double>(want[at]))) +
                           4 * kFloatRoundoff / deviation;
                  }));

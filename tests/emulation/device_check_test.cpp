@@ -100,17 +100,181 @@ std::unique_ptr<Backend> right_backend(DType type) {
   return make_emulated_cuda_backend(type);
 }
 
+// A backend some of whose calls go wrong.
+class FaultyBackend final : public ObservedBackend {
+ public:
+  FaultyBackend(std::unique_ptr<Backend> right, CallObserver fault)
+      : ObservedBackend(*right), right_(std::move(right)), fault_(std::move(fault)) {
+    observe(fault_);
+  }
+  // What is recorded is not run by device = check, and a fault looks at numbers.
+  std::function<void()> record(std::function<void()> sequence) override {
+    observe({});
+    std::function<void()> recorded = ObservedBackend::record(std::move(sequence));
+    observe(fault_);
+    return recorded;
+  }
+
+ private:
+  std::unique_ptr<Backend> right_;
+  CallObserver fault_;
+};
+
+// Changes the bytes of a tensor.
+template <typename Change>
+void change(Backend& backend, const Tensor& tensor, const Change& change_bytes) {
+  std::vector<std::byte> bytes(tensor.bytes());
+  backend.copy_out(bytes.data(), tensor);
+  change_bytes(bytes);
+  backend.copy_in(tensor, bytes.data());
+}
+
+// A copy of a tensor, changed.
+struct Changed {
+  template <typename Change>
+  Changed(Backend& backend, const Tensor& tensor, const Change& change_bytes)
+      : buffer(backend.allocate(tensor.bytes(), "a fault")), copy(buffer.tensor(tensor.dtype, tensor.shape)) {
+    backend.copy(copy, tensor);
+    change(backend, copy, change_bytes);
+  }
+  Buffer buffer;
+  Tensor copy;
+};
+
+// Exchanges the first two views of statistics [V, 2, C].
+void swap_views(std::vector<std::byte>& bytes) {
+  const auto view = static_cast<std::ptrdiff_t>(bytes.size() / 3);  // of three
+  std::swap_ranges(bytes.begin(), bytes.begin() + view, bytes.begin() + view);
+}
+
+// Zeroes every `stride`-th run of `run` bytes.
+auto zero_runs(std::size_t run, std::size_t stride) {
+  return [=](std::vector<std::byte>& bytes) {
+    for (std::size_t at = 0; at < bytes.size(); at += stride) {
+      std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), run, std::byte{0});
+    }
+  };
+}
+
+// Runs a call; may change it before and what it left after.
+using Fault = std::function<void(Backend&, const AnyCall&)>;
+
+template <typename Call, typename Body>
+Fault fault_in(const Body& body) {
+  return [body](Backend& backend, const AnyCall& any) {
+    std::visit(
+        [&](const auto& observed) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(observed.call)>, Call>) {
+            body(backend, observed);
+          } else {
+            observed.run(observed.call);
+          }
+        },
+        any);
+  };
+}
+
+// The statistics of two views are exchanged when they have been measured.
+const Fault kSwappedOutput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
+  observed.run(observed.call);
+  if (observed.spec.stats) change(backend, observed.call.y_stats, swap_views);
+});
+
+template <typename Call>
+Fault swapped_input() {
+  return fault_in<Call>([](Backend& backend, const auto& observed) {
+    Call call = observed.call;
+    if (!call.x_stats.defined()) return observed.run(call);
+    const Changed stats(backend, call.x_stats, swap_views);
+    call.x_stats = stats.copy;
+    observed.run(call);
+  });
+}
+
+// The last input channel of a convolution that has many is left out.
+const Fault kDroppedInput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
+  PreactConvForward call = observed.call;
+  if (observed.spec.in_channels < 16) return observed.run(call);
+  const std::size_t value = size_of(call.weight.dtype);
+  const Changed weight(backend, call.weight,
+                       zero_runs(value, value * static_cast<std::size_t>(observed.spec.in_channels)));
+  call.weight = weight.copy;
+  observed.run(call);
+});
+
+template <typename Call>
+Fault dropped_output(Tensor Call::*output) {
+  return fault_in<Call>([output](Backend& backend, const auto& observed) {
+    observed.run(observed.call);
+    const Tensor& tensor = observed.call.*output;
+    if (!tensor.defined()) return;
+    const std::size_t value = size_of(tensor.dtype);
+    const auto channels = static_cast<std::size_t>(tensor.shape[tensor.shape.rank() - 1]);
+    change(backend, tensor, zero_runs(value, value * channels));
+  });
+}
+
+// The update leaves the weights that the operations read as they were.
+const Fault kStaleCopy = fault_in<SgdCall>([](Backend& backend, const auto& observed) {
+  const Tensor& weights = observed.call.weight.defined() ? observed.call.weight : observed.call.value;
+  const Changed before(backend, weights, [](std::vector<std::byte>&) {});
+  observed.run(observed.call);
+  backend.copy(weights, before.copy);
+});
+
 }  // namespace
 
 TEST_CASE("device = check: a right backend passes on every network in every precision") {
   const TempDir folder;
   write_data(folder);
-  for (const Architecture architecture : {Architecture::wide_resnet, Architecture::lenet, Architecture::mlp}) {
+  for (const Architecture architecture :
+       {Architecture::wide_resnet, Architecture::lenet, Architecture::mlp}) {
     for (const Kind& kind : kKinds) {
-      CAPTURE(kind.name);
+      const std::string name = kind.name;
+      CAPTURE(name);
       const Result result = check(tiny_check(folder, architecture), kind, right_backend);
-      for (const std::string& line : result.lines) MESSAGE(kind.name, " ", line);
+      for (const std::string& line : result.lines) MESSAGE(std::string(kind.name), " ", line);
       CHECK_MESSAGE(result.code == 0, result.all());
+    }
+  }
+}
+
+TEST_CASE("device = check: planted faults are found in every precision, where they are") {
+  const TempDir folder;
+  write_data(folder);
+  struct Planted {
+    const char* name;
+    Fault fault;
+    Architecture architecture;
+    std::string marked;  // in one of the marked lines
+  };
+  const auto wrn = Architecture::wide_resnet;
+  const Planted planted[] = {
+      {"measured statistics of two views", kSwappedOutput, wrn, "preact_conv y_stats"},
+      {"statistics of two views", swapped_input<PreactConvForward>(), wrn, "preact_conv y "},
+      {"statistics of two views, backward", swapped_input<PreactConvBackward>(), wrn, "preact_conv d_x "},
+      {"statistics of two views, pooled", swapped_input<BnReluPoolForward>(), wrn, "bn_relu_pool y "},
+      {"an input channel", kDroppedInput, wrn, "preact_conv y "},
+      {"an output channel", dropped_output(&PreactConvForward::y), wrn, "preact_conv y "},
+      {"a channel of d_x", dropped_output(&PreactConvBackward::d_x), wrn, "preact_conv d_x "},
+      {"a channel of d_weight", dropped_output(&PreactConvBackward::d_weight), wrn, "preact_conv d_weight "},
+      {"a feature", dropped_output(&LinearForward::y), Architecture::mlp, "linear y "},
+      {"weights", kStaleCopy, wrn, "sgd "},
+      {"weights of layers", kStaleCopy, Architecture::mlp, "sgd "},
+  };
+  for (const Planted& p : planted) {
+    for (const Kind& kind : kKinds) {
+      const std::string name = fmt::format("{}, {}", p.name, kind.name);
+      CAPTURE(name);
+      const Result result = check(tiny_check(folder, p.architecture), kind, [&](DType type) {
+        auto right = right_backend(type);
+        Backend& inner = *right;
+        return std::make_unique<FaultyBackend>(std::move(right),
+                                               [&p, &inner](const AnyCall& call) { p.fault(inner, call); });
+      });
+      MESSAGE(name, "\n", result.all());
+      CHECK(result.code == static_cast<int>(ExitCode::device));
+      CHECK_MESSAGE(result.all().find(p.marked) != std::string::npos, result.all());
     }
   }
 }

@@ -25,8 +25,9 @@
 //
 // Batch norm. z = gamma (x - mean) / sigma + beta is off by a few 2^-24 of its terms before they cancel,
 // |gamma| (|x| + |mean|) / sigma + |beta|, its reach. Part of that is the rounding of the factor and the
-// offset, which all values of the channel share. In 16 bits a convolution that applies batch norm to what it
-// reads has factor and offset in 16 bits, so there the share is the type's unit roundoff of the reach.
+// offset, which all values of the channel share. Where a convolution that computes in 16 bits applies batch
+// norm to what it reads, it has factor and offset in 16 bits, and that share is the type's unit roundoff of
+// the reach.
 //
 // ReLU's kink. Where |z| is within rounding of 0, one side may let a gradient through and the other not; the
 // same holds for the two largest of a window that are within rounding of each other. Such values are left out
@@ -40,7 +41,7 @@
 
 namespace dpll::check {
 
-inline constexpr double kSafety = 3;
+inline constexpr double kSafety = 2;
 inline constexpr double kAddition = 4;
 inline constexpr double kFloatRoundoff = 0x1p-24;  // of float32
 // How close to ReLU's kink counts as on it, in units of float32's roundoff of the reach.
@@ -53,6 +54,7 @@ struct Arithmetic {
   double factor = 0;               // what multiplying takes from each factor that is stored in that type
   bool cuts = false;               // digits of factors are cut off
   int at_once = 0;                 // products that a tensor core adds at a time; 0: there is none
+  bool fuses = false;              // convolutions may apply batch norm, with factor and offset of that type
 
   bool sixteen_bits() const { return type == DType::f16 || type == DType::bf16; }
 

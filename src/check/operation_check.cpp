@@ -102,7 +102,8 @@ void OperationCheck::add(const std::string& name, const Shape& shape, const Outc
       std::find_if(findings_.begin(), findings_.end(), [&](const Finding& f) { return f.name == name; });
   if (known == findings_.end()) {
     findings_.push_back({name, shape, step_, outcome});
-  } else if (outcome.worst > known->outcome.worst) {
+  } else if (known->outcome.worst <= 1 && outcome.worst > known->outcome.worst) {
+    // The first that is beyond its bound stays: what follows it may be anything.
     *known = {name, shape, step_, outcome};
   }
 }

@@ -13,7 +13,7 @@
 
 namespace dpll::check {
 
-// A tensor that an operation computes, at its worst so far.
+// A tensor that an operation computes: its worst so far, or the first that was beyond its bound.
 struct Finding {
   std::string name;  // "forward block1.layer.0.conv1: preact_conv y"
   Shape shape;

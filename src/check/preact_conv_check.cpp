@@ -61,7 +61,7 @@ Activation activation_of(const CheckContext& context, const PreactConvSpec& s, c
     const BatchNormModel model(groups, before["x"], before["x_stats"], before["bn.gamma"], before["bn.beta"]);
     result.a = model.activation();
     result.alike = model.reach();
-    const bool may_be_fused = arithmetic.sixteen_bits() && s.dropout == 0 && !s.projection;
+    const bool may_be_fused = arithmetic.fuses && s.dropout == 0 && !s.projection;
     for (double& error : result.alike) {
       error *= 2 * kFloatRoundoff + (may_be_fused ? arithmetic.stored : 0);
       error /= 1 - s.dropout;
@@ -165,7 +165,7 @@ Doubles error_of_d_weight(const CheckContext& context, const PreactConvSpec& s, 
     error[o] = arithmetic.of_sum(length, norm, result[o]) + activation.own * norm + std::sqrt(of_alike) +
                arithmetic.of_storing(result[o]);
     // A convolution that applies batch norm itself gives the gradient of each view, stored.
-    if (arithmetic.sixteen_bits() && s.preact) error[o] += arithmetic.stored * norm;
+    if (arithmetic.fuses && s.preact) error[o] += arithmetic.stored * norm;
   }
   return error;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -126,8 +127,10 @@ int print_findings(const std::vector<check::Finding>& findings,
     const check::Outcome& outcome = finding.outcome;
     const bool bad = !(outcome.worst <= 1);
     marked += bad ? 1 : 0;
-    std::string line = fmt::format("{} {:8.3g} of the bound  {} {}", bad ? '!' : ' ', outcome.worst,
-                                   finding.name, finding.shape.to_string());
+    const std::string error =
+        std::isinf(outcome.worst) ? "beyond any bound" : fmt::format("{:.2g} of the bound", outcome.worst);
+    std::string line =
+        fmt::format("{} {:>20}  {} {}", bad ? '!' : ' ', error, finding.name, finding.shape.to_string());
     if (bad) {
       line += fmt::format(", step {}{}{}: {:.6g} instead of {:.6g}", finding.step + 1,
                           outcome.where.empty() ? "" : ", ", outcome.where, outcome.got, outcome.want);

@@ -69,6 +69,11 @@ constexpr Kind kKinds[] = {{"f32", Precision::f32, DType::f32},
                            {"f16", Precision::f16, DType::f16},
                            {"bf16", Precision::bf16, DType::bf16}};
 
+std::string network_of(const RunConfig::Model& model) {
+  if (model.architecture != Architecture::wide_resnet) return to_string(model.architecture);
+  return fmt::format("WRN-{}-{}{}", model.depth, model.width, model.dropout > 0 ? " with dropout" : "");
+}
+
 struct Result {
   int code = 0;
   std::vector<std::string> lines;
@@ -87,17 +92,20 @@ struct Result {
   }
 };
 
-Result check(RunConfig config, const Kind& kind, const std::function<std::unique_ptr<Backend>(DType)>& make) {
+Result check(RunConfig config, const Kind& kind,
+             const std::function<std::unique_ptr<Backend>(const Kind&)>& make) {
   config.run.precision = kind.precision;
   Result result;
   result.code = check_devices(
-      config, [&](const RunConfig::Run&, const Warn&, const std::string&) { return make(kind.type); },
+      config, [&](const RunConfig::Run&, const Warn&, const std::string&) { return make(kind); },
       [&](const std::string& line) { result.lines.push_back(line); });
   return result;
 }
 
-std::unique_ptr<Backend> right_backend(DType type) {
-  return make_emulated_cuda_backend(type);
+// With the arithmetic of the precision.
+std::unique_ptr<Backend> right_backend(const Kind& kind) {
+  if (kind.precision == Precision::f32) return make_emulated_cuda_backend(kind.type);
+  return emulated_cuda::make_tensor_core_backend(kind.type, kEmulatedMemory);
 }
 
 // A backend some of whose calls go wrong.
@@ -227,15 +235,41 @@ const Fault kStaleCopy = fault_in<SgdCall>([](Backend& backend, const auto& obse
 TEST_CASE("device = check: a right backend passes on every network in every precision") {
   const TempDir folder;
   write_data(folder);
-  for (const Architecture architecture :
-       {Architecture::wide_resnet, Architecture::lenet, Architecture::mlp}) {
+  RunConfig wide = tiny_check(folder, Architecture::wide_resnet);
+  wide.model.width = 10;
+  wide.optimiser.batch = 2;
+  wide.run.check_steps = 1;
+  RunConfig dropout = tiny_check(folder, Architecture::wide_resnet);
+  dropout.model.dropout = 0.3;
+  dropout.optimiser.nesterov = true;
+  dropout.optimiser.ema = 0.9;
+  for (const RunConfig& config :
+       {wide, dropout, tiny_check(folder, Architecture::lenet), tiny_check(folder, Architecture::mlp)}) {
     for (const Kind& kind : kKinds) {
-      const std::string name = kind.name;
+      const std::string name = fmt::format("{} in {}", network_of(config.model), kind.name);
       CAPTURE(name);
-      const Result result = check(tiny_check(folder, architecture), kind, right_backend);
-      for (const std::string& line : result.lines) MESSAGE(std::string(kind.name), " ", line);
+      const Result result = check(config, kind, right_backend);
+      MESSAGE(name, "\n", result.all(" of the bound"));
       CHECK_MESSAGE(result.code == 0, result.all());
     }
+  }
+}
+
+TEST_CASE("device = check: convolutions that apply batch norm themselves pass") {
+  const TempDir folder;
+  write_data(folder);
+  for (const Kind& kind : kKinds) {
+    if (kind.precision == Precision::tf32) continue;
+    const std::string name = kind.name;
+    CAPTURE(name);
+    const int before = emulated_cuda::fused_passes_run();
+    const Result result = check(tiny_check(folder, Architecture::wide_resnet), kind, [](const Kind& of) {
+      return emulated_cuda::make_tuned_backend(of.type, emulated_cuda::FusedLoops::right,
+                                               [](const std::string&) {});
+    });
+    CHECK(emulated_cuda::fused_passes_run() > before);
+    MESSAGE(name, "\n", result.all(" of the bound"));
+    CHECK_MESSAGE(result.code == 0, result.all());
   }
 }
 
@@ -266,8 +300,8 @@ TEST_CASE("device = check: planted faults are found in every precision, where th
     for (const Kind& kind : kKinds) {
       const std::string name = fmt::format("{}, {}", p.name, kind.name);
       CAPTURE(name);
-      const Result result = check(tiny_check(folder, p.architecture), kind, [&](DType type) {
-        auto right = right_backend(type);
+      const Result result = check(tiny_check(folder, p.architecture), kind, [&](const Kind& of) {
+        auto right = right_backend(of);
         Backend& inner = *right;
         return std::make_unique<FaultyBackend>(std::move(right),
                                                [&p, &inner](const AnyCall& call) { p.fault(inner, call); });

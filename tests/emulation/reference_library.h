@@ -15,6 +15,8 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // How the loops of a way behave. sums_in_order: statistics are summed in float32, one value after the other.
 // accumulates: the last value is added to what its place held. ends_context: nothing works after it.
+// tensor_cores: float32 factors lose their last 13 bits, sums are float32 and lose what is beyond it after
+// every 8 (in 16 bits 16) products; these are right as well.
 enum class Behaviour {
   right,
   wrong,
@@ -23,7 +25,8 @@ enum class Behaviour {
   throws,
   sums_in_order,
   accumulates,
-  ends_context
+  ends_context,
+  tensor_cores
 };
 
 struct LoopOffer {

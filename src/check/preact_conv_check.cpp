@@ -130,52 +130,92 @@ Doubles norms_of_d_a(const PreactConvSpec& s, const Weight& weight, const Floats
   return norms;
 }
 
-// Of each output channel of d_weight [out, in, k, k] = `want`.
-Doubles error_of_d_weight(const CheckContext& context, const PreactConvSpec& s, const Activation& activation,
-                          const Floats& d_y, const Floats& want) {
-  const Arithmetic& arithmetic = context.arithmetic;
+// What the gradient of a convolution's weights is a sum of, seen from its output and its input channels.
+struct WeightGradientNorms {
+  Doubles of_output, of_input;  // root mean square over the weights of a channel of the sums' norms
+  Doubles alike_of_output,
+      alike_of_input;  // of what values of a channel of a that are off alike make of them
+};
+
+WeightGradientNorms norms_of_d_weight(const PreactConvSpec& s, const Activation& activation,
+                                      const Floats& d_y) {
   const std::size_t out = size(s.out_channels), in = size(s.in_channels);
   // Image by image: some have far larger gradients than others.
-  const Moments of_a =
-      moments_of(activation.a, {s.rows(), std::int64_t{s.height} * s.width * s.in_channels, 1});
-  const Groups images{s.rows(), std::int64_t{s.out_height()} * s.out_width(), s.out_channels};
-  const Moments of_d_y = moments_of(d_y, images);
-  const double per_image = double(s.height) * s.width * s.in_channels;
-  Doubles alike(size(s.views));  // mean over the channels, of squares
-  for (std::size_t i = 0; i < activation.alike.size(); ++i) {
-    alike[i / in] += activation.alike[i] * activation.alike[i] / static_cast<double>(in);
+  const Moments of_a = moments_of(activation.a, {s.rows(), std::int64_t{s.height} * s.width, s.in_channels});
+  const Moments of_d_y =
+      moments_of(d_y, {s.rows(), std::int64_t{s.out_height()} * s.out_width(), s.out_channels});
+  const double pixels = double(s.height) * s.width;
+  WeightGradientNorms norms{Doubles(out), Doubles(in), Doubles(out), Doubles(in)};
+  const auto mean = [](const Doubles& values, std::size_t row, std::size_t count) {
+    double sum = 0;
+    for (std::size_t i = 0; i < count; ++i) sum += values[row * count + i];
+    return sum / static_cast<double>(count);
+  };
+  for (std::size_t row = 0; row < size(s.rows()); ++row) {
+    const double a = mean(of_a.squares, row, in) / pixels, d = mean(of_d_y.squares, row, out);
+    for (std::size_t o = 0; o < out; ++o) norms.of_output[o] += of_d_y.squares[row * out + o] * a;
+    for (std::size_t i = 0; i < in; ++i) norms.of_input[i] += d * of_a.squares[row * in + i] / pixels;
   }
-  const Doubles result =
-      root_mean_squares(want, {s.out_channels, static_cast<std::int64_t>(want.size() / out), 1});
-  Doubles error(out);
-  for (std::size_t o = 0; o < out; ++o) {
-    double norm = 0, of_alike = 0;
-    for (int view = 0; view < s.views; ++view) {
-      double sum = 0, squares = 0;
-      for (int row = view * s.batch; row < (view + 1) * s.batch; ++row) {
-        const std::size_t at = size(row) * out + o;
-        norm += of_d_y.squares[at] * of_a.squares[size(row)] / per_image;
-        sum += of_d_y.sum[at];
-        squares += of_d_y.squares[at];
-      }
-      of_alike += alike[size(view)] * (sum * sum + squares);
-    }
-    norm = std::sqrt(norm);
-    const double length = static_cast<double>(images.rows) * s.rows();
-    error[o] = arithmetic.of_sum(length, norm, result[o]) + activation.own * norm + std::sqrt(of_alike) +
-               arithmetic.of_storing(result[o]);
-    // A convolution that applies batch norm itself gives the gradient of each view, stored.
-    if (arithmetic.fuses && s.preact) error[o] += arithmetic.stored * norm;
+  const Moments of_view = moments_of(d_y, groups_of_y(s));
+  Doubles squares_of_alike = activation.alike, of_sums(of_view.sum.size());
+  for (double& value : squares_of_alike) value *= value;
+  for (std::size_t group = 0; group < of_sums.size(); ++group) {
+    of_sums[group] = of_view.sum[group] * of_view.sum[group] + of_view.squares[group];
   }
-  return error;
+  for (std::size_t view = 0; view < size(s.views); ++view) {
+    const double alike = mean(squares_of_alike, view, in), sums = mean(of_sums, view, out);
+    for (std::size_t o = 0; o < out; ++o) norms.alike_of_output[o] += alike * of_sums[view * out + o];
+    for (std::size_t i = 0; i < in; ++i) norms.alike_of_input[i] += squares_of_alike[view * in + i] * sums;
+  }
+  for (Doubles* all : {&norms.of_output, &norms.of_input, &norms.alike_of_output, &norms.alike_of_input}) {
+    for (double& norm : *all) norm = std::sqrt(norm);
+  }
+  return norms;
 }
 
+// [out, in, k, k] as [out, k, k, in], whose values of an input channel are a group.
+Floats input_channels_last(const Floats& weight, const PreactConvSpec& s, int kernel) {
+  const std::size_t in = size(s.in_channels), taps = size(kernel * kernel);
+  Floats result(weight.size());
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    result[(i / (in * taps) * taps + i % taps) * in + i / taps % in] = weight[i];
+  }
+  return result;
+}
+
+// d_weight [out, in, k, k] = `want`. A channel that is missing may be one of its output or of its input:
+// reports the worse.
 void report_d_weight(const CheckContext& context, const std::string& name, const PreactConvSpec& s,
-                     int kernel, const Recording& after, const Floats& want, const Doubles& error) {
-  const Groups groups{s.out_channels, std::int64_t{s.in_channels} * kernel * kernel, 1, "output channel"};
-  context.report(name, after.shape(name),
-                 compare_groups(to_oihw(after[name], context.layout, s.out_channels, s.in_channels, kernel),
-                                want, groups, error));
+                     int kernel, const Activation& activation, const Floats& d_y, const Recording& after,
+                     const Floats& want) {
+  const Arithmetic& arithmetic = context.arithmetic;
+  const WeightGradientNorms norms = norms_of_d_weight(s, activation, d_y);
+  const double length = double(s.rows()) * s.out_height() * s.out_width();
+  // A convolution that applies batch norm itself gives the gradient of each view, stored.
+  const double of_values = activation.own + (arithmetic.fuses && s.preact ? arithmetic.stored : 0);
+  const auto errors = [&](const Floats& values, const Groups& groups, const Doubles& norm,
+                          const Doubles& alike) {
+    Doubles error = root_mean_squares(values, groups);
+    for (std::size_t i = 0; i < error.size(); ++i) {
+      error[i] = arithmetic.of_sum(length, norm[i], error[i]) + arithmetic.of_storing(error[i]) +
+                 of_values * norm[i] + alike[i];
+    }
+    return error;
+  };
+  const Floats got = to_oihw(after[name], context.layout, s.out_channels, s.in_channels, kernel);
+  const std::int64_t taps = std::int64_t{kernel} * kernel;
+  const Groups outputs{s.out_channels, s.in_channels * taps, 1, "output channel"},
+      inputs{1, s.out_channels * taps, s.in_channels};
+  Outcome worse =
+      compare_groups(got, want, outputs, errors(want, outputs, norms.of_output, norms.alike_of_output));
+  const Floats by_input = input_channels_last(want, s, kernel);
+  Outcome other = compare_groups(input_channels_last(got, s, kernel), by_input, inputs,
+                                 errors(by_input, inputs, norms.of_input, norms.alike_of_input));
+  if (other.worst > worse.worst) {
+    worse = other;
+    worse.where = "input " + worse.where;
+  }
+  context.report(name, after.shape(name), worse);
 }
 
 }  // namespace
@@ -228,11 +268,10 @@ void check_call(const CheckContext& context, const RecordedCall<PreactConvSpec, 
   ConvolutionGradients want = convolution_gradients(
       context.cpu, s, {activation.a, weight.values, projection.values, d_y, d_projected}, data);
 
-  report_d_weight(context, "d_weight", s, s.kernel, after, want.d_weight,
-                  error_of_d_weight(context, s, activation, d_y, want.d_weight));
+  report_d_weight(context, "d_weight", s, s.kernel, activation, d_y, after, want.d_weight);
   if (s.projection) {
-    report_d_weight(context, "d_projection_weight", s, 1, after, want.d_projection_weight,
-                    error_of_d_weight(context, s, activation, d_projected, want.d_projection_weight));
+    report_d_weight(context, "d_projection_weight", s, 1, activation, d_projected, after,
+                    want.d_projection_weight);
   }
   if (s.bias) check_bias_gradient(context, groups_of_y(s), d_y, after);
   if (!data) return;

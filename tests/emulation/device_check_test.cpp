@@ -249,7 +249,6 @@ TEST_CASE("device = check: a right backend passes on every network in every prec
       const std::string name = fmt::format("{} in {}", network_of(config.model), kind.name);
       CAPTURE(name);
       const Result result = check(config, kind, right_backend);
-      MESSAGE(name, "\n", result.all(" of the bound"));
       CHECK_MESSAGE(result.code == 0, result.all());
     }
   }
@@ -268,7 +267,6 @@ TEST_CASE("device = check: convolutions that apply batch norm themselves pass") 
                                                [](const std::string&) {});
     });
     CHECK(emulated_cuda::fused_passes_run() > before);
-    MESSAGE(name, "\n", result.all(" of the bound"));
     CHECK_MESSAGE(result.code == 0, result.all());
   }
 }
@@ -292,9 +290,13 @@ TEST_CASE("device = check: planted faults are found in every precision, where th
       {"an output channel", dropped_output(&PreactConvForward::y), wrn, "preact_conv y "},
       {"a channel of d_x", dropped_output(&PreactConvBackward::d_x), wrn, "preact_conv d_x "},
       {"a channel of d_weight", dropped_output(&PreactConvBackward::d_weight), wrn, "preact_conv d_weight "},
+      {"a feature of d_weight", dropped_output(&LinearBackward::d_weight), Architecture::mlp,
+       "linear d_weight "},
       {"a feature", dropped_output(&LinearForward::y), Architecture::mlp, "linear y "},
       {"weights", kStaleCopy, wrn, "sgd "},
       {"weights of layers", kStaleCopy, Architecture::mlp, "sgd "},
+      {"a class", dropped_output(&PllObjectiveCall::d_logits), wrn, "pll_objective d_logits"},
+      {"a colour", dropped_output(&AugmentCall::images), wrn, "augment images"},
   };
   for (const Planted& p : planted) {
     for (const Kind& kind : kKinds) {
@@ -306,9 +308,27 @@ TEST_CASE("device = check: planted faults are found in every precision, where th
         return std::make_unique<FaultyBackend>(std::move(right),
                                                [&p, &inner](const AnyCall& call) { p.fault(inner, call); });
       });
-      MESSAGE(name, "\n", result.all());
       CHECK(result.code == static_cast<int>(ExitCode::device));
       CHECK_MESSAGE(result.all().find(p.marked) != std::string::npos, result.all());
+      if (kind.type == DType::f32 || p.marked != "sgd ") continue;
+      // The layers of the second step read what the first one's update left.
+      CHECK_MESSAGE(result.all().find("weight that is read") != std::string::npos, result.all());
     }
+  }
+}
+
+TEST_CASE("device = check: a kernel that is broken is marked, and what is printed says where") {
+  const TempDir folder;
+  write_data(folder);
+  const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
+  const Result result = check(tiny_check(folder, Architecture::wide_resnet), kKinds[0],
+                              [](const Kind& kind) { return make_mutant_cuda_backend(kind.type); });
+  CHECK(result.code == static_cast<int>(ExitCode::device));
+  for (const char* text : {"against cpu", "largest errors of 2 steps", " augment: augment images [24,8,8,3]",
+                           " forward conv1: preact_conv y [24,8,8,16]", " backward fc: linear d_bias [3]",
+                           "! ", "objective: pll_objective d_logits [24,3], step 1, [", " instead of ",
+                           " update: sgd value ", "distances of whole steps",
+                           "gradients, at most: ", "results are beyond what their arithmetic explains"}) {
+    CHECK_MESSAGE(result.says(text), std::string(text));
   }
 }

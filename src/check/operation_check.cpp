@@ -1,6 +1,7 @@
 #include "check/operation_check.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/host_copy.h"
 

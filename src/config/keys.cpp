@@ -34,7 +34,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
       integer_key("run.seed", c.run.seed, 0, kMaxUint64,
                   "seed of initial weights, order, views, dropout and validation split"),
       choice_key("run.device", c.run.device,
-                 "where to compute; check runs the step on both CPU and GPU and compares"),
+                 "where to compute; check trains on the GPU and checks each operation"),
       choice_key("run.precision", c.run.precision,
                  "type of activations and weights on the GPU; on the CPU bf16 is for convolutions alone"),
       integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: all cores"),

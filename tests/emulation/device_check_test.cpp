@@ -3,7 +3,7 @@
 #include "train/device_check.h"
 
 #include <algorithm>
-#include <cstring>
+#include <type_traits>
 
 #include "backend/observed_backend.h"
 #include "dpll/core/philox.h"
@@ -251,6 +251,20 @@ TEST_CASE("device = check: a right backend passes on every network in every prec
       const Result result = check(config, kind, right_backend);
       CHECK_MESSAGE(result.code == 0, result.all());
     }
+  }
+}
+
+TEST_CASE("device = check: data without images passes") {
+  const TempDir folder;
+  RunConfig config = tiny_check(folder, Architecture::mlp);
+  config.data.dataset = DatasetKind::tabular;
+  config.data.path = std::string(DPLL_TEST_FIXTURES) + "/tabular/dense.mat";
+  config.candidates.mode = CandidateMode::dataset;
+  config.views.policy.reset();
+  for (const Kind& kind : kKinds) {
+    const Result result = check(config, kind, right_backend);
+    CHECK_MESSAGE(result.code == 0, result.all());
+    CHECK(result.says("feature_views views"));
   }
 }
 

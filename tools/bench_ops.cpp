@@ -17,7 +17,7 @@
 #include <cstdio>
 
 #include "backend/cpu/wait_policy.h"
-#include "bench/observed_backend.h"
+#include "bench/observed_call.h"
 #include "bench/op_benchmarks.h"
 #include "bench/op_report.h"
 #include "dpll/build_info.h"
@@ -188,11 +188,11 @@ int run(const Job& job) {
       say("WRONG, not timed: " + complaint);
       continue;
     }
-    observed.observe([&](const ObservedCall& call) {
+    observed.observe(shown_to([&](const ObservedCall& call) {
       if (std::find(b.passes.begin(), b.passes.end(), call.pass) == b.passes.end()) return;
       report.figures.push_back(time_call(*backend, b.pass_name(call.pass), call, job));
       say(table_row(report.figures.back(), report.ceilings));
-    });
+    }));
     prepared.run(observed);
     observed.observe({});
   }

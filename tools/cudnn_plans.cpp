@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backend/cuda/vendor/cudnn_convolution.h"
-#include "bench/observed_backend.h"
+#include "backend/observed_backend.h"
 #include "dpll/core/check.h"
 #include "dpll/model/network.h"
 #include "ops/preact_conv_cases.h"
@@ -36,7 +36,7 @@ struct Layer {
 };
 
 // Notes the convolutions that a network asks its backend for, each shape once.
-class Recorder final : public bench::ObservedBackend {
+class Recorder final : public ObservedBackend {
  public:
   Recorder(Backend& inner, std::string network) : ObservedBackend(inner), network_(std::move(network)) {}
 

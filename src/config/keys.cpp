@@ -34,7 +34,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
       integer_key("run.seed", c.run.seed, 0, kMaxUint64,
                   "seed of initial weights, order, views, dropout and validation split"),
       device_key("run.device", c.run.device, c.run.gpu,
-                 "where to compute; check runs the step on both CPU and GPU and compares"),
+                 "where to compute; check trains on the GPU and checks each operation"),
       boolean_key(
           "run.qualify", c.run.qualify,
           "auto and cuda: the GPU shows first that it computes right; what it has shown is remembered"),

@@ -2,204 +2,143 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "backend/host_copy.h"
+#include "check/operation_check.h"
 #include "dpll/views.h"
 #include "train/make_candidates.h"
 #include "train/schedule.h"
 #include "train/training_step.h"
+#include "train/whole_step.h"
 
 namespace dpll {
 namespace {
 
-// What may differ between float32 on the CPU and the GPU's precision, over a whole step: rounding of one
-// layer's output times the few tens of layers that carry it on, and values that another rounding puts on the
-// other side of ReLU's kink. With unit roundoff u that is a share of about u of them, so as large a share of
-// a gradient's summands is another; their signs being random that is sqrt(u) of the sum (f16 0.02, bf16
-// 0.06), and each layer adds its own.
-double bound_of(Precision precision) {
-  switch (precision) {
-    case Precision::f32:
-      return 1e-3;
-    case Precision::tf32:
-    case Precision::f16:
-      return 0.25;
-    default:
-      return 0.7;
-  }
-}
-
 // One of the two sides.
 struct Side {
-  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Backend> owned;
+  ObservedBackend backend;
   std::unique_ptr<Network> network;
   std::unique_ptr<TrainingStep> step;
   Buffer arena;
 
   Side(std::unique_ptr<Backend> backend_, const RunConfig& config, const ViewSetup& views,
        const DataSet& data, const CandidateSets& candidates)
-      : backend(std::move(backend_)) {
+      : owned(std::move(backend_)), backend(*owned) {
     const ImageSet& images = data.train;
-    network = make_network(*backend, config.model,
+    network = make_network(backend, config.model,
                            {static_cast<int>(images.height), static_cast<int>(images.width),
                             static_cast<int>(images.channels), data.classes},
                            config.optimiser.ema > 0);
-    step = std::make_unique<TrainingStep>(*backend, *network, config, views, data, candidates);
-    arena = backend->allocate(step->arena_bytes(), "the activations");
+    step = std::make_unique<TrainingStep>(backend, *network, config, views, data, candidates);
+    arena = backend.allocate(step->arena_bytes(), "the activations");
     step->attach(arena.data());
     network->state().initialise(config.run.seed);
   }
+
+  void run(const std::string& phase) {
+    for (const auto& [name, action] : step->phases()) {
+      if (name == phase) action();
+    }
+    backend.synchronize();
+  }
+  bool finite_gradients() const {
+    for (int i = 0; i < network->state().parameters(); ++i) {
+      const std::vector<float> values = network->state().read(ModelState::Array::gradient, i);
+      if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) return false;
+    }
+    return true;
+  }
 };
 
-// Worst errors by tensor, in the order in which tensors were first seen.
-class Errors {
+class DeviceCheck {
  public:
-  void add(const std::string& name, int step, const std::vector<float>& got, const std::vector<float>& want) {
-    DPLL_CHECK(got.size() == want.size(), "{} has {} values and {}", name, got.size(), want.size());
-    double length = 0, difference = 0;
-    for (std::size_t i = 0; i < want.size(); ++i) {
-      const double apart = static_cast<double>(got[i]) - static_cast<double>(want[i]);
-      length += static_cast<double>(want[i]) * static_cast<double>(want[i]);
-      difference += apart * apart;
-    }
-    const double relative = difference == 0 ? 0 : length > 0 ? std::sqrt(difference / length) : HUGE_VAL;
-    const double error = std::isfinite(relative) ? relative : HUGE_VAL;  // NaN is the largest of errors
-    const auto known =
-        std::find_if(worst_.begin(), worst_.end(), [&](const Worst& w) { return w.name == name; });
-    if (known == worst_.end()) {
-      worst_.push_back({name, error, step});
-    } else if (error > known->relative) {
-      known->relative = error;
-      known->step = step;
-    }
-  }
+  DeviceCheck(Side& cpu, Side& other, Precision precision)
+      : cpu_(cpu),
+        other_(other),
+        operations_(*other.owned, *cpu.owned, precision, other.network->state().update_call(), layers_),
+        whole_({*cpu.owned, *cpu.network, *cpu.step}, {*other.owned, *other.network, *other.step}) {}
 
-  struct Worst {
-    std::string name;
-    double relative;
-    int step;
-  };
-  const std::vector<Worst>& worst() const { return worst_; }
-
- private:
-  std::vector<Worst> worst_;
-};
-
-// [rows, channels] of what may have more channels behind.
-std::vector<float> leading_channels(const std::vector<float>& values, std::int64_t stored,
-                                    std::int64_t channels) {
-  if (stored == channels) return values;
-  std::vector<float> leading;
-  for (std::size_t at = 0; at < values.size(); at += static_cast<std::size_t>(stored)) {
-    leading.insert(leading.end(), values.begin() + static_cast<std::ptrdiff_t>(at),
-                   values.begin() + static_cast<std::ptrdiff_t>(at) + channels);
-  }
-  return leading;
-}
-
-class Comparison {
- public:
-  Comparison(Side& cpu, Side& other) : cpu_(cpu), other_(other) {}
-
-  void compare_step(int index, double learning_rate, double lambda) {
-    step_ = index;
+  // The other side goes on with what it has; the CPU begins where it is.
+  void run_step(int index, double learning_rate, double lambda) {
+    operations_.begin_step(index);
+    whole_.begin_step(index);
     for (int i = 0; i < cpu_.network->state().parameters(); ++i) {
       for (const auto array : {ModelState::Array::value, ModelState::Array::velocity}) {
-        other_.network->state().write(array, i, cpu_.network->state().read(array, i));
+        cpu_.network->state().write(array, i, other_.network->state().read(array, i));
       }
     }
-    const std::vector<float> targets = cpu_.step->targets();
-    other_.step->set_targets(targets);
-    const std::int64_t steps = cpu_.step->steps_per_epoch();
-    const std::vector<double> rates(static_cast<std::size_t>(steps), learning_rate);
+    const std::vector<float> targets = other_.step->targets();
+    cpu_.step->set_targets(targets);
+    const std::vector<double> rates(static_cast<std::size_t>(cpu_.step->steps_per_epoch()), learning_rate);
     for (Side* side : {&cpu_, &other_}) side->step->begin_epoch(0, index, rates, lambda);
+    if (other_.backend.compute_dtype() == DType::f16) find_loss_scale(targets);
 
     run("augment");
-    compare_images();
+    whole_.compare_views();
     run("forward");
-    const Program &ours = cpu_.step->full_program(), &theirs = other_.step->full_program();
-    for (std::size_t i = 0; i < ours.activations().size(); ++i) {
-      compare("activation " + ours.activations()[i].name, *ours.activations()[i].tensor,
-              *theirs.activations()[i].tensor);
-    }
+    whole_.compare_forward();
     run("objective");
-    // Gradients that overflow in f16 are skipped and come again under half the loss scale, as in training.
-    float loss_scale = other_.step->loss_scale();
-    compare_objective(ours, theirs, loss_scale);
+    whole_.compare_objective();
     run("backward");
     run("update");
-    while (other_.step->health().nonfinite > 0 && other_.step->health().halted == 0) {
-      ++overflows_;
-      loss_scale = other_.step->loss_scale();
-      other_.step->set_targets(targets);
-      for (const char* phase : {"objective", "backward", "update"}) run_on(other_, phase);
-    }
-    compare_parameters("gradient", ModelState::Array::gradient, loss_scale);
-    compare_parameters("updated", ModelState::Array::value, 1);
-    for (int i = 0; i < cpu_.network->state().buffers(); ++i) {
-      errors_.add(cpu_.network->state().buffer_name(i), step_, other_.network->state().read_buffer(i),
-                  cpu_.network->state().read_buffer(i));
-    }
+    whole_.compare_parameters();
   }
 
-  const Errors& errors() const { return errors_; }
+  const std::vector<check::Finding>& findings() const { return operations_.findings(); }
+  const WholeStep& whole() const { return whole_; }
   int overflows() const { return overflows_; }
 
  private:
   void run(const std::string& phase) {
-    for (Side* side : {&cpu_, &other_}) run_on(*side, phase);
+    cpu_.run(phase);
+    other_.backend.observe([this](const AnyCall& call) { operations_.observe(call); });
+    other_.run(phase);
+    other_.backend.observe({});
   }
-  static void run_on(Side& side, const std::string& phase) {
-    for (const auto& [name, action] : side.step->phases()) {
-      if (name == phase) action();
+
+  // In f16 gradients may overflow, which the update answers with half the loss scale. So that the step which
+  // is checked is one that training would take, tries it without looking until its gradients are finite.
+  void find_loss_scale(const std::vector<float>& targets) {
+    for (;;) {
+      for (const char* phase : {"augment", "forward", "objective", "backward"}) other_.run(phase);
+      other_.step->set_targets(targets);
+      const float scale = other_.step->loss_scale();
+      if (other_.finite_gradients() || scale <= kLeastLossScale) return;
+      ++overflows_;
+      other_.step->restore_loss_scale(scale / 2, 0);
     }
-    side.backend->synchronize();
-  }
-
-  void compare(const std::string& name, const Tensor& ours, const Tensor& theirs) {
-    errors_.add(name, step_, read_floats(*other_.backend, theirs), read_floats(*cpu_.backend, ours));
-  }
-
-  void compare_images() {
-    const Tensor &ours = cpu_.step->full_program().images(), &theirs = other_.step->full_program().images();
-    errors_.add("images", step_,
-                leading_channels(read_floats(*other_.backend, theirs), theirs.shape[3], ours.shape[3]),
-                read_floats(*cpu_.backend, ours));
-  }
-
-  void compare_objective(const Program& ours, const Program& theirs, float loss_scale) {
-    const ObjectiveMetrics mine = cpu_.step->last_metrics(), yours = other_.step->last_metrics();
-    const auto losses = [](const ObjectiveMetrics& m) {
-      return std::vector<float>{static_cast<float>(m.total), static_cast<float>(m.supervised),
-                                static_cast<float>(m.consistency)};
-    };
-    errors_.add("losses", step_, losses(yours), losses(mine));
-    std::vector<float> d_logits = read_floats(*other_.backend, theirs.d_logits());
-    unscale(d_logits, loss_scale);
-    errors_.add("gradient of the logits", step_, d_logits, read_floats(*cpu_.backend, ours.d_logits()));
-    errors_.add("targets", step_, other_.step->targets(), cpu_.step->targets());
-  }
-
-  void compare_parameters(const std::string& what, ModelState::Array array, float scale) {
-    const ModelState& state = cpu_.network->state();
-    for (int i = 0; i < state.parameters(); ++i) {
-      std::vector<float> theirs = other_.network->state().read(array, i);
-      unscale(theirs, scale);
-      errors_.add(what + " " + state.spec(i).name, step_, theirs, state.read(array, i));
-    }
-  }
-
-  static void unscale(std::vector<float>& values, float scale) {
-    for (float& value : values) value /= scale;
   }
 
   Side &cpu_, &other_;
-  Errors errors_;
-  int step_ = 0, overflows_ = 0;
+  check::LayerNames layers_;
+  check::OperationCheck operations_;
+  WholeStep whole_;
+  int overflows_ = 0;
 };
+
+// Prints a line for each finding; returns how many are marked.
+int print_findings(const std::vector<check::Finding>& findings,
+                   const std::function<void(const std::string&)>& print) {
+  int marked = 0;
+  for (const check::Finding& finding : findings) {
+    const check::Outcome& outcome = finding.outcome;
+    const bool bad = !(outcome.worst <= 1);
+    marked += bad ? 1 : 0;
+    const std::string error =
+        std::isinf(outcome.worst) ? "beyond any bound" : fmt::format("{:.2g} of the bound", outcome.worst);
+    std::string line =
+        fmt::format("{} {:>20}  {} {}", bad ? '!' : ' ', error, finding.name, finding.shape.to_string());
+    if (bad) {
+      line += fmt::format(", step {}{}{}: {:.6g} instead of {:.6g}", finding.step + 1,
+                          outcome.where.empty() ? "" : ", ", outcome.where, outcome.got, outcome.want);
+    }
+    print(line);
+  }
+  return marked;
+}
 
 }  // namespace
 
@@ -215,39 +154,32 @@ int check_devices(const RunConfig& config, const BackendMaker& maker,
   const ViewSetup views =
       resolve_views(config, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                     static_cast<int>(data.train.channels));
-  const Precision precision = backend->compute_dtype() == DType::f16    ? Precision::f16
-                              : backend->compute_dtype() == DType::bf16 ? Precision::bf16
-                              : run.precision == Precision::tf32        ? Precision::tf32
-                                                                        : Precision::f32;
   Side cpu(make_cpu_backend({.threads = run.threads}), config, views, data, candidates);
   Side other(std::move(backend), config, views, data, candidates);
-  print(fmt::format("{}; against {}", other.backend->description(), cpu.backend->description()));
+  print(fmt::format("{}; against {}", other.backend.description(), cpu.backend.description()));
 
   const std::vector<std::int32_t> order =
       sample_order(cpu.step->samples(), config.data.shuffle, config.run.seed, 0);
   cpu.step->set_order(order);
   other.step->set_order(order);
   const std::int64_t steps = cpu.step->steps_per_epoch(), full = data.train.count / config.optimiser.batch;
-  Comparison comparison(cpu, other);
+  DeviceCheck check(cpu, other, run.precision);
   const int count = static_cast<int>(std::min<std::int64_t>(config.run.check_steps, full));
   for (int i = 0; i < count; ++i) {
-    comparison.compare_step(i, learning_rate(config, 0, i, steps), consistency_weight(config.objective, 0));
+    check.run_step(i, learning_rate(config, 0, i, steps), consistency_weight(config.objective, 0));
   }
 
-  const double bound = bound_of(precision);
-  int marked = 0;
-  print(fmt::format("largest relative error of {} steps; ! marks those above {:g}", count, bound));
-  for (const Errors::Worst& worst : comparison.errors().worst()) {
-    const bool bad = !(worst.relative <= bound);
-    marked += bad ? 1 : 0;
-    print(fmt::format("{} {:9.2e}  step {:<4} {}", bad ? '!' : ' ', worst.relative, worst.step + 1,
-                      worst.name));
+  print(
+      fmt::format("largest errors of {} steps, in units of what an operation's arithmetic explains; ! marks "
+                  "those above 1",
+                  count));
+  const int marked = print_findings(check.findings(), print);
+  check.whole().print(print);
+  if (check.overflows() > 0) {
+    print(fmt::format("the loss scale was halved {} times, as gradients overflowed", check.overflows()));
   }
-  if (comparison.overflows() > 0) {
-    print(fmt::format("gradients overflowed {} times and came again under a smaller loss scale",
-                      comparison.overflows()));
-  }
-  print(fmt::format("{} of {} tensors are above {:g}", marked, comparison.errors().worst().size(), bound));
+  print(fmt::format("{} of {} results are beyond what their arithmetic explains", marked,
+                    check.findings().size()));
   return marked == 0 ? 0 : static_cast<int>(ExitCode::device);
 }
 

@@ -133,6 +133,11 @@ std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory
   return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
 }
 
+std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t memory) {
+  return make_backend(make_emulated_runtime(memory),
+                      make_reference_library({LoopOffer{.behaviour = Behaviour::tensor_cores}}), compute, {});
+}
+
 std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
   return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
                       {.forced = way});

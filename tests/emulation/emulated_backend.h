@@ -22,6 +22,8 @@ int fused_passes_run();
 enum class FusedLoops { right, wrong, sums_in_order };
 std::unique_ptr<Backend> make_tuned_backend(DType compute, FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn);
+// With convolutions and products as tensor cores compute them, in f32 from TF32 factors.
+std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t memory);
 // Lost after so many replays.
 std::unique_ptr<Backend> make_failing_backend(DType compute, int replays);
 // How many the comparison of the tuner finds.

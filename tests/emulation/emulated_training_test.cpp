@@ -14,11 +14,9 @@
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
 #include "emulation/emulated_backend.h"
-#include "emulation/faults.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/temp_dir.h"
-#include "train/device_check.h"
 #include "train/program_specs.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
@@ -230,53 +228,6 @@ TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and 
     CHECK(error.code() == ExitCode::run);
     CHECK(contains(error, "not finite"));
   }
-}
-
-TEST_CASE("device = check: no tensor of the emulated CUDA backend is beyond its precision") {
-  const TempDir folder;
-  write_data(folder);
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-    RunConfig config = tiny_run(folder, "check");
-    config.run.device = DeviceChoice::check;
-    config.run.check_steps = 100;  // as many full steps as there are: two
-    std::vector<std::string> lines;
-    const int code = check_devices(
-        config,
-        [type](const RunConfig::Run&, const Warn&, const std::string&) {
-          return make_emulated_cuda_backend(type);
-        },
-        [&](const std::string& line) { lines.push_back(line); });
-    for (const std::string& line : lines) {
-      CAPTURE(std::string(name_of(type)));
-      CHECK_MESSAGE(!line.starts_with("!"), line);
-    }
-    CHECK(code == 0);
-    const auto says = [&](const std::string& text) {
-      return std::any_of(lines.begin(), lines.end(),
-                         [&](const std::string& line) { return line.find(text) != std::string::npos; });
-    };
-    for (const char* name : {"largest relative error of 2 steps", " images", "activation conv1",
-                             "activation logits", "gradient conv1.weight", "updated fc.bias",
-                             "gradient of the logits", "targets", "bn1.running_var"}) {
-      CHECK_MESSAGE(says(name), std::string(name));
-    }
-  }
-}
-
-TEST_CASE("device = check: broken kernels are marked") {
-  const TempDir folder;
-  write_data(folder);
-  RunConfig config = tiny_run(folder, "check");
-  std::vector<std::string> lines;
-  const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
-  const int code = check_devices(
-      config,
-      [](const RunConfig::Run&, const Warn&, const std::string&) {
-        return make_mutant_cuda_backend(DType::f32);
-      },
-      [&](const std::string& line) { lines.push_back(line); });
-  CHECK(code == static_cast<int>(ExitCode::device));
-  CHECK(std::any_of(lines.begin(), lines.end(), [](const std::string& l) { return l.starts_with("!"); }));
 }
 
 TEST_CASE("a run that does not fit says what would, and that does") {

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <vector>
@@ -58,12 +61,28 @@ DPLL_UNCHECKED void add_scaled(double* to, double factor, const double* from, in
   for (int i = 0; i < count; ++i) to[i] += factor * from[i];
 }
 
+// Without what float32 has no digits for.
+double cut_to_float(double value) {
+  const auto nearest = static_cast<float>(value);
+  return std::abs(static_cast<double>(nearest)) > std::abs(value) ? std::nextafter(nearest, 0.0F) : nearest;
+}
+
+// A factor as tensor cores take it.
+double cut_to_tf32(double value) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) & 0xFFFFE000U);
+}
+
+int products_at_once(DType type) {
+  return type == DType::f32 ? 8 : 16;
+}
+
 // A pass by its definition.
 class Loops {
  public:
-  Loops(const ConvolutionShape& shape, bool sums_in_order)
+  Loops(const ConvolutionShape& shape, Behaviour behaviour)
       : s_(shape),
-        sums_in_order_(sums_in_order),
+        sums_in_order_(behaviour == Behaviour::sums_in_order),
+        tensor_cores_(behaviour == Behaviour::tensor_cores),
         x_(static_cast<std::size_t>(shape.x_elements())),
         y_(static_cast<std::size_t>(shape.y_elements())),
         weight_(static_cast<std::size_t>(shape.weight_elements())) {}
@@ -71,16 +90,16 @@ class Loops {
   void run(ConvolutionPass pass, const ConvolutionTensors& t) const {
     switch (pass) {
       case ConvolutionPass::forward:
-        write(t.y, s_.type, forward(read(t.x, s_.type, x_), read(t.weight, s_.type, weight_)));
+        write(t.y, s_.type, forward(factor(t.x, x_), factor(t.weight, weight_)));
         return;
       case ConvolutionPass::data_gradient:
         write(t.x, s_.type, data_gradient(t));
         return;
       case ConvolutionPass::weight_gradient:
-        write(t.weight, s_.type, weight_gradient(t, read(t.x, s_.type, x_)));
+        write(t.weight, s_.type, weight_gradient(t, factor(t.x, x_)));
         return;
       case ConvolutionPass::forward_statistics:
-        forward_statistics(t, read(t.x, s_.type, x_));
+        forward_statistics(t, factor(t.x, x_));
         return;
       case ConvolutionPass::activated_forward_statistics:
         forward_statistics(t, activation(t));
@@ -95,28 +114,52 @@ class Loops {
   }
 
  private:
+  std::vector<double> factor(const void* from, std::size_t count) const {
+    std::vector<double> values = read(from, s_.type, count);
+    if (tensor_cores_ && s_.type == DType::f32) {
+      std::transform(values.begin(), values.end(), values.begin(), cut_to_tf32);
+    }
+    return values;
+  }
+
   std::vector<double> forward(const std::vector<double>& x, const std::vector<double>& weight) const {
     std::vector<double> y(y_);
+    const int at_once = tensor_cores_ ? products_at_once(s_.type) : s_.in_channels;
     for_each_row([&](std::size_t iy, std::size_t ix, std::size_t iw) {
-      y[iy] = add_products(y[iy], &x[ix], &weight[iw], s_.in_channels);
+      for (int i = 0; i < s_.in_channels; i += at_once) {
+        const auto at = static_cast<std::size_t>(i);
+        y[iy] = add_products(y[iy], &x[ix + at], &weight[iw + at], std::min(at_once, s_.in_channels - i));
+        if (tensor_cores_) y[iy] = cut_to_float(y[iy]);
+      }
     });
     return y;
   }
   std::vector<double> data_gradient(const ConvolutionTensors& t) const {
-    const std::vector<double> y = read(t.y, s_.type, y_), weight = read(t.weight, s_.type, weight_);
+    const std::vector<double> y = factor(t.y, y_), weight = factor(t.weight, weight_);
     std::vector<double> x(x_);
+    const auto channels = static_cast<std::size_t>(s_.out_channels);
     for_each_row([&](std::size_t iy, std::size_t ix, std::size_t iw) {
       add_scaled(&x[ix], y[iy], &weight[iw], s_.in_channels);
+      cut_sums(&x[ix], iy % channels, channels);
     });
     return x;
   }
   std::vector<double> weight_gradient(const ConvolutionTensors& t, const std::vector<double>& x) const {
-    const std::vector<double> y = read(t.y, s_.type, y_);
+    const std::vector<double> y = factor(t.y, y_);
     std::vector<double> weight(weight_);
+    const auto channels = static_cast<std::size_t>(s_.out_channels);
     for_each_row([&](std::size_t iy, std::size_t ix, std::size_t iw) {
       add_scaled(&weight[iw], y[iy], &x[ix], s_.in_channels);
+      cut_sums(&weight[iw], iy / channels, y_ / channels);
     });
     return weight;
+  }
+  // Of in_channels sums, when product `index` of `count` has been added to each.
+  void cut_sums(double* sums, std::size_t index, std::size_t count) const {
+    if (!tensor_cores_) return;
+    const auto at_once = static_cast<std::size_t>(products_at_once(s_.type));
+    if ((index + 1) % at_once != 0 && index + 1 != count) return;
+    std::transform(sums, sums + s_.in_channels, sums, cut_to_float);
   }
 
   // As a library computes it: in float32 from scale and bias of the type of x, rounded to that type.
@@ -201,17 +244,14 @@ class Loops {
   }
 
   ConvolutionShape s_;
-  bool sums_in_order_;
+  bool sums_in_order_, tensor_cores_;
   std::size_t x_, y_, weight_;  // elements
 };
 
 class LoopWay final : public ConvolutionWay {
  public:
   LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, const LoopOffer& offer)
-      : shape_(shape),
-        loops_(shape, offer.behaviour == Behaviour::sums_in_order),
-        pass_(pass),
-        offer_(offer) {}
+      : shape_(shape), loops_(shape, offer.behaviour), pass_(pass), offer_(offer) {}
 
   const std::string& name() const override { return offer_.name; }
   std::size_t workspace_bytes() const override { return kWorkspace; }
@@ -261,7 +301,8 @@ class LoopWay final : public ConvolutionWay {
 
 class LoopProduct final : public Product {
  public:
-  LoopProduct(const ProductShape& shape, const LoopOffer& offer) : s_(shape), offer_(offer) {}
+  LoopProduct(const ProductShape& shape, const LoopOffer& offer)
+      : s_(shape), offer_(offer), tensor_cores_(offer.behaviour == Behaviour::tensor_cores) {}
 
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
@@ -287,7 +328,14 @@ class LoopProduct final : public Product {
               s_.transposed_a ? std::int64_t{l} * s_.m + i : std::int64_t{i} * s_.k + l;
           const std::int64_t at_right =
               s_.transposed_b ? std::int64_t{j} * s_.k + l : std::int64_t{l} * s_.n + j;
-          sum += left[static_cast<std::size_t>(at_left)] * right[static_cast<std::size_t>(at_right)];
+          double a_factor = left[static_cast<std::size_t>(at_left)],
+                 b_factor = right[static_cast<std::size_t>(at_right)];
+          if (tensor_cores_ && s_.type == DType::f32) {
+            a_factor = cut_to_tf32(a_factor);
+            b_factor = cut_to_tf32(b_factor);
+          }
+          sum += a_factor * b_factor;
+          if (tensor_cores_ && (l + 1) % products_at_once(s_.type) == 0) sum = cut_to_float(sum);
         }
         sums[static_cast<std::size_t>(std::int64_t{i} * s_.n + j)] = sum;
       }
@@ -298,6 +346,7 @@ class LoopProduct final : public Product {
 
   ProductShape s_;
   LoopOffer offer_;
+  bool tensor_cores_;
 };
 
 class ReferenceLibrary final : public MathLibrary {

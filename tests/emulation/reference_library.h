@@ -17,6 +17,8 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 // accumulates: the last value is added to what its place held. ends_context: nothing works after it. kills:
 // the process ends at once, as kill -9 ends it. asks_to_stop: somebody sends SIGTERM meanwhile. hangs: it
 // never ends.
+// tensor_cores: float32 factors lose their last 13 bits, sums are float32 and lose what is beyond it after
+// every 8 (in 16 bits 16) products; these are right as well.
 enum class Behaviour {
   right,
   wrong,
@@ -28,7 +30,8 @@ enum class Behaviour {
   ends_context,
   kills,
   asks_to_stop,
-  hangs
+  hangs,
+  tensor_cores
 };
 
 struct LoopOffer {

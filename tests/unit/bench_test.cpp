@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "bench/observed_backend.h"
+#include "bench/observed_call.h"
 #include "bench/op_benchmarks.h"
 #include "bench/op_report.h"
 #include "bench/profile.h"
@@ -106,7 +106,7 @@ TEST_CASE("benchmarks: every operation has some, and each pass is shown with its
   ObservedBackend observed(*backend);
   for (const OpBenchmark& b : small_op_benchmarks({})) {
     std::vector<std::string> seen;
-    observed.observe([&](const ObservedCall& call) {
+    observed.observe(shown_to([&](const ObservedCall& call) {
       CHECK(call.op == b.op);
       seen.emplace_back(call.pass);
       CHECK(call.work.bytes > 0);
@@ -115,7 +115,7 @@ TEST_CASE("benchmarks: every operation has some, and each pass is shown with its
       const std::function<void()> again = call.copy(memory);
       again();
       again();
-    });
+    }));
     const OpBenchmark::Prepared prepared = b.prepare(DType::f32);
     const test::OpResult got = prepared.run(observed);
     CHECK(seen == b.passes);
@@ -129,7 +129,7 @@ TEST_CASE("benchmarks: bytes and operations are those counted by hand") {
   const auto backend = make_cpu_backend({.threads = 1});
   ObservedBackend observed(*backend);
   std::map<std::string, Work> work;
-  observed.observe([&](const ObservedCall& call) { work[call.pass] = call.work; });
+  observed.observe(shown_to([&](const ObservedCall& call) { work[call.pass] = call.work; }));
   const std::vector<OpBenchmark> all = small_op_benchmarks({});
   // 3 views of 5 samples, 7 to 13 features, with statistics.
   benchmark_of(all, "linear", "odd_7_to_13").prepare(DType::f32).run(observed);

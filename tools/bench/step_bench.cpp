@@ -119,7 +119,7 @@ std::map<std::string, Work> StepBench::count_work() {
   std::map<std::string, Work> work;
   begin_epoch();  // behind its last step there are no rows to work on
   for (const auto& [name, phase] : step_.phases()) {
-    backend_.observe([&, at = name](const ObservedCall& call) { work[at] += call.work; });
+    backend_.observe(shown_to([&, at = name](const ObservedCall& call) { work[at] += call.work; }));
     phase();
   }
   backend_.observe({});

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/observed_backend.h"
+#include "bench/observed_call.h"
 #include "train/evaluator.h"
 #include "train/training_step.h"
 

@@ -6,12 +6,12 @@ namespace {
 struct CountBytes {
   double bytes = 0;
 
-  void operator()(const Tensor& tensor, Access access) {
+  void operator()(const char* /*name*/, const Tensor& tensor, Access access) {
     if (!tensor.defined() || access == Access::gather) return;
     bytes += static_cast<double>(tensor.bytes()) * (access == Access::update ? 2 : 1);
   }
   template <typename Struct>
-  void operator()(Struct* /*in_backend_memory*/, Access access) {
+  void operator()(const char* /*name*/, Struct* /*in_backend_memory*/, Access access) {
     bytes += static_cast<double>(sizeof(Struct)) * (access == Access::update ? 2 : 1);
   }
 };

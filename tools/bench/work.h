@@ -1,7 +1,7 @@
 // What a call must at least do, counted from its contract: the limits of memory and arithmetic.
 #pragma once
 
-#include "bench/call_fields.h"
+#include "backend/call_fields.h"
 
 namespace dpll::bench {
 

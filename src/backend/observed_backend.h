@@ -1,55 +1,60 @@
-// A Backend that passes everything on to another one and shows an observer every call of an operation. So the
-// work of a step is counted where it is done, and benchmarks time the very calls that tests and training
-// make.
+// A Backend that passes everything on to another one and hands every call of an operation to an observer,
+// which runs it. Benchmarks count and time the calls that tests and training make; device = check reads what
+// an operation is given and what it leaves.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
+#include <variant>
 
-#include "bench/work.h"
+#include "dpll/backend.h"
 
-namespace dpll::bench {
+namespace dpll {
 
-// Copies of a call's memory, freed together.
-class CallMemory {
- public:
-  explicit CallMemory(Backend& backend) : backend_(backend) {}
-  // The copy of the block at `data`; the same block gives the same copy, so that tensors which share memory
-  // do so in the copies.
-  void* copy_of(const void* data, std::size_t bytes);
+struct NoSpec {};  // of operations that are made without one
 
- private:
-  Backend& backend_;
-  std::map<const void*, Buffer> copies_;
-};
-
-struct ObservedCall {
+// A call that an operation was asked for. All references live as long as the observer runs.
+template <typename SpecOf, typename CallOf>
+struct OperationCall {
+  using Spec = SpecOf;
+  using Call = CallOf;
   const char* op = "";    // "preact_conv"
   const char* pass = "";  // "forward", "backward" or "run"
-  Work work;
-  std::size_t bytes = 0;  // of what copy() copies
-  // Copies all that the call works on, but for the workspace; returns what runs the operation on the copy. To
-  // be used while the observer is running and `memory` lives.
-  std::function<std::function<void()>(CallMemory& memory)> copy;
+  const Spec& spec;
+  const Call& call;
+  std::size_t saved_bytes = 0;           // of call.saved
+  std::function<void(const Call&)> run;  // the operation, on this call or on a copy of it
 };
-// Called when the call has run.
-using Observer = std::function<void(const ObservedCall&)>;
+
+using AnyCall =
+    std::variant<OperationCall<PreactConvSpec, PreactConvForward>,
+                 OperationCall<PreactConvSpec, PreactConvBackward>,
+                 OperationCall<BnReluPoolSpec, BnReluPoolForward>,
+                 OperationCall<BnReluPoolSpec, BnReluPoolBackward>, OperationCall<LinearSpec, LinearForward>,
+                 OperationCall<LinearSpec, LinearBackward>, OperationCall<PllObjectiveSpec, PllObjectiveCall>,
+                 OperationCall<NoSpec, CrossEntropyCall>, OperationCall<SgdSpec, SgdCall>,
+                 OperationCall<AugmentSpec, AugmentCall>, OperationCall<FeatureViewsSpec, FeatureViewsCall>>;
+
+// Called in place of the operation: it must run the call.
+using CallObserver = std::function<void(const AnyCall&)>;
 
 class ObservedBackend : public Backend {
  public:
   explicit ObservedBackend(Backend& inner) : inner_(inner) {}
 
-  void observe(Observer observer) { observer_ = std::move(observer); }
-  const Observer& observer() const { return observer_; }
+  // From the next call on; an empty observer is none.
+  void observe(CallObserver observer) { observer_ = std::move(observer); }
+  const CallObserver& observer() const { return observer_; }
   Backend& inner() { return inner_; }
 
   std::string name() const override { return inner_.name(); }
   std::string description() const override { return inner_.description(); }
   DType compute_dtype() const override { return inner_.compute_dtype(); }
   DType master_dtype() const override { return inner_.master_dtype(); }
+  DType product_dtype() const override { return inner_.product_dtype(); }
   DType weight_dtype() const override { return inner_.weight_dtype(); }
   ConvWeightLayout conv_weight_layout() const override { return inner_.conv_weight_layout(); }
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
@@ -89,8 +94,8 @@ class ObservedBackend : public Backend {
 
  private:
   Backend& inner_;
-  Observer observer_;
+  CallObserver observer_;
   std::map<void*, Buffer> blocks_;
 };
 
-}  // namespace dpll::bench
+}  // namespace dpll

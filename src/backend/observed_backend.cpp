@@ -1,61 +1,23 @@
-#include "bench/observed_backend.h"
+#include "backend/observed_backend.h"
 
 #include <utility>
 
-namespace dpll::bench {
+namespace dpll {
 namespace {
-
-struct CopyFields {
-  CallMemory& memory;
-
-  void operator()(Tensor& tensor, Access /*access*/) {
-    if (tensor.defined()) tensor.data = memory.copy_of(tensor.data, tensor.bytes());
-  }
-  template <typename Struct>
-  void operator()(Struct*& in_backend_memory, Access /*access*/) {
-    in_backend_memory = static_cast<Struct*>(memory.copy_of(in_backend_memory, sizeof(Struct)));
-  }
-};
-
-struct SizeOfFields {
-  std::size_t bytes = 0;
-
-  void operator()(const Tensor& tensor, Access /*access*/) {
-    if (tensor.defined()) bytes += tensor.bytes();
-  }
-  template <typename Struct>
-  void operator()(Struct* /*in_backend_memory*/, Access /*access*/) {
-    bytes += sizeof(Struct);
-  }
-};
 
 template <typename Call>
 concept Saves = requires(Call call) {
   call.saved;
 };
 
-// Shows `call`, which `run` runs on any copy of it.
-template <typename Call, typename Run>
-void show(const Observer& observer, const char* op, const char* pass, const Work& work, const Call& call,
-          std::size_t saved_bytes, Run run) {
-  if (!observer) return;
-  Call fields = call;
-  SizeOfFields size;
-  visit_fields(fields, size);
-  observer({.op = op,
-            .pass = pass,
-            .work = work,
-            .bytes = size.bytes + saved_bytes,
-            .copy = [&call, saved_bytes, run](CallMemory& memory) -> std::function<void()> {
-              Call copy = call;
-              visit_fields(copy, CopyFields{memory});
-              // 0, and not looked at, for calls that save nothing.
-              [[maybe_unused]] const std::size_t saved = saved_bytes;
-              if constexpr (Saves<Call>) {
-                if (saved > 0) copy.saved = memory.copy_of(copy.saved, saved);
-              }
-              return [copy, run] { run(copy); };
-            }});
+template <typename Spec, typename Call, typename Run>
+void show(const CallObserver& observer, const char* op, const char* pass, const Spec& spec, const Call& call,
+          std::size_t saved_bytes, const Run& run) {
+  if (observer) {
+    observer(OperationCall<Spec, Call>{op, pass, spec, call, saved_bytes, run});
+  } else {
+    run(call);
+  }
 }
 
 // An operation with two passes.
@@ -68,14 +30,12 @@ class ObservedLayer : public Interface {
 
   std::size_t workspace_bytes() const override { return inner_->workspace_bytes(); }
   void forward(const Forward& call) override {
-    inner_->forward(call);
-    show(owner_.observer(), name_, "forward", work_of(spec_, call), call, saved(),
-         [this](const Forward& copy) { inner_->forward(copy); });
+    show(owner_.observer(), name_, "forward", spec_, call, saved(),
+         [this](const Forward& any) { inner_->forward(any); });
   }
   void backward(const Backward& call) override {
-    inner_->backward(call);
-    show(owner_.observer(), name_, "backward", work_of(spec_, call), call, saved(),
-         [this](const Backward& copy) { inner_->backward(copy); });
+    show(owner_.observer(), name_, "backward", spec_, call, saved(),
+         [this](const Backward& any) { inner_->backward(any); });
   }
 
  protected:
@@ -111,9 +71,7 @@ class ObservedRun : public Interface {
       : owner_(owner), name_(name), spec_(spec), inner_(std::move(inner)) {}
 
   void run(const Call& call) override {
-    inner_->run(call);
-    show(owner_.observer(), name_, "run", work_of(spec_, call), call, 0,
-         [this](const Call& copy) { inner_->run(copy); });
+    show(owner_.observer(), name_, "run", spec_, call, 0, [this](const Call& any) { inner_->run(any); });
   }
 
  protected:
@@ -133,19 +91,6 @@ class ObservedObjective final : public ObservedRun<PllObjective, PllObjectiveSpe
 };
 
 }  // namespace
-
-void* CallMemory::copy_of(const void* data, std::size_t bytes) {
-  const auto found = copies_.find(data);
-  if (found != copies_.end()) {
-    DPLL_CHECK(found->second.bytes() == bytes, "a block of {} bytes was copied as {}", bytes,
-               found->second.bytes());
-    return found->second.data();
-  }
-  Buffer copy = backend_.allocate(bytes, "a copy of a call's tensors");
-  const Shape shape{static_cast<std::int64_t>(bytes)};
-  backend_.copy(copy.tensor(DType::u8, shape), {const_cast<void*>(data), DType::u8, shape});
-  return copies_.emplace(data, std::move(copy)).first->second.data();
-}
 
 std::unique_ptr<PreactConv> ObservedBackend::make_preact_conv(const PreactConvSpec& spec) {
   using Layer = ObservedSavingLayer<PreactConv, PreactConvSpec, PreactConvForward, PreactConvBackward>;
@@ -181,9 +126,8 @@ std::unique_ptr<FeatureViews> ObservedBackend::make_feature_views(const FeatureV
 }
 
 void ObservedBackend::cross_entropy(const CrossEntropyCall& call) {
-  inner_.cross_entropy(call);
-  show(observer_, "cross_entropy", "run", work_of(call), call, 0,
-       [this](const CrossEntropyCall& copy) { inner_.cross_entropy(copy); });
+  show(observer_, "cross_entropy", "run", NoSpec{}, call, 0,
+       [this](const CrossEntropyCall& any) { inner_.cross_entropy(any); });
 }
 
-}  // namespace dpll::bench
+}  // namespace dpll

@@ -156,6 +156,10 @@ int dispatch(int argc, char** argv) {
       "tune", "Time the ways in which the GPU can compute a configuration's network, keep and print them");
   tune_app->add_option("config", tune_config.path, "Configuration file")->required()->type_name("FILE");
   tune_app->add_flag("--list", tune.all, "Print every way that was timed or left out");
+  tune_app
+      ->add_option("--synthetic", tune.synthetic,
+                   "Sizes in place of a data set, for which none is read: 32x32x3,10")
+      ->type_name("HxWxC,CLASSES");
   tune_config.add_to(*tune_app);
 
   // Not for users: what train/qualification.h starts.

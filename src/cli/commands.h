@@ -59,9 +59,12 @@ int preview_command(const PreviewArguments& arguments);
 struct TuneArguments {
   RunConfig config;
   bool all = false;  // every way that was timed, not only the chosen ones
+  // HEIGHTxWIDTHxCHANNELS,CLASSES: sizes for which no data are needed, instead of the configuration's section
+  // [data]; or empty.
+  std::string synthetic;
 };
 // Times what the configuration's network has several ways for on the GPU, unless run.tuning_cache knows, and
-// prints a table. Error(device) without a GPU.
+// prints a table. Error(device) without a GPU, Error(usage) where `synthetic` is no size.
 int tune_command(const TuneArguments& arguments);
 
 struct SelftestArguments {

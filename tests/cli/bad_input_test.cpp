@@ -43,6 +43,11 @@ TEST_CASE(
   check_refused(runs.train("a", {"optimiser.batch=33"}), 3, {"optimiser.batch", "33", "32"});
   check_refused(runs.train("a", {"run.device=cuda"}), 6, {"cuda"});
   check_refused(run_process(engine({"tune", DPLL_SOURCE_DIR "/configs/reference.ini"})), 6, {"cuda"});
+  for (const char* sizes : {"32x32,10", "32x32x3", "32x32x0,10", "32x32x3,1", "32x32x3,10x"}) {
+    check_refused(
+        run_process(engine({"tune", DPLL_SOURCE_DIR "/configs/reference.ini", "--synthetic", sizes})), 2,
+        {"--synthetic", sizes, "32x32x3,10"});
+  }
 }
 
 TEST_CASE("damaged data files are refused with code 4, naming the file") {

@@ -3,7 +3,7 @@
 //   bench_step config.ini [--set section.key=value ...] [--epoch]
 //   bench_step --model lenet|wrn-D-K [--batch 64] [--strong 2] [--classes 10]
 //   both: [--threads 0] [--device cpu|cuda] [--precision f32] [--steps 20] [--json FILE]
-//         [--profile TRACE.json]
+//         [--profile TRACE.json] [--tuning-seconds 120]
 // The step's time is the figure to compare with tools/peers/torch_plcr.py bench, which times the same job in
 // PyTorch. --epoch trains one epoch as dpll_engine does, with everything that belongs to it. --profile writes
 // phases and layers as nested slices for ui.perfetto.dev.
@@ -34,7 +34,7 @@ struct Job {
   std::string config, model = "wrn-28-2", device, precision;
   std::vector<std::string> overrides;
   int batch = 64, strong = 2, classes = 10, threads = -1, steps = 20, warmup = 3;
-  double ceiling_seconds = 0.5;
+  double ceiling_seconds = 0.5, tuning_seconds = -1;
   bool epoch = false;
   std::string json, profile;
 };
@@ -62,6 +62,7 @@ RunConfig make_config(const Job& job) {
                                                      : Precision::f32;
   }
   if (job.threads >= 0) config.run.threads = job.threads;
+  if (job.tuning_seconds >= 0) config.run.tuning_seconds = job.tuning_seconds;
   resolve_devices(config.run);
   return config;
 }
@@ -160,6 +161,7 @@ int run(const Job& job) {
 
   const std::int64_t peak_rss = peak_rss_bytes();  // before the large buffers of the ceilings
   const Ceilings ceilings = measure_ceilings(backend.inner(), job.ceiling_seconds);
+  const double gap = kernel_gap_seconds(backend.inner());
   const double per_second = operations / step.median;
 
   nlohmann::ordered_json json = {{"tool", "bench_step"},
@@ -177,6 +179,7 @@ int run(const Job& job) {
                                  {"model_operations", operations},
                                  {"product_ceiling_gflops", ceilings.product_operations_per_second * 1e-9},
                                  {"copy_ceiling_gb_per_s", ceilings.copy_bytes_per_second * 1e-9},
+                                 {"kernel_gap_us", gap * 1e6},
                                  {"mfu_percent", 100 * per_second / ceilings.product_operations_per_second},
                                  {"bytes", all_work.bytes},
                                  {"operations", all_work.operations},
@@ -205,6 +208,9 @@ int run(const Job& job) {
   say(fmt::format("bytes: {:.1f} MB a step at least, {:.2f} GB/s; a copy reaches {:.2f} GB/s",
                   all_work.bytes * 1e-6, all_work.bytes / step.median * 1e-9,
                   ceilings.copy_bytes_per_second * 1e-9));
+  if (!backend.host_addressable()) {
+    say(fmt::format("an empty kernel takes {:.2f} us in a recorded sequence", gap * 1e6));
+  }
   print_phases(split, profiled_ms, work);
   if (bench.test()) {
     say(fmt::format("evaluation: {} samples in {:.3f} s, {:.0f} images/s", data.test.count,
@@ -258,6 +264,9 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--ceiling-seconds", job.ceiling_seconds, "Time for each of the machine's limits")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--tuning-seconds", job.tuning_seconds,
+                 "On a GPU: time to choose its engines, 0: no limit; instead of run.tuning_seconds")
+      ->check(CLI::NonNegativeNumber);
   app.add_flag("--epoch", job.epoch, "Also train one epoch, with everything that belongs to it");
   app.add_option("--json", job.json, "Also write the figures to this file");
   app.add_option("--profile", job.profile, "Write a trace of the phases and layers to this file");

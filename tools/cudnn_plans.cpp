@@ -1,5 +1,6 @@
 // Prints which plans cuDNN has for the convolutions of our networks, and for those of the small shapes that
-// the tests compute, on GPUs that are described, not present.
+// the tests compute, on GPUs that are described, not present; or how cuDNN describes the GPU that is.
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -151,11 +152,31 @@ void print_row(const CudnnDevice& device, const Gpu& gpu, const Layer& layer) {
   fmt::print("\n");
 }
 
+// The JSON from which cuDNN plans for this GPU where it is not present.
+std::string description_of_this_gpu() {
+  const CudnnDevice device(Stream{});
+  Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  cudnnHandle_t handle = device.handle();
+  properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
+  properties.finalize("describing the GPU");
+  const auto text =
+      properties.list<char>(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 1 << 16);
+  if (!text || text->empty()) {
+    fail(ExitCode::device, "cuDNN {} does not describe its GPU", cudnn().version.text());
+  }
+  return {text->data(), strnlen(text->data(), text->size())};
+}
+
 }  // namespace
 
 // Usage: cudnn_plans DESCRIPTION.json   (of one GPU; the others are derived from it)
+//        cudnn_plans --describe         (such a description, of the GPU of this machine)
 int main(int argc, char** argv) try {
-  if (argc != 2) fail(ExitCode::usage, "usage: cudnn_plans DESCRIPTION.json");
+  if (argc != 2) fail(ExitCode::usage, "usage: cudnn_plans DESCRIPTION.json | --describe");
+  if (std::string(argv[1]) == "--describe") {
+    fmt::print("{}\n", description_of_this_gpu());
+    return 0;
+  }
   std::ifstream file(argv[1]);
   if (!file) fail(ExitCode::data, "cannot read {}", argv[1]);
   nlohmann::json description = nlohmann::json::parse(file);

@@ -98,4 +98,18 @@ Ceilings measure_ceilings(Backend& backend, double seconds) {
   return result;
 }
 
+double kernel_gap_seconds(Backend& backend) {
+  constexpr int kFew = 100, kMany = 1100;
+  const Buffer memory = backend.allocate(sizeof(StepState), "the kernel gap benchmark");
+  const AdvanceCall call{.step = static_cast<StepState*>(memory.data())};
+  const auto seconds_of = [&](int calls) {
+    const std::function<void()> replay = backend.record([&backend, &call, calls] {
+      for (int i = 0; i < calls; ++i) backend.advance(call);
+    });
+    return measure(backend, 0.02, replay).seconds.least;
+  };
+  // The difference leaves out what starting the sequence takes.
+  return std::max(0.0, seconds_of(kMany) - seconds_of(kFew)) / (kMany - kFew);
+}
+
 }  // namespace dpll::bench

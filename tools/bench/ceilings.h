@@ -17,4 +17,8 @@ struct Ceilings {
 // Takes about `seconds` for each. The best repetition counts: a ceiling is what the machine can do.
 Ceilings measure_ceilings(Backend& backend, double seconds);
 
+// Seconds from one kernel to the next in a recorded sequence of kernels that do nothing worth a mention: what
+// each call of a step costs at least, however small its work. On a CPU next to nothing.
+double kernel_gap_seconds(Backend& backend);
+
 }  // namespace dpll::bench

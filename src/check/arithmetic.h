@@ -20,7 +20,7 @@
 //             convolutions, which both the CPU and cuDNN use, lose a small constant more: kAddition. Summands
 //             that hardly vary (the gradients of a channel that ReLU blocks almost everywhere) are rounded
 //             the same way again and again: L 2^-24 P more for a share kSameWay of them. (A first layer's
-//             d_weight on the CPU, batch 64: 0.2 of the bound; without this term 0.4, and growing with L.)
+//             d_weight on the CPU, batch 64: 0.3 of the bound; without this term 0.4, and growing with L.)
 //             Tensor cores take about 16 products (8 of TF32) at a time and cut the sum's digits off below
 //             2^-23 of it, in the same direction every time: L / 16 times 2^-23 P more.
 //   Storing   the result: its type's unit roundoff of it; f16 has no numbers between multiples of 2^-24, so

@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <unistd.h>
+
 #include <cstdio>
 
 #include "cli/commands.h"
@@ -44,7 +45,16 @@ int tune_command(const TuneArguments& arguments) {
   }
   config.run.device = DeviceChoice::cuda;
   config.run.tuning = true;
-  const std::unique_ptr<Backend> backend = make_backend(config.run);
+  // On a terminal one line says what is being timed. Stopped in the middle, what was found out is kept in the
+  // cache.
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  const auto progress = [terminal](const std::string& text) {
+    if (terminal) std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  };
+  const auto warn = [terminal](const std::string& text) {
+    print_warning((terminal ? "\r\033[K" : "") + text);
+  };
+  const std::unique_ptr<Backend> backend = make_backend_with_progress(config.run, warn, "", progress);
   if (arguments.synthetic.empty()) data = load_data(config);
   const std::unique_ptr<Network> network =
       make_network(*backend, config.model,
@@ -53,6 +63,7 @@ int tune_command(const TuneArguments& arguments) {
                    false);
   // An operation decides which ways it uses when it is made.
   for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
+  if (terminal) std::fprintf(stderr, "\r\033[K");
   std::printf("%s", tuning_table(backend->tuning_choices(), arguments.all).c_str());
   return 0;
 }

@@ -143,8 +143,12 @@ void print_warning(const std::string& text) {
   std::fprintf(stderr, "warning: %s\n", text.c_str());
 }
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn,
-                                      const std::string& choices) {
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn, const std::string& choices) {
+  return make_backend_with_progress(run, warn, choices, [](const std::string&) {});
+}
+
+std::unique_ptr<Backend> make_backend_with_progress(const RunConfig::Run& run, const Warn& warn,
+                                                    const std::string& choices, const Warn& progress) {
   if (!uses_gpu(run)) {
     return make_cpu_backend(
         {.threads = run.threads, .products = run.precision == Precision::bf16 ? DType::bf16 : DType::f32});
@@ -160,7 +164,8 @@ std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& war
                     .tuning_seconds = run.tuning_seconds,
                     .tuning_cache = run.tuning_cache,
                     .choices = choices,
-                    .warn = warn});
+                    .warn = warn,
+                    .progress = progress});
 }
 
 }  // namespace dpll

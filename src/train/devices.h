@@ -17,6 +17,9 @@ using Warn = std::function<void(const std::string&)>;
 void print_warning(const std::string& text);  // "warning: ..." on stderr
 std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn = print_warning,
                                       const std::string& choices = "");
+// The same, telling `progress` what is being tuned.
+std::unique_ptr<Backend> make_backend_with_progress(const RunConfig::Run& run, const Warn& warn,
+                                                    const std::string& choices, const Warn& progress);
 using BackendMaker =
     std::function<std::unique_ptr<Backend>(const RunConfig::Run&, const Warn&, const std::string& choices)>;
 

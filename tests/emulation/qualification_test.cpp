@@ -1,6 +1,11 @@
 // What the program does about GPUs: the program of emulated_engine.cpp, started as a user would start it.
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
 
 #include "cli/engine_runs.h"
 #include "support/doctest.h"
@@ -13,8 +18,12 @@ namespace {
 // A tiny run on GPUs that behave as told, with a cache of its own.
 class GpuRuns {
  public:
-  ProcessResult run(const std::string& gpus, const std::string& name,
-                    const std::vector<std::string>& settings = {}, bool resume = false) const {
+  ProcessResult run(const std::string& gpus, const std::string& name, const std::vector<std::string>& settings = {},
+                    bool resume = false) const {
+    return run_process(command(gpus, name, settings, resume));
+  }
+  std::vector<std::string> command(const std::string& gpus, const std::string& name,
+                                   const std::vector<std::string>& settings = {}, bool resume = false) const {
     write_text(
         folder_.file("config.ini"),
         fmt::format(
@@ -33,13 +42,25 @@ class GpuRuns {
                                         "run.name=" + name};
     for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
     if (resume) command.emplace_back("--resume");
-    return run_process(command);
+    return command;
   }
   std::string log(const std::string& name) const {
     return read_text(folder_.file("runs/" + name + "/train.log"));
   }
   std::string config(const std::string& name) const {
     return read_text(folder_.file("runs/" + name + "/config.ini"));
+  }
+  // Processes that qualify a GPU for these runs: told by their environment.
+  int qualifying() const {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const auto text_of = [&](const char* name) {
+        std::ifstream file(entry.path() / name, std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+      };
+      count += has(text_of("cmdline"), std::string("\0qualify", 8)) && has(text_of("environ"), cache_) ? 1 : 0;
+    }
+    return count;
   }
   void forget() const { std::filesystem::remove_all(cache_); }
   std::size_t remembered() const {
@@ -176,4 +197,16 @@ TEST_CASE("device = auto: a wrong engine beside a right one is left out, said, a
   const ProcessResult readonly = runs.run("right", "readonly");
   CHECK(readonly.exit_code == 0);
   CHECK(count_of(readonly.out, "warning: what the GPU has shown is not remembered: ") == 1);
+}
+
+TEST_CASE("device = auto: whoever is stopped while the GPU qualifies takes the other process along") {
+  const GpuRuns runs;
+  Child engine(runs.command("hangs", "run"), {});
+  for (int i = 0; i < 200 && runs.qualifying() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  REQUIRE(runs.qualifying() > 0);
+  engine.signal(SIGTERM);
+  CHECK(engine.wait().exit_code == 128 + SIGTERM);
+  for (int i = 0; i < 200 && runs.qualifying() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK(runs.qualifying() == 0);
+  CHECK(runs.remembered() == 0);
 }

@@ -41,9 +41,14 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpy
 enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed };
 inline constexpr unsigned cudaEventDisableTiming = 2, cudaEventBlockingSync = 1, cudaStreamNonBlocking = 1;
 
+struct cudaUUID_t {
+  char bytes[16];
+};
+
 struct cudaDeviceProp {
   char name[256];
-  int major, minor, l2CacheSize;
+  cudaUUID_t uuid;
+  int major, minor;
 };
 
 // Memory is the host's, work is done at once.

@@ -76,7 +76,7 @@ cudaError_t cudaSetDevice(int) {
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   const FakeGpu& gpu = fake_gpu();
-  *properties = {"Fake GPU", gpu.major, gpu.minor, 1000};
+  *properties = {"Fake GPU", {{'\x8f', '\x2c', 0, 1}}, gpu.major, gpu.minor};
   return result("cudaGetDeviceProperties");
 }
 

@@ -45,7 +45,12 @@ void check_refused(const std::function<void()>& action, const std::vector<std::s
 
 void check_no_gpu(const std::vector<std::string>& parts) {
   check_refused([] { static_cast<void>(make_gpu_runtime(0)); }, parts);
-  check_refused([] { static_cast<void>(fake_cuda::gpu_architecture(0)); }, parts);
+  // One that is too old is listed.
+  if (fake_gpu().count_error == cudaSuccess && fake_gpu().count > 0) {
+    CHECK_FALSE(fake_cuda::list_gpus().front().supported);
+  } else {
+    check_refused([] { static_cast<void>(fake_cuda::list_gpus()); }, parts);
+  }
 }
 
 }  // namespace
@@ -53,7 +58,12 @@ void check_no_gpu(const std::vector<std::string>& parts) {
 TEST_CASE("gpu runtime: no driver, an old one, no GPU and one that is too old are told apart") {
   const Healthy healthy;
   CHECK(make_gpu_runtime(0)->description() == "Fake GPU, sm_90, CUDA 13.0");
-  CHECK(fake_cuda::gpu_architecture(0) == 90);
+  const std::vector<GpuFacts> gpus = fake_cuda::list_gpus();
+  REQUIRE(gpus.size() == 1);
+  CHECK(gpus[0].name == "Fake GPU");
+  CHECK(gpus[0].uuid == "8f2c0001000000000000000000000000");
+  CHECK(gpus[0].architecture == 90);
+  CHECK(gpus[0].supported);
   fake_gpu().count_error = cudaErrorInsufficientDriver;
   fake_gpu().driver = 0;
   check_no_gpu(
@@ -69,7 +79,7 @@ TEST_CASE("gpu runtime: no driver, an old one, no GPU and one that is too old ar
   fake_gpu() = FakeGpu{.major = 7, .minor = 5};
   check_no_gpu({"Fake GPU is sm_75, sm_80 is the oldest"});
   fake_gpu() = FakeGpu{};
-  check_refused([] { static_cast<void>(make_gpu_runtime(1)); }, {"GPU 1 of 1"});
+  check_refused([] { static_cast<void>(make_gpu_runtime(1)); }, {"device = cuda:1: there is 1 GPU, counted from 0"});
 }
 
 TEST_CASE("gpu runtime: memory that is not there is the caller's to report and leaves no error behind") {

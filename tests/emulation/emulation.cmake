@@ -112,7 +112,7 @@ target_compile_definitions(dpll_engine_emulated PRIVATE DPLL_EMULATED)
 target_include_directories(dpll_engine_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_engine_emulated PRIVATE dpll_core dpll_emulated_cuda Boost::context)
 add_dependencies(dpll_tests dpll_engine_emulated)
-set_source_files_properties(emulation/qualification_test.cpp PROPERTIES
+set_source_files_properties(emulation/qualification_test.cpp cli/gpu_check_test.cpp PROPERTIES
   COMPILE_DEFINITIONS "DPLL_ENGINE_EMULATED=\"$<TARGET_FILE:dpll_engine_emulated>\"")
 target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_tests PRIVATE Boost::context)

@@ -65,7 +65,7 @@ TEST_CASE("tools/bundle --for-gpu-check: one small file with data, and what the 
   const TempDir dir;
   // Compressed in a hurry: a real one is smaller.
   const auto bundle = [&](const std::vector<std::string>& options) {
-    std::vector<std::string> command = {"/usr/bin/env", "XZ_OPT=-1", kTools + "bundle"};
+    std::vector<std::string> command = {"/usr/bin/env", "XZ_OPT=-3", kTools + "bundle"};
     command.insert(command.end(), options.begin(), options.end());
     return run_process(command);
   };

@@ -32,6 +32,7 @@ def output_of(command, seconds=20, environment=None):
 class Surroundings:
     def __init__(self, args, work):
         self.work, self.quick, self.settings = work, args.quick, args.set
+        self._test_cases = {}  # by patterns, as several parts ask for the same
         self._find_programs(args.build)
         if shutil.which("timeout") is None:
             raise CannotBegin("there is no timeout, which is one of GNU's coreutils")
@@ -112,6 +113,12 @@ class Surroundings:
 
     def test_cases(self, patterns):
         """Names of the test cases that match, or None where the program cannot say."""
+        key = tuple(patterns)
+        if key not in self._test_cases:
+            self._test_cases[key] = self._list_test_cases(patterns)
+        return self._test_cases[key]
+
+    def _list_test_cases(self, patterns):
         text = output_of([str(self.program("dpll_tests")), "--list-test-cases", f"--test-case={','.join(patterns)}"],
                          environment=self.environment)  # fmt: skip
         if not text:

@@ -1,8 +1,10 @@
 // tools/gpu_check on a machine without a GPU: the program with emulated GPUs in place of dpll_engine, and
 // scripts in place of the other programs, of the driver's and CUDA's tools and of the Python that has
 // PyTorch.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
 

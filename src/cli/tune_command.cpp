@@ -14,7 +14,8 @@ int tune_command(const TuneArguments& arguments) {
   RunConfig config = arguments.config;
   config.run.device = DeviceChoice::cuda;
   config.run.tuning = true;
-  // On a terminal one line says what is being timed. Stopped in the middle, what was found out is kept in the cache.
+  // On a terminal one line says what is being timed. Stopped in the middle, what was found out is kept in the
+  // cache.
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const auto progress = [terminal](const std::string& text) {
     if (terminal) std::fprintf(stderr, "\r\033[K%s", text.c_str());

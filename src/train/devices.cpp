@@ -143,7 +143,8 @@ void print_warning(const std::string& text) {
   std::fprintf(stderr, "warning: %s\n", text.c_str());
 }
 
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn, const std::string& choices) {
+std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn,
+                                      const std::string& choices) {
   return make_backend_with_progress(run, warn, choices, [](const std::string&) {});
 }
 

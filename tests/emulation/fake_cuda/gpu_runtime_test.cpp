@@ -79,7 +79,8 @@ TEST_CASE("gpu runtime: no driver, an old one, no GPU and one that is too old ar
   fake_gpu() = FakeGpu{.major = 7, .minor = 5};
   check_no_gpu({"Fake GPU is sm_75, sm_80 is the oldest"});
   fake_gpu() = FakeGpu{};
-  check_refused([] { static_cast<void>(make_gpu_runtime(1)); }, {"device = cuda:1: there is 1 GPU, counted from 0"});
+  check_refused([] { static_cast<void>(make_gpu_runtime(1)); },
+                {"device = cuda:1: there is 1 GPU, counted from 0"});
 }
 
 TEST_CASE("gpu runtime: memory that is not there is the caller's to report and leaves no error behind") {

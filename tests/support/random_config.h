@@ -22,11 +22,14 @@ class RandomConfig {
     c.run.device = choice<DeviceChoice>(4);
     if (c.run.device == DeviceChoice::cuda || c.run.device == DeviceChoice::check) {
       c.run.precision = choice<Precision>(5);
+      c.run.gpu = between(-1, 1023);
     }
+    c.run.qualify = flip();
     c.run.threads = between(0, 1024);
     c.run.deterministic = flip();
     c.run.check_steps = between(1, 1'000'000);
     c.run.tuning = flip();
+    c.run.tuning_seconds = real(1e6);
     c.run.tuning_cache = text(1);
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);

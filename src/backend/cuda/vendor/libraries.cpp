@@ -86,6 +86,8 @@ std::vector<std::string> usual_folders() {
   }
   const fs::path python = python_prefix();
   if (!python.empty()) add_python_folders(folders, python);
+  const char* const home = std::getenv("HOME");  // pip install --user
+  if (home != nullptr) add_python_folders(folders, fs::path(home) / ".local");
   add_folder(folders, "/usr/local/cuda/lib64");
   return folders;
 }

@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "dpll/build_info.h"
@@ -10,6 +12,7 @@
 #endif
 #include "dpll/core/check.h"
 #include "selftest/qualify.h"
+#include "train/run_folder.h"
 #include "train/trainer.h"
 
 namespace dpll {
@@ -51,11 +54,27 @@ struct ConfigArguments {
         ->allow_extra_args(false);
     app.add_flag("--no-verify", no_verify, "Do not check the MD5 sums of the data files");
   }
+  // A run is its folder: copied, moved or renamed it goes on where its config.ini lies, whatever that says.
+  void stay_in_folder(RunConfig::Run& run) const {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    const fs::path file = fs::absolute(path, ignored).lexically_normal(), folder = file.parent_path();
+    const bool lies_in_a_run = file.filename() == run_files::kConfig &&
+                               (fs::exists(folder / run_files::kCheckpoint, ignored) ||
+                                fs::exists(folder / run_files::kPreviousCheckpoint, ignored));
+    if (!lies_in_a_run || fs::equivalent(folder, fs::path(run.out_dir) / run.name, ignored)) return;
+    for (const std::string& argument : overrides) {
+      if (argument.starts_with("run.name=") || argument.starts_with("run.out_dir=")) return;
+    }
+    run.out_dir = folder.parent_path().string();
+    run.name = folder.filename().string();
+  }
   RunConfig load() const {
     std::vector<Override> parsed;
     for (const std::string& argument : overrides) parsed.push_back(parse_override(argument));
     RunConfig config = load_config(path, parsed);
     if (resume) config.run.resume = ResumeMode::require;
+    if (config.run.resume != ResumeMode::never) stay_in_folder(config.run);
     if (no_verify) config.data.verify = false;
     return config;
   }

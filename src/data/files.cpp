@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -180,20 +181,43 @@ void write_all(int fd, ByteView bytes, const std::string& path) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
+    if (written == 0) fail(ExitCode::run, "cannot write {}: the file system takes no more bytes", path);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
 }
 
+namespace {
+
+// A new file beside `target`; -1 with errno where it cannot be made. Threads and processes that write the same path at once
+// must not share it, and in containers every start has the same process id: the name is drawn.
+int open_temporary(const std::string& target, std::string& temporary) {
+  constexpr int kAttempts = 100;
+  for (int i = 0; i < kAttempts; ++i) {
+    std::uint64_t drawn = 0;
+    if (::getrandom(&drawn, sizeof drawn, 0) != static_cast<ssize_t>(sizeof drawn)) {
+      static std::atomic<std::uint64_t> counter{0};
+      drawn = static_cast<std::uint64_t>(::getpid()) << 32 | counter++;
+    }
+    temporary = fmt::format("{}.{:016x}.tmp", target, drawn);
+    const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+  return -1;
+}
+
+}  // namespace
+
 void write_file_atomically(const std::string& path, const std::vector<ByteView>& parts) {
   const std::string target = resolve_target(path);
-  // Threads and processes that write the same path at once must not share a temporary file.
-  static std::atomic<unsigned> counter{0};
-  const std::string temporary = fmt::format("{}.{}-{}.tmp", target, ::getpid(), counter++);
-  FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  std::string temporary;
+  FileDescriptor fd(open_temporary(target, temporary));
   if (fd.get() < 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
   TemporaryFile guard(temporary);
   for (const ByteView part : parts) write_all(fd.get(), part, path);
-  if (::fsync(fd.get()) != 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
+  int synced = 0;
+  while ((synced = ::fsync(fd.get())) != 0 && errno == EINTR) {
+  }
+  if (synced != 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
   if (const int error = fd.close(); error != 0) {
     fail(ExitCode::run, "cannot write {}: {}", path, reason(error));
   }

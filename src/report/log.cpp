@@ -29,10 +29,26 @@ int terminal_columns() {
 
 }  // namespace
 
-Log::Log(const std::string& path, bool progress) : path_(path), bar_(progress && isatty(STDOUT_FILENO) == 1) {
-  if (path.empty()) return;
-  file_ = std::fopen(path.c_str(), "ae");
-  if (file_ == nullptr) fail(ExitCode::run, "cannot write '{}': {}", path, std::strerror(errno));
+Log::Log(const std::string& path, bool progress, bool hold)
+    : path_(path), holds_(hold), bar_(progress && isatty(STDOUT_FILENO) == 1) {
+  if (!holds_) open_file();
+}
+
+void Log::open_file() {
+  if (path_.empty()) return;
+  file_ = std::fopen(path_.c_str(), "ae");
+  if (file_ == nullptr) fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
+}
+
+void Log::release() {
+  if (!holds_) return;
+  holds_ = false;
+  open_file();
+  if (file_ == nullptr) return;
+  if (std::fputs(held_.c_str(), file_) < 0 || std::fflush(file_) != 0) {
+    fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
+  }
+  held_.clear();
 }
 
 Log::~Log() {
@@ -41,12 +57,16 @@ Log::~Log() {
 }
 
 void Log::write_file(const std::string& text) {
-  if (file_ == nullptr) return;
+  if (file_ == nullptr && !holds_) return;
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   localtime_r(&now, &local);
   char stamp[32];
   std::strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &local);
+  if (holds_) {
+    held_ += fmt::format("{}  {}\n", stamp, text);
+    return;
+  }
   if (std::fprintf(file_, "%s  %s\n", stamp, text.c_str()) < 0 || std::fflush(file_) != 0) {
     fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
   }

@@ -10,11 +10,14 @@ namespace dpll {
 
 class Log {
  public:
-  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal.
-  Log(const std::string& path, bool progress);
+  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal. With `hold` the
+  // file is not touched before release(): a resume that is refused leaves it as it was.
+  Log(const std::string& path, bool progress, bool hold = false);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
+
+  void release();  // writes what was held, and goes on without holding
 
   void line(const std::string& text);     // file and console
   void detail(const std::string& text);   // file only
@@ -32,10 +35,13 @@ class Log {
   void clear_bar();
 
  private:
+  void open_file();
   void write_file(const std::string& text);
 
   std::FILE* file_ = nullptr;
   std::string path_;
+  bool holds_ = false;
+  std::string held_;
   bool bar_ = false;
   bool bar_drawn_ = false;
   std::chrono::steady_clock::time_point last_draw_{};

@@ -7,7 +7,9 @@
 #include <bit>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -127,38 +129,65 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   const std::string previous = folder.file(run_files::kPreviousCheckpoint);
   if (folder.has(run_files::kCheckpoint)) {
     unlink(previous.c_str());
-    if (link(current.c_str(), previous.c_str()) != 0) {
-      fail(ExitCode::run, "cannot keep the previous checkpoint '{}': {}", previous, std::strerror(errno));
+    // FAT, SMB and others have no second names.
+    std::error_code no_copy;
+    if (link(current.c_str(), previous.c_str()) != 0 && !std::filesystem::copy_file(current, previous, no_copy)) {
+      fail(ExitCode::run, "cannot keep the previous checkpoint '{}': {}", previous, no_copy.message());
     }
   }
   writer.write(current);
 }
 
-std::vector<std::string> load_checkpoint(const RunFolder& folder, const RunConfig& config,
-                                         const RunIdentity& identity, Progress& progress, ModelState& model,
-                                         TrainingStep& step) {
-  const std::string path = folder.file(run_files::kCheckpoint);
-  const std::string hint =
-      folder.has(run_files::kPreviousCheckpoint)
-          ? fmt::format("; the checkpoint before it is '{}'", folder.file(run_files::kPreviousCheckpoint))
-          : std::string();
-  const SafetensorsFile file = [&] {
-    try {
-      return SafetensorsFile::read(path);
-    } catch (const Error& error) {
-      throw Error(error.code(), error.what() + hint);
-    }
-  }();
+namespace {
+
+// Error(data) where it is damaged or of another format.
+SafetensorsFile read_checkpoint(const std::string& path) {
+  SafetensorsFile file = SafetensorsFile::read(path);
   if (required(file, "format") != kFormat) {
     fail(ExitCode::data, "{}: format '{}', this version reads '{}'", path, required(file, "format"), kFormat);
   }
   if (required(file, kDigestKey) != file.digest()) {
-    fail(ExitCode::data, "{}: damaged: its contents do not match its SHA-256{}", path, hint);
+    fail(ExitCode::data, "{}: damaged: its contents do not match its SHA-256", path);
   }
+  return file;
+}
+
+SafetensorsFile read_newest_checkpoint(const RunFolder& folder, std::string& damage) {
+  const std::string newest = folder.file(run_files::kCheckpoint);
+  const bool is_there = folder.has(run_files::kCheckpoint);
+  if (is_there) {
+    try {
+      return read_checkpoint(newest);
+    } catch (const Error& error) {
+      if (!folder.has(run_files::kPreviousCheckpoint)) throw;
+      damage = error.what();
+    }
+  } else {
+    damage = fmt::format("{} is missing", newest);
+  }
+  try {
+    return read_checkpoint(folder.file(run_files::kPreviousCheckpoint));
+  } catch (const Error& error) {
+    fail(error.code(), "{}; and the one before it: {}", damage, error.what());
+  }
+}
+
+}  // namespace
+
+void set_damaged_checkpoint_aside(const RunFolder& folder) {
+  if (!folder.has(run_files::kCheckpoint)) return;
+  std::rename(folder.file(run_files::kCheckpoint).c_str(), folder.file(run_files::kDamagedCheckpoint).c_str());
+}
+
+LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
+                                 const RunIdentity& identity, Progress& progress, ModelState& model,
+                                 TrainingStep& step) {
+  LoadedCheckpoint loaded;
+  const SafetensorsFile file = read_newest_checkpoint(folder, loaded.damage);
   for (const auto& [key, ours] : identity) {
     const std::string theirs = required(file, "identity/" + key);
     if (theirs != ours) {
-      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", path, key, theirs, ours);
+      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key, theirs, ours);
     }
   }
 
@@ -183,15 +212,14 @@ std::vector<std::string> load_checkpoint(const RunFolder& folder, const RunConfi
   }
   progress.history = history_from_json(required(file, "history"));
 
-  std::vector<std::string> changed;
   const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config));
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
     if (key.starts_with("run.resume") || (earlier != then.end() && earlier->second == value)) continue;
-    changed.push_back(
+    loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));
   }
-  return changed;
+  return loaded;
 }
 
 void save_model(const std::string& path, const ModelState& model, ModelState::Array array,

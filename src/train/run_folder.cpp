@@ -8,7 +8,10 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <regex>
 #include <system_error>
+#include <vector>
 
 #include "dpll/core/check.h"
 #include "dpll/files.h"
@@ -23,19 +26,48 @@ std::string holder_of(int file) {
   return n > 0 ? fmt::format(" (process {})", std::string(text, static_cast<std::size_t>(n))) : "";
 }
 
+// A new folder is there after a power cut once the folder that names it is on disk.
+void sync_parents(const std::string& path) {
+  const std::filesystem::path run = std::filesystem::absolute(path).lexically_normal();
+  for (const std::filesystem::path& folder : {run.parent_path(), run.parent_path().parent_path()}) {
+    const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) continue;  // a folder that may not be read: nothing to be done
+    fsync(file);
+    close(file);
+  }
+}
+
+// Those of write_file_atomically(), NAME.DRAWN.tmp, and of earlier versions, NAME.PROCESS-N.tmp. Nobody else writes here: the
+// lock is ours.
+void remove_temporary_files(const std::string& path) {
+  static const std::regex pattern(R"(.+\.([0-9a-f]{16}|[0-9]+-[0-9]+)\.tmp)");
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
+    if (std::regex_match(entry.path().filename().string(), pattern)) unlink(entry.path().c_str());
+  }
+}
+
 }  // namespace
 
-RunFolder::RunFolder(const RunConfig::Run& run) : path_(run.out_dir + "/" + run.name) {
+RunFolder::RunFolder(const RunConfig::Run& run, bool must_exist) : path_(run.out_dir + "/" + run.name) {
   std::error_code error;
+  if (must_exist && !std::filesystem::is_directory(path_, error)) {
+    fail(ExitCode::run, "there is no run folder '{}' to resume from", path_);
+  }
   std::filesystem::create_directories(path_, error);
   if (error) fail(ExitCode::run, "cannot create the run folder '{}': {}", path_, error.message());
+  sync_parents(path_);
   const std::string lock_path = file(".lock");
   lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0)
     fail(ExitCode::run, "cannot write into the run folder '{}': {}", path_, std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    const int reason = errno;
     const std::string holder = holder_of(lock_);
     close(lock_);
+    if (reason != EWOULDBLOCK) {
+      fail(ExitCode::run, "the run folder '{}' cannot be locked: flock: {}", path_, std::strerror(reason));
+    }
     fail(ExitCode::run,
          "the run folder '{}' is in use by another process{}; wait for it or choose another run.name", path_,
          holder);
@@ -55,6 +87,7 @@ RunFolder::RunFolder(const RunConfig::Run& run) : path_(run.out_dir + "/" + run.
     close(lock_);
     fail(ExitCode::run, "cannot write '{}': {}", lock_path, reason);
   }
+  remove_temporary_files(path_);
 }
 
 RunFolder::~RunFolder() {
@@ -67,11 +100,21 @@ bool RunFolder::has(const std::string& name) const {
 }
 
 bool RunFolder::holds_a_run() const {
-  for (const char* name : {run_files::kCheckpoint, run_files::kPreviousCheckpoint, run_files::kModel,
-                           run_files::kMetricsCsv, run_files::kSummary}) {
-    if (has(name)) return true;
+  return can_be_resumed() || has(run_files::kModel) || has(run_files::kSummary);
+}
+
+bool RunFolder::can_be_resumed() const {
+  return has(run_files::kCheckpoint) || has(run_files::kPreviousCheckpoint);
+}
+
+bool RunFolder::holds_results_of(int epochs, bool average) const {
+  for (const char* name : {run_files::kModel, run_files::kLabels, run_files::kSummary}) {
+    if (!has(name)) return false;
   }
-  return false;
+  if (average && !has(run_files::kAverageModel)) return false;
+  const std::vector<std::uint8_t> bytes = read_file(file(run_files::kSummary));
+  const nlohmann::json summary = nlohmann::json::parse(bytes, nullptr, false);
+  return summary.is_object() && summary.value("epochs", -1) == epochs;
 }
 
 std::string RunFolder::tuning() const {

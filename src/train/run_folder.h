@@ -9,9 +9,10 @@ namespace dpll {
 
 class RunFolder {
  public:
-  // Creates out_dir/name when needed and takes its lock. Error(run) when it cannot be created or written, or
-  // when another process holds it.
-  explicit RunFolder(const RunConfig::Run& run);
+  // Creates out_dir/name when needed and takes its lock. Error(run) when it cannot be created or written, when another
+  // process holds it, or, with `must_exist`, when it is not there: nothing is created then. Removes what a killed process
+  // left of files that it was writing.
+  explicit RunFolder(const RunConfig::Run& run, bool must_exist = false);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
@@ -19,8 +20,13 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   bool has(const std::string& name) const;
-  // Does the folder hold anything of an earlier run?
+  // Is there something to lose: a checkpoint, or a result? A table or a log of a process that was killed before its first
+  // checkpoint is neither.
   bool holds_a_run() const;
+  // Can a run go on from here: is there a checkpoint, or the one before it?
+  bool can_be_resumed() const;
+  // Are all results there, and of so many epochs? `average`: also the averaged model.
+  bool holds_results_of(int epochs, bool average) const;
   // The ways that this run's convolutions took before it stopped, so that it goes on with the same; or empty.
   std::string tuning() const;
 
@@ -37,6 +43,7 @@ inline constexpr const char* kMetricsJsonl = "metrics.jsonl";
 inline constexpr const char* kSteps = "steps.csv";
 inline constexpr const char* kCheckpoint = "checkpoint.safetensors";
 inline constexpr const char* kPreviousCheckpoint = "checkpoint.previous.safetensors";
+inline constexpr const char* kDamagedCheckpoint = "checkpoint.damaged.safetensors";
 inline constexpr const char* kModel = "model.safetensors";
 inline constexpr const char* kAverageModel = "model_ema.safetensors";
 inline constexpr const char* kSelectedModel = "model_selected.safetensors";

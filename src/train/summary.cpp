@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "dpll/build_info.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -92,6 +93,25 @@ std::vector<std::string> accuracy_lines(const History& history) {
   add("selected by approximated accuracy",
       best_epoch(history, selection_column(SelectionRule::approximated_accuracy)), true);
   return lines;
+}
+
+std::string run_summary(const RunParts& run) {
+  nlohmann::ordered_json summary;
+  summary["name"] = run.name;
+  summary["network"] = run.network.name();
+  summary["parameters"] = run.network.state().parameter_count();
+  summary["data"] = to_string(run.data.kind);
+  summary["training_samples"] = run.data.train.count;
+  summary["candidates_mean_size"] = run.candidates.mean_size();
+  summary["identity"] = run.identity;
+  summary["epochs"] = run.progress.epoch;
+  add_accuracies(summary, run.progress.history, run.selection, run.held_out);
+  summary["seconds"] = run.progress.total_seconds;
+  summary["backend"] = run.backend.description();
+  summary["version"] = DPLL_VERSION;
+  summary["commit"] = DPLL_COMMIT;
+  summary["compiler"] = DPLL_COMPILER;
+  return summary.dump(2) + "\n";
 }
 
 }  // namespace dpll

@@ -9,6 +9,7 @@
 
 #include "dpll/config.h"
 #include "dpll/run_charts.h"
+#include "train/checkpoint.h"
 
 namespace dpll {
 
@@ -28,7 +29,21 @@ std::optional<EpochChoice> best_epoch(const History& history, const std::string&
 // a rule has nothing to go by.
 void add_accuracies(nlohmann::ordered_json& summary, const History& history, SelectionRule kept,
                     std::int64_t held_out);
-// The same for the log; no lines without a test accuracy.
+// What summary.json is made of.
+struct RunParts {
+  std::string name;
+  const Network& network;
+  const Backend& backend;
+  const DataSet& data;
+  const CandidateSets& candidates;
+  const RunIdentity& identity;
+  const Progress& progress;
+  SelectionRule selection;
+  std::int64_t held_out;  // samples that select an epoch
+};
+// The text of summary.json: figures, versions, and what ties them to data and settings.
+std::string run_summary(const RunParts& run);
+// The accuracies for the log; no lines without a test accuracy.
 std::vector<std::string> accuracy_lines(const History& history);
 
 }  // namespace dpll

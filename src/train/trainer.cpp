@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include <nlohmann/json.hpp>
@@ -44,10 +45,11 @@ class Trainer {
   // `choices`: Backend::tuning_choices() to repeat, or empty.
   Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
           const std::string& choices);
-  int run();
+  // `accepted`: called when the run is known to begin or to go on, before its first file.
+  int run(const std::function<void()>& accepted);
 
  private:
-  bool resume_or_start();
+  bool resume_or_start(const std::function<void()>& accepted);
   bool train_epoch();  // false: a signal asked to stop
   // Of the steps that are done, in order.
   void take_records(const std::vector<StepRecord>& records, double lambda,
@@ -56,6 +58,7 @@ class Trainer {
   std::int64_t next_stop(std::int64_t step_in_epoch) const;
   void finish_epoch();
   void keep_selected_model();
+  void write_tables();
   void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
   RunLength run_length() const;
   void write_results();
@@ -141,9 +144,6 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
   if (test_ != nullptr) test_->attach(arena_.data());
   if (validation_ != nullptr) validation_->attach(arena_.data());
   if (selection_ != nullptr) selection_->attach(arena_.data());
-  if (const std::string tuning = backend_->tuning_choices(); !tuning.empty()) {
-    write_file_atomically(folder_.file(run_files::kTuning), tuning);
-  }
   identity_ = run_identity(config_, *network_, data_, candidates_);
 
   const std::string kind = data_.train.tabular() ? fmt::format("samples of {} features", data_.train.channels)
@@ -170,18 +170,33 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
 }
 
 // True when there is training left to do.
-bool Trainer::resume_or_start() {
+bool Trainer::resume_or_start(const std::function<void()>& accepted) {
   progress_.history.columns = metrics_columns();
-  if (config_.run.resume != ResumeMode::never && folder_.has(run_files::kCheckpoint)) {
-    for (const std::string& change :
-         load_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_)) {
+  const auto accept = [&] {
+    accepted();
+    if (const std::string tuning = backend_->tuning_choices(); !tuning.empty()) {
+      write_file_atomically(folder_.file(run_files::kTuning), tuning);
+    }
+  };
+  if (config_.run.resume != ResumeMode::never && folder_.can_be_resumed()) {
+    const LoadedCheckpoint loaded =
+        load_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
+    accept();
+    if (!loaded.damage.empty()) {
+      set_damaged_checkpoint_aside(folder_);
+      log_.warning(fmt::format("{}; going on from the checkpoint before it: epoch {}, step {}", loaded.damage,
+                               progress_.epoch + 1, progress_.step_in_epoch));
+    }
+    for (const std::string& change : loaded.changes) {
       log_.warning("changed since the checkpoint: " + change);
     }
     progress_.history = with_columns(progress_.history, metrics_columns());
     session_epoch_offset_ = progress_.epoch_seconds;
+    // A kill behind the checkpoint leaves files of the epoch before, or of later ones that are lost.
+    if (progress_.step_in_epoch == 0) keep_selected_model();
+    write_tables();
     if (progress_.epoch >= config_.run.epochs) {
-      // A kill between the last checkpoint and the results leaves only the results to write.
-      if (!folder_.has(run_files::kSummary)) write_results();
+      if (!folder_.holds_results_of(progress_.epoch, network_->state().has_average())) write_results();
       log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
       return false;
     }
@@ -189,6 +204,10 @@ bool Trainer::resume_or_start() {
     log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
                           progress_.step_in_epoch, folder_.path()));
   } else {
+    accept();
+    if (folder_.has(run_files::kMetricsCsv)) {
+      log_.warning("an earlier start was killed before its first checkpoint; this one begins anew");
+    }
     network_->state().initialise(config_.run.seed);
     if (config_.checkpoint.save_init) {
       save_model(folder_.file(run_files::kInit), network_->state(), ModelState::Array::value,
@@ -201,8 +220,8 @@ bool Trainer::resume_or_start() {
   return true;
 }
 
-int Trainer::run() {
-  if (!resume_or_start()) return 0;
+int Trainer::run(const std::function<void()>& accepted) {
+  if (!resume_or_start(accepted)) return 0;
   const StopSignals signals;
   while (progress_.epoch < config_.run.epochs) {
     const trace::Range range("epoch");
@@ -382,7 +401,6 @@ void Trainer::finish_epoch() {
   progress_.epoch = done;
   progress_.step_in_epoch = 0;
   progress_.skipped_steps = 0;
-  keep_selected_model();
   progress_.total_seconds += epoch_seconds;
   progress_.epoch_seconds = 0;
   session_epoch_offset_ = 0;
@@ -396,11 +414,22 @@ void Trainer::finish_epoch() {
       percent("test", test.accuracy), percent("ema", average.accuracy),
       percent("validation", validation.accuracy), percent("approximated", selection.approximated_accuracy),
       percent("pseudo-labels", m.pseudo_correct / labelled), images / epoch_seconds, epoch_seconds));
-  write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
-                folder_.file(run_files::kMetricsJsonl));
-  if (config_.log.charts) draw_run_charts(progress_.history, config_.run.name, folder_.path());
+  // The epoch is safe before anything is made of it.
   if (last_epoch || done % config_.checkpoint.every == 0) {
     save_checkpoint(folder_, config_, identity_, progress_, network_->state(), step_);
+  }
+  keep_selected_model();
+  write_tables();
+}
+
+// Tables and charts are made from the history and written whole each time: what fails now is there the next time.
+void Trainer::write_tables() {
+  try {
+    write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
+                  folder_.file(run_files::kMetricsJsonl));
+    if (config_.log.charts) draw_run_charts(progress_.history, config_.run.name, folder_.path());
+  } catch (const Error& error) {
+    log_.warning(fmt::format("{}; it is tried again after the next epoch", error.what()));
   }
 }
 
@@ -434,26 +463,18 @@ void Trainer::write_results() {
     save_model(folder_.file(run_files::kAverageModel), model, ModelState::Array::average, model_metadata());
   }
   write_labels(folder_.file(run_files::kLabels), data_, candidates_, step_.targets());
-  write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
-                folder_.file(run_files::kMetricsJsonl));
-  if (config_.log.charts) draw_run_charts(progress_.history, config_.run.name, folder_.path());
+  write_tables();
 
-  nlohmann::ordered_json summary;
-  summary["name"] = config_.run.name;
-  summary["network"] = network_->name();
-  summary["parameters"] = model.parameter_count();
-  summary["data"] = to_string(data_.kind);
-  summary["training_samples"] = data_.train.count;
-  summary["candidates_mean_size"] = candidates_.mean_size();
-  summary["identity"] = identity_;
-  summary["epochs"] = progress_.epoch;
-  add_accuracies(summary, progress_.history, config_.evaluation.selection, held_out_.images.count);
-  summary["seconds"] = progress_.total_seconds;
-  summary["backend"] = backend_->description();
-  summary["version"] = DPLL_VERSION;
-  summary["commit"] = DPLL_COMMIT;
-  summary["compiler"] = DPLL_COMPILER;
-  write_file_atomically(folder_.file(run_files::kSummary), summary.dump(2) + "\n");
+  write_file_atomically(folder_.file(run_files::kSummary),
+                        run_summary({.name = config_.run.name,
+                                     .network = *network_,
+                                     .backend = *backend_,
+                                     .data = data_,
+                                     .candidates = candidates_,
+                                     .identity = identity_,
+                                     .progress = progress_,
+                                     .selection = config_.evaluation.selection,
+                                     .held_out = held_out_.images.count}));
   for (const std::string& line : accuracy_lines(progress_.history)) log_.line(line);
   log_.line(fmt::format("done in {}: results are in '{}'", format_duration(progress_.total_seconds),
                         folder_.path()));
@@ -474,7 +495,7 @@ int train(RunConfig config, const BackendMaker& maker) {
   if (config.run.device == DeviceChoice::check) {
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
   }
-  const RunFolder folder(config.run);
+  const RunFolder folder(config.run, config.run.resume == ResumeMode::require);
   if (config.run.resume == ResumeMode::never && folder.holds_a_run()) {
     fail(ExitCode::run,
          "'{}' already holds a run, which is not overwritten: use --resume to go on with it, or --set "
@@ -482,13 +503,14 @@ int train(RunConfig config, const BackendMaker& maker) {
          "new one",
          folder.path());
   }
-  if (config.run.resume == ResumeMode::require && !folder.has(run_files::kCheckpoint)) {
-    fail(ExitCode::run, "'{}' has no checkpoint to resume from", folder.path());
+  const bool resumes = config.run.resume != ResumeMode::never && folder.can_be_resumed();
+  if (config.run.resume == ResumeMode::require && !resumes) {
+    fail(ExitCode::run, "'{}' has no checkpoint to resume from; without --resume it begins anew", folder.path());
   }
-  Log log(folder.file(run_files::kLog), config.log.progress);
+  // A resume that is refused leaves every file as it was: nothing is written before it is accepted.
+  Log log(folder.file(run_files::kLog), config.log.progress, resumes);
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
-    const bool resumes = config.run.resume != ResumeMode::never && folder.has(run_files::kCheckpoint);
     const int gpu = config.run.gpu;
     const std::string choices = decide_run_device(config, folder, log, resumes);
     Trainer trainer(config, folder, log, maker, choices);
@@ -496,8 +518,10 @@ int train(RunConfig config, const BackendMaker& maker) {
     RunConfig kept = config;
     kept.run.gpu = gpu;  // another one may be free the next time, unless the user has named it
     if (kept.run.resume == ResumeMode::require) kept.run.resume = ResumeMode::never;
-    write_file_atomically(folder.file(run_files::kConfig), to_ini(kept));
-    return trainer.run();
+    return trainer.run([&] {
+      log.release();
+      write_file_atomically(folder.file(run_files::kConfig), to_ini(kept));
+    });
   } catch (const Error& error) {
     log.detail(std::string("error: ") + error.what());
     throw;

@@ -188,8 +188,9 @@ void write_all(int fd, ByteView bytes, const std::string& path) {
 
 namespace {
 
-// A new file beside `target`; -1 with errno where it cannot be made. Threads and processes that write the same path at once
-// must not share it, and in containers every start has the same process id: the name is drawn.
+// A new file beside `target`; -1 with errno where it cannot be made. Threads and processes that write the
+// same path at once must not share it, and in containers every start has the same process id: the name is
+// drawn.
 int open_temporary(const std::string& target, std::string& temporary) {
   constexpr int kAttempts = 100;
   for (int i = 0; i < kAttempts; ++i) {

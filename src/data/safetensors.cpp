@@ -333,10 +333,11 @@ void SafetensorsWriter::add(const std::string& name, DType dtype, const std::vec
 }
 
 void SafetensorsWriter::set_metadata(const std::string& key, const std::string& value) {
-  // The header is JSON, whose strings are UTF-8. What is no UTF-8 (a path may be any bytes) is replaced here, so that a digest
-  // covers what is written.
+  // The header is JSON, whose strings are UTF-8. What is no UTF-8 (a path may be any bytes) is replaced here,
+  // so that a digest covers what is written.
   metadata_[key] = nlohmann::json::parse(
-      nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).get<std::string>();
+                       nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+                       .get<std::string>();
 }
 
 void SafetensorsWriter::write(const std::string& path) const {

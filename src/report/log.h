@@ -10,8 +10,8 @@ namespace dpll {
 
 class Log {
  public:
-  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal. With `hold` the
-  // file is not touched before release(): a resume that is refused leaves it as it was.
+  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal.
+  // With `hold` the file is not touched before release(): a resume that is refused leaves it as it was.
   Log(const std::string& path, bool progress, bool hold = false);
   ~Log();
   Log(const Log&) = delete;

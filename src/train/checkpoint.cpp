@@ -9,9 +9,9 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <system_error>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 
 #include "dpll/safetensors.h"
 
@@ -131,7 +131,8 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
     unlink(previous.c_str());
     // FAT, SMB and others have no second names.
     std::error_code no_copy;
-    if (link(current.c_str(), previous.c_str()) != 0 && !std::filesystem::copy_file(current, previous, no_copy)) {
+    if (link(current.c_str(), previous.c_str()) != 0 &&
+        !std::filesystem::copy_file(current, previous, no_copy)) {
       fail(ExitCode::run, "cannot keep the previous checkpoint '{}': {}", previous, no_copy.message());
     }
   }
@@ -176,7 +177,8 @@ SafetensorsFile read_newest_checkpoint(const RunFolder& folder, std::string& dam
 
 void set_damaged_checkpoint_aside(const RunFolder& folder) {
   if (!folder.has(run_files::kCheckpoint)) return;
-  std::rename(folder.file(run_files::kCheckpoint).c_str(), folder.file(run_files::kDamagedCheckpoint).c_str());
+  std::rename(folder.file(run_files::kCheckpoint).c_str(),
+              folder.file(run_files::kDamagedCheckpoint).c_str());
 }
 
 LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
@@ -187,7 +189,8 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   for (const auto& [key, ours] : identity) {
     const std::string theirs = required(file, "identity/" + key);
     if (theirs != ours) {
-      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key, theirs, ours);
+      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key, theirs,
+           ours);
     }
   }
 

@@ -45,16 +45,17 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
 
 // What is to be said of a checkpoint that was read back, one line each.
 struct LoadedCheckpoint {
-  std::string damage;                // what is wrong with the newest, where the one before it was taken; or empty
+  std::string damage;  // what is wrong with the newest, where the one before it was taken; or empty
   std::vector<std::string> changes;  // settings that may change (an epoch count, for example) but did
 };
-// Reads the newest checkpoint back or, where that is missing or damaged, the one before it. Error(data) naming the file and
-// what differs when both are damaged, of another format, or when it belongs to another network, data set, candidate sets or to
-// other settings of `identity`. Writes nothing.
+// Reads the newest checkpoint back or, where that is missing or damaged, the one before it. Error(data)
+// naming the file and what differs when both are damaged, of another format, or when it belongs to another
+// network, data set, candidate sets or to other settings of `identity`. Writes nothing.
 LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
                                  const RunIdentity& identity, Progress& progress, ModelState& model,
                                  TrainingStep& step);
-// Gives a newest checkpoint that is damaged another name, so that the good one before it is not replaced by it.
+// Gives a newest checkpoint that is damaged another name, so that the good one before it is not replaced by
+// it.
 void set_damaged_checkpoint_aside(const RunFolder& folder);
 
 // Writes the plain state dict (values or averages, and the running statistics) atomically.

@@ -37,8 +37,8 @@ void sync_parents(const std::string& path) {
   }
 }
 
-// Those of write_file_atomically(), NAME.DRAWN.tmp, and of earlier versions, NAME.PROCESS-N.tmp. Nobody else writes here: the
-// lock is ours.
+// Those of write_file_atomically(), NAME.DRAWN.tmp, and of earlier versions, NAME.PROCESS-N.tmp. Nobody else
+// writes here: the lock is ours.
 void remove_temporary_files(const std::string& path) {
   static const std::regex pattern(R"(.+\.([0-9a-f]{16}|[0-9]+-[0-9]+)\.tmp)");
   std::error_code ignored;

@@ -9,9 +9,9 @@ namespace dpll {
 
 class RunFolder {
  public:
-  // Creates out_dir/name when needed and takes its lock. Error(run) when it cannot be created or written, when another
-  // process holds it, or, with `must_exist`, when it is not there: nothing is created then. Removes what a killed process
-  // left of files that it was writing.
+  // Creates out_dir/name when needed and takes its lock. Error(run) when it cannot be created or written,
+  // when another process holds it, or, with `must_exist`, when it is not there: nothing is created then.
+  // Removes what a killed process left of files that it was writing.
   explicit RunFolder(const RunConfig::Run& run, bool must_exist = false);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -20,8 +20,8 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   bool has(const std::string& name) const;
-  // Is there something to lose: a checkpoint, or a result? A table or a log of a process that was killed before its first
-  // checkpoint is neither.
+  // Is there something to lose: a checkpoint, or a result? A table or a log of a process that was killed
+  // before its first checkpoint is neither.
   bool holds_a_run() const;
   // Can a run go on from here: is there a checkpoint, or the one before it?
   bool can_be_resumed() const;

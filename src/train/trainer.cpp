@@ -422,7 +422,8 @@ void Trainer::finish_epoch() {
   write_tables();
 }
 
-// Tables and charts are made from the history and written whole each time: what fails now is there the next time.
+// Tables and charts are made from the history and written whole each time: what fails now is there the next
+// time.
 void Trainer::write_tables() {
   try {
     write_metrics(progress_.history, folder_.file(run_files::kMetricsCsv),
@@ -505,7 +506,8 @@ int train(RunConfig config, const BackendMaker& maker) {
   }
   const bool resumes = config.run.resume != ResumeMode::never && folder.can_be_resumed();
   if (config.run.resume == ResumeMode::require && !resumes) {
-    fail(ExitCode::run, "'{}' has no checkpoint to resume from; without --resume it begins anew", folder.path());
+    fail(ExitCode::run, "'{}' has no checkpoint to resume from; without --resume it begins anew",
+         folder.path());
   }
   // A resume that is refused leaves every file as it was: nothing is written before it is accepted.
   Log log(folder.file(run_files::kLog), config.log.progress, resumes);

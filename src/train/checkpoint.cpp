@@ -218,7 +218,10 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config));
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
-    if (key.starts_with("run.resume") || (earlier != then.end() && earlier->second == value)) continue;
+    // Where the folder lies, and how this process was started, change nothing.
+    const bool of_the_start =
+        key.starts_with("run.resume") || key.starts_with("run.name") || key.starts_with("run.out_dir");
+    if (of_the_start || (earlier != then.end() && earlier->second == value)) continue;
     loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));
   }

@@ -184,18 +184,22 @@ int dispatch(int argc, char** argv) {
   // Not for users: what train/qualification.h starts.
   CLI::App* qualify_app = app.add_subcommand("qualify", "")->group("");
 
+  ConfigArguments selftest_config;
   SelftestArguments selftest;
   CLI::App* selftest_app =
       app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
+  selftest_app
+      ->add_option("config", selftest_config.path, "Configuration whose network is checked as well, with its data")
+      ->type_name("FILE");
   selftest_app->add_option("--device", selftest.device, "Backend to check: cpu, cuda or cuda:N")
       ->check(CLI::IsMember({"cpu", "cuda"}) | CLI::Validator(is_numbered_gpu, "cuda:N"))
       ->capture_default_str();
-  selftest_app->add_option("--precision", selftest.precision, "On the GPU: type of activations and weights")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
-      ->capture_default_str();
+  selftest_app->add_option("--precision", selftest.precision, "Type of activations and weights; default: the configuration's, or f32")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
   selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+  selftest_config.add_to(*selftest_app);
 
   try {
     app.parse(argc, argv);
@@ -228,7 +232,10 @@ int dispatch(int argc, char** argv) {
     return predict_command(predict);
   }
   if (plot_app->parsed()) return plot_command(plot);
-  if (selftest_app->parsed()) return selftest_command(selftest);
+  if (selftest_app->parsed()) {
+    if (!selftest_config.path.empty()) selftest.config = selftest_config.load();
+    return selftest_command(selftest);
+  }
   if (train_arguments.path.empty()) {
     std::fputs(app.help().c_str(), stdout);
     return static_cast<int>(ExitCode::usage);

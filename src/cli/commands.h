@@ -1,6 +1,7 @@
 // The subcommands of dpll_engine. Each returns the process's exit code and throws Error.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,11 +69,13 @@ struct TuneArguments {
 int tune_command(const TuneArguments& arguments);
 
 struct SelftestArguments {
-  std::string device = "cpu";     // or cuda, cuda:N
-  std::string precision = "f32";  // or f16, bf16 with cuda
-  int threads = 0;                // 0: all cores
+  std::optional<RunConfig> config = {};  // its network is checked as well, at its own shapes
+  std::string device = "cpu";            // or cuda, cuda:N
+  std::string precision = {};            // f32, f16 or bf16; empty: the configuration's, or f32
+  int threads = 0;                       // 0: all cores
 };
-// Op goldens, a repeat check and a resume check on this machine; prints what passed. 1 when anything failed.
+// Op goldens, a repeat check and a resume check on this machine, and what qualification checks of a
+// configuration's network; prints what passed. 1 when anything failed.
 int selftest_command(const SelftestArguments& arguments);
 
 }  // namespace dpll

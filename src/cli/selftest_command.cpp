@@ -1,12 +1,15 @@
 // What the tests prove on the developers' machines, for the user's: operations against PyTorch, repeat,
 // resume.
-#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <memory>
 #include <string>
-#include <thread>
 
 #include "cli/commands.h"
+#include "dpll/core/check.h"
+#include "dpll/data.h"
 #include "selftest/golden_checks.h"
+#include "selftest/network_checks.h"
 #include "selftest/run_checks.h"
 #include "train/devices.h"
 
@@ -24,6 +27,16 @@ class Report {
     std::printf("%-8s %s\n", kWords[index], result.text.c_str());
     std::fflush(stdout);
   }
+  // Runs `checks`, which report what passes. An engine that is shown to be wrong ends them.
+  void attempt(const char* name, const std::function<void()>& checks) {
+    try {
+      checks();
+    } catch (const WrongResult& wrong) {
+      add({selftest::Verdict::failed, fmt::format("{}: {}", name, wrong.what())});
+    } catch (const selftest::WrongNumbers& wrong) {
+      add({selftest::Verdict::failed, fmt::format("{}: {}", wrong.check, wrong.why)});
+    }
+  }
   int end() const {
     std::printf("%d passed, %d failed, %d skipped\n", counts_[0], counts_[1], counts_[2]);
     return counts_[1] == 0 ? 0 : static_cast<int>(ExitCode::internal);
@@ -33,29 +46,65 @@ class Report {
   int counts_[3] = {};
 };
 
-}  // namespace
-
-int selftest_command(const SelftestArguments& arguments) {
-  RunConfig::Run run;
+// What `arguments` say of the device, with the rest of the configuration's section [run].
+RunConfig::Run run_of(const SelftestArguments& arguments) {
+  RunConfig::Run run = arguments.config ? arguments.config->run : RunConfig::Run{};
   run.device = arguments.device == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda;
   if (arguments.device.starts_with("cuda:")) run.gpu = std::stoi(arguments.device.substr(5));
   run.qualify = false;  // that is what happens here, afresh
-  run.tuning = false;   // of tiny shapes
-  run.precision = arguments.precision == "f16"    ? Precision::f16
-                  : arguments.precision == "bf16" ? Precision::bf16
-                                                  : Precision::f32;
-  if (run.device == DeviceChoice::cpu && run.precision == Precision::f16) {
-    fail(ExitCode::usage, "selftest --precision {} is for --device cuda; the CPU has f32 and bf16",
-         arguments.precision);
+  if (!arguments.precision.empty() || !arguments.config) {
+    run.precision = arguments.precision == "f16"    ? Precision::f16
+                    : arguments.precision == "bf16" ? Precision::bf16
+                                                    : Precision::f32;
   }
-  run.threads = arguments.threads;
-  if (run.threads == 0) run.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (run.device == DeviceChoice::cpu &&
+      (run.precision == Precision::f16 || run.precision == Precision::tf32)) {
+    fail(ExitCode::usage, "selftest: precision {} is for --device cuda; the CPU has f32 and bf16",
+         to_string(run.precision));
+  }
+  if (arguments.threads > 0 || !arguments.config) run.threads = arguments.threads;
+  resolve_devices(run);
+  return run;
+}
+
+// The configuration's network, as a run's qualification checks it, without the process of its own.
+void check_network(const RunConfig& config, Report& report) {
+  using selftest::Verdict;
+  const DataSet data = load_data(config);
+  const std::unique_ptr<Backend> backend = make_backend(config.run);
+  report.attempt("network", [&] {
+    selftest::prove_network(*backend, config, data);
+    report.add({Verdict::passed, fmt::format("network: {} convolutions and products at their own shapes",
+                                             backend->proven_ways())});
+    if (!config.run.deterministic) {
+      report.add({Verdict::skipped, "equal bits: run.deterministic = false"});
+      return;
+    }
+    selftest::check_equal_bits(*backend, config, data);
+    report.add({Verdict::passed, "equal bits: two training steps of the network, twice"});
+  });
+}
+
+}  // namespace
+
+int selftest_command(const SelftestArguments& arguments) {
+  RunConfig::Run run = run_of(arguments);
+  const bool tuning = run.tuning;
+  run.tuning = false;  // of tiny shapes
   const std::unique_ptr<Backend> backend = make_backend(run);
   std::printf("%s\n", backend->description().c_str());
   Report report;
-  selftest::check_operations(*backend, [&](const CheckResult& result) { report.add(result); });
+  report.attempt("operations", [&] {
+    selftest::check_operations(*backend, [&](const CheckResult& result) { report.add(result); });
+  });
   report.add(selftest::check_repeat(run));
   report.add(selftest::check_resume(run));
+  if (arguments.config) {
+    RunConfig config = *arguments.config;
+    config.run = run;
+    config.run.tuning = tuning;
+    check_network(config, report);
+  }
   return report.end();
 }
 

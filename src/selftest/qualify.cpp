@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -21,12 +20,11 @@
 #include "dpll/core/check.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
-#include "dpll/model/network.h"
 #include "selftest/golden_checks.h"
+#include "selftest/network_checks.h"
 #include "train/devices.h"
 #include "train/program_specs.h"
 #include "train/qualification.h"
-#include "train/training_step.h"
 
 namespace dpll::selftest {
 namespace {
@@ -58,11 +56,6 @@ std::string standard_input() {
     text.append(bytes, count);
   return text;
 }
-
-// A check that did not pass: what the GPU computes is wrong.
-struct WrongNumbers {
-  std::string check, why;
-};
 
 // The GPU that the run names, or the one with the most free memory; makes contexts where there are several.
 // Nothing, with `why`, where there is none that can be used.
@@ -119,68 +112,6 @@ int check_all_operations(GpuPort& port, const GpuOptions& options) {
     passed += result.verdict == Verdict::passed ? 1 : 0;
   });
   return passed;
-}
-
-InputShape input_of(const DataSet& data) {
-  return {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-          static_cast<int>(data.train.channels), data.classes};
-}
-
-// The first samples of `data`, enough for a full batch, and candidate sets that leave everything open.
-DataSet one_batch(const DataSet& data, int batch) {
-  DataSet part;
-  part.kind = data.kind;
-  part.classes = data.classes;
-  part.class_names = data.class_names;
-  part.train = data.train;
-  part.train.count = std::min<std::int64_t>(batch, data.train.count);
-  const auto count = static_cast<std::size_t>(part.train.count);
-  part.train.pixels.resize(
-      std::min(part.train.pixels.size(), count * static_cast<std::size_t>(part.train.image_bytes())));
-  part.train.features.resize(
-      std::min(part.train.features.size(), count * static_cast<std::size_t>(part.train.channels)));
-  part.train.labels.resize(std::min(part.train.labels.size(), count));
-  return part;
-}
-
-// All parameters after two training steps from the start.
-std::vector<std::vector<float>> after_two_steps(Backend& backend, const RunConfig& config,
-                                                const DataSet& data) {
-  CandidateSets candidates(data.train.count, data.classes);
-  for (std::int64_t sample = 0; sample < data.train.count; ++sample) {
-    for (int label = 0; label < data.classes; ++label) candidates.insert(sample, label);
-  }
-  const InputShape input = input_of(data);
-  const ViewSetup views = resolve_views(config, input.height, input.width, input.channels);
-  const std::unique_ptr<Network> network =
-      make_network(backend, config.model, input, config.optimiser.ema > 0);
-  TrainingStep step(backend, *network, config, views, data, candidates);
-  const Buffer arena = backend.allocate(step.arena_bytes(), "the activations");
-  step.attach(arena.data());
-  network->state().initialise(config.run.seed);
-  for (int i = 0; i < 2; ++i) step.run(i, 0, config.optimiser.lr, 1);
-  backend.synchronize();
-  std::vector<std::vector<float>> values;
-  for (int i = 0; i < network->state().parameters(); ++i) {
-    values.push_back(network->state().read(ModelState::Array::value, i));
-  }
-  return values;
-}
-
-void check_equal_bits(Backend& backend, const RunConfig& config, const DataSet& data) {
-  say_progress("two training steps, twice");
-  const DataSet batch = one_batch(data, config.optimiser.batch);
-  const auto first = after_two_steps(backend, config, batch),
-             second = after_two_steps(backend, config, batch);
-  for (std::size_t p = 0; p < first.size(); ++p) {
-    for (std::size_t i = 0; i < first[p].size(); ++i) {
-      if (std::bit_cast<std::uint32_t>(first[p][i]) == std::bit_cast<std::uint32_t>(second[p][i])) continue;
-      throw WrongNumbers{
-          "equal bits",
-          fmt::format("parameter {}[{}] is {:.9g} after two steps and {:.9g} when they are repeated", p, i,
-                      first[p][i], second[p][i])};
-    }
-  }
 }
 
 std::string today() {
@@ -251,13 +182,11 @@ json verdict_of(const RunConfig& asked, const std::string& choices) {
     options.tuning_cache = config.run.tuning_cache;
     options.choices = choices;
     const std::unique_ptr<Backend> backend = port->make(options);
-    {
-      // An operation decides which ways it uses when it is made, and has each shown to be right.
-      const std::unique_ptr<Network> network =
-          make_network(*backend, config.model, input_of(data), config.optimiser.ema > 0);
-      for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
+    prove_network(*backend, config, data);
+    if (config.run.deterministic) {
+      say_progress("two training steps, twice");
+      check_equal_bits(*backend, config, data);
     }
-    if (config.run.deterministic) check_equal_bits(*backend, config, data);
     verdict["outcome"] = "passed";
     verdict["choices"] = backend->tuning_choices();
     verdict["how"] = fmt::format("{} golden checks, {} convolutions and products{} in {:.0f} s", operations,
@@ -270,8 +199,7 @@ json verdict_of(const RunConfig& asked, const std::string& choices) {
     verdict.update({{"outcome", "failed"}, {"check", wrong.check}, {"why", wrong.why}});
     memory.remember(verdict.dump(), say_warning);
   } catch (const WrongResult& wrong) {
-    verdict.update(
-        {{"outcome", "failed"}, {"check", "the network's convolutions and products"}, {"why", wrong.what()}});
+    verdict.update({{"outcome", "failed"}, {"check", kNetworkCheck}, {"why", wrong.what()}});
     memory.remember(verdict.dump(), say_warning);
   } catch (const Error& error) {
     const bool device = error.code() == ExitCode::device;

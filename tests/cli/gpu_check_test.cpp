@@ -44,6 +44,14 @@ class Rehearsal {
     program(
         "bench_step",
         "for out; do :; done\n"
+        // As cudaGraphDebugDotPrint writes it: a training step with a copy, and one engine tried twice.
+        "node() { printf '\"graph_1_node_%s\"[style=\"bold\" shape=\"record\" label=\"{KERNEL\\n"
+        "| {ID | %s (topoId: 9) | %s\\\\<\\\\<\\\\<1,128,0\\\\>\\\\>\\\\>}\\n"
+        "| {{node handle | func handle} | {0x0055 | 0x0056}}}\"];\\n' $1 $1 $2; }\n"
+        "{ echo 'digraph dot {'; for i in 0 1 2 3 4 5; do node $i _Z7kernel${i}v; done; node 6 _Z7kernel0v\n"
+        "printf '\"graph_1_node_7\"[style=\"solid\" shape=\"record\" label=\"{\\nMEMCPY\\n| {{ID | x}}}\"];\\n'\n"
+        "echo '\"graph_1_node_0\" -> \"graph_1_node_1\";'; echo '}'; } >\"$DPLL_GRAPHS/graph-2.dot\"\n"
+        "{ node 0 _Z5trialv; node 1 _Z5trialv; } >\"$DPLL_GRAPHS/graph-1.dot\"\n"
         "echo '{\"backend\": \"cuda\", \"commit\": \"c0ffee\", \"step_ms_median\": 10, \"step_ms_min\": 10,"
         " \"images_per_second\": 19200, \"mfu_percent\": 40, \"kernel_gap_us\": 1.25,"
         " \"memory\": {\"backend_peak_bytes\": 1048576}}' >\"$out\"");
@@ -219,6 +227,15 @@ TEST_CASE("tools/gpu_check: all parts in order of worth, four files in the end, 
   const nlohmann::json results = rehearsal.results();
   CHECK(results.at("cudnn_device").at("multiProcessorCount") == 132);
   CHECK(results.at("machine").size() > 3);
+  for (const nlohmann::json& part : results.at("parts")) {
+    if (part.at("name") != "step-lenet") continue;
+    const nlohmann::json& graphs = part.at("numbers").at("graphs");
+    REQUIRE(graphs.size() == 1);
+    CHECK(graphs[0].at("nodes") == nlohmann::json{{"KERNEL", 7}, {"MEMCPY", 1}});
+    CHECK(graphs[0].at("kernels").size() == 6);
+    CHECK(graphs[0].at("kernels").at("_Z7kernel0v") == 2);
+  }
+  CHECK(has(summary, "8 nodes in the largest graph"));
   const nlohmann::json& engine = results.at("engines").at(0);
   CHECK(engine.at("chosen") == "loops");
   CHECK(engine.at("ms") > 0);

@@ -144,7 +144,7 @@ TEST_CASE(
     CHECK(has(line(result, 0), "device: cpu, 1 thread, instruction set "));
     CHECK(has(line(result, 1), "warning: cuda:0 (Emulated GPU) is not used, training goes on on the CPU: "));
     CHECK(has(line(result, 1), fault.said));
-    CHECK(has(line(result, 1), "; dpll_engine selftest --device cuda:0 shows more"));
+    CHECK(has(line(result, 1), "; dpll_engine selftest --device cuda:0 CONFIG shows more"));
     CHECK(count_of(result.out, "warning:") == 1);
     CHECK(has(runs.config("run"), "\ndevice = cpu\n"));
     CHECK(runs.remembered() == (fault.remembered ? 1 : 0));
@@ -213,4 +213,19 @@ TEST_CASE("device = auto: whoever is stopped while the GPU qualifies takes the o
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(runs.qualifying() == 0);
   CHECK(runs.remembered() == 0);
+}
+
+TEST_CASE("selftest on an emulated GPU that computes wrong: every check says so, to the end") {
+  const GpuRuns runs;
+  std::vector<std::string> command = runs.command("wrong", "unused");
+  const auto config = std::find_if(command.begin(), command.end(),
+                                   [](const std::string& word) { return word.ends_with("config.ini"); });
+  command.insert(config, {"selftest", "--device", "cuda:0", "--precision", "f16"});
+  const ProcessResult result = run_process(command);
+  CAPTURE(result.out);
+  CHECK(result.exit_code == 1);
+  CHECK(has(result.out, "\nfailed   operations: "));
+  CHECK(has(result.out, "\nfailed   repeat: "));
+  CHECK(has(result.out, "\nfailed   network: "));
+  CHECK(has(result.out, "\n0 passed, 4 failed, 0 skipped\n"));
 }

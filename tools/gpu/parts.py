@@ -180,7 +180,10 @@ def step_parts(here):
         out = here.work / "rest" / f"step-{network}.json"
         command = [here.program("bench_step"), "--model", network, "--device", "cuda", "--tuning-seconds", "40", *small,
                    "--json", out]  # fmt: skip
-        parts.append(Part(f"step-{network}", 70, 90, [command], readers.step_of(out), 15, skip=needed(here, "bench_step")))
+        graphs = here.work / "rest" / f"graphs-{network}"
+        graphs.mkdir()
+        parts.append(Part(f"step-{network}", 70, 90, [command], readers.step_of(out, graphs), 15,
+                          skip=needed(here, "bench_step"), environment={"DPLL_GRAPHS": str(graphs)}))  # fmt: skip
     return parts
 
 

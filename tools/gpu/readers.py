@@ -145,8 +145,33 @@ STEP_KEYS = ("model", "backend", "step_ms_median", "step_ms_min", "step_ms_p90",
              "memory")  # fmt: skip
 
 
-def step_of(path):
-    """A reader of what bench_step writes to `path`."""
+# A node in the text of a CUDA graph: its kind, and of a kernel the name before the launch configuration.
+NODE = re.compile(r'^"graph_\d+_node_\d+"\[[^\]]*?label="\{?\s*([A-Z][A-Z_ ]*)(.*?)"\];', re.M | re.S)
+KERNEL = re.compile(r"\| ([^|{}\s]+?)\\?<")
+FEWEST_KERNELS = 5  # of different names in the graph of a training step; a trial of the autotuner repeats one engine
+
+
+def graphs_of(folder):
+    """The graphs of the training step and of the evaluation: how many nodes of each kind, how often each kernel, most nodes
+    first. The autotuner's trials are left out, and their files removed."""
+    graphs = []
+    for path in sorted(folder.glob("graph-*.dot")):
+        nodes, kernels = {}, {}
+        for node in NODE.finditer(path.read_text(errors="replace")):
+            kind = node[1].strip()
+            nodes[kind] = nodes.get(kind, 0) + 1
+            kernel = KERNEL.search(node[2])
+            if kind == "KERNEL" and kernel:
+                kernels[kernel[1]] = kernels.get(kernel[1], 0) + 1
+        if len(kernels) < FEWEST_KERNELS:
+            path.unlink()
+        elif {"nodes": nodes, "kernels": kernels} not in graphs:
+            graphs.append({"nodes": nodes, "kernels": kernels})
+    return sorted(graphs, key=lambda graph: -sum(graph["nodes"].values()))
+
+
+def step_of(path, graphs):
+    """A reader of what bench_step writes to `path`, and of the CUDA graphs in the folder `graphs`."""
 
     def read(text, code):
         try:
@@ -156,6 +181,9 @@ def step_of(path):
                        f"{numbers['mfu_percent']:.1f}% of the product ceiling")  # fmt: skip
         except (OSError, ValueError, KeyError):
             return last_line(text, code)
+        numbers["graphs"] = graphs_of(graphs)
+        if numbers["graphs"]:
+            finding += f"; {sum(numbers['graphs'][0]['nodes'].values())} nodes in the largest graph"
         if "kernel_gap_us" in numbers:
             finding += f"; an empty kernel takes {numbers['kernel_gap_us']:.2f} us"
         return Reading(finding, numbers)

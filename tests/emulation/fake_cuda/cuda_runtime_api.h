@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct CUstream_st;
@@ -40,6 +41,7 @@ enum cudaError_t {
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeRelaxed };
 inline constexpr unsigned cudaEventDisableTiming = 2, cudaEventBlockingSync = 1, cudaStreamNonBlocking = 1;
+inline constexpr unsigned cudaGraphDebugDotFlagsVerbose = 1;
 
 struct cudaUUID_t {
   char bytes[16];
@@ -62,6 +64,7 @@ struct FakeGpu {
   std::map<void*, std::size_t> allocated = {};
   int graphs = 0;  // that are alive, executable ones included
   bool capturing = false;
+  std::vector<std::pair<std::string, unsigned>> printed = {};  // graphs as text: file and flags
   cudaError_t last_error = cudaSuccess;
 };
 FakeGpu& fake_gpu();
@@ -86,6 +89,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphDebugDotPrint(cudaGraph_t graph, const char* path, unsigned flags);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* instance, cudaGraph_t graph, unsigned long long flags);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t instance, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);

@@ -134,6 +134,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
     ++fake_gpu().graphs;
   });
 }
+cudaError_t cudaGraphDebugDotPrint(cudaGraph_t, const char* path, unsigned flags) {
+  return result("cudaGraphDebugDotPrint", [&] { fake_gpu().printed.emplace_back(path, flags); });
+}
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* instance, cudaGraph_t, unsigned long long) {
   return result("cudaGraphInstantiate", [&] {
     *instance = token<CUgraphExec_st>();

@@ -190,6 +190,28 @@ TEST_CASE("gpu runtime: a sequence that fails while it is captured ends the capt
   CHECK(fake_gpu().graphs == 0);
 }
 
+TEST_CASE("gpu runtime: graphs are written where DPLL_GRAPHS says, and training goes on where that fails") {
+  const Healthy healthy;
+  const auto runtime = make_gpu_runtime(0);
+  static_cast<void>(runtime->record([] {}));
+  CHECK(fake_gpu().printed.empty());
+  setenv("DPLL_GRAPHS", "/some/folder", 1);
+  static_cast<void>(runtime->record([] {}));
+  static_cast<void>(runtime->record([] {}));
+  REQUIRE(fake_gpu().printed.size() == 2);
+  for (const auto& [path, flags] : fake_gpu().printed) {
+    CHECK(path.starts_with("/some/folder/graph-"));
+    CHECK(path.ends_with(".dot"));
+    CHECK(flags == cudaGraphDebugDotFlagsVerbose);
+  }
+  CHECK(fake_gpu().printed[0].first != fake_gpu().printed[1].first);
+  fake_gpu().failing = "cudaGraphDebugDotPrint";
+  const std::function<void()> replay = runtime->record([] {});
+  unsetenv("DPLL_GRAPHS");
+  CHECK(cudaGetLastError() == cudaSuccess);
+  replay();
+}
+
 TEST_CASE("vendor libraries: those of the python3 on the PATH are looked for, without following its link") {
   const TempDir folder;
   namespace fs = std::filesystem;

@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <fstream>
 
 #include "dpll/core/check.h"
@@ -97,6 +99,18 @@ std::string kernel_driver() {
       return word;
   }
   return "unknown";
+}
+
+// For measurements: where DPLL_GRAPHS names a folder, every graph is written there as text that says which
+// kernels it launches. Training does not depend on it, so that what fails is taken back.
+void write_graph(cudaGraph_t graph) {
+  const char* const folder = std::getenv("DPLL_GRAPHS");
+  if (folder == nullptr || *folder == '\0') return;
+  static std::atomic<int> written = 0;
+  const std::string path = fmt::format("{}/graph-{}.dot", folder, ++written);
+  if (cudaGraphDebugDotPrint(graph, path.c_str(), cudaGraphDebugDotFlagsVerbose) != cudaSuccess) {
+    cudaGetLastError();
+  }
 }
 
 // Page-locked memory, without which a copy would make the host wait, and an event behind the copy.
@@ -213,6 +227,7 @@ class GpuRuntime final : public Runtime {
       throw;
     }
     check(cudaStreamEndCapture(stream_, &graph), "capturing a step");
+    write_graph(graph);
     cudaGraphExec_t instance = nullptr;
     const cudaError_t error = cudaGraphInstantiate(&instance, graph, 0);
     cudaGraphDestroy(graph);

@@ -189,12 +189,15 @@ int dispatch(int argc, char** argv) {
   CLI::App* selftest_app =
       app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
   selftest_app
-      ->add_option("config", selftest_config.path, "Configuration whose network is checked as well, with its data")
+      ->add_option("config", selftest_config.path,
+                   "Configuration whose network is checked as well, with its data")
       ->type_name("FILE");
   selftest_app->add_option("--device", selftest.device, "Backend to check: cpu, cuda or cuda:N")
       ->check(CLI::IsMember({"cpu", "cuda"}) | CLI::Validator(is_numbered_gpu, "cuda:N"))
       ->capture_default_str();
-  selftest_app->add_option("--precision", selftest.precision, "Type of activations and weights; default: the configuration's, or f32")
+  selftest_app
+      ->add_option("--precision", selftest.precision,
+                   "Type of activations and weights; default: the configuration's, or f32")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
   selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
       ->check(CLI::Range(0, 1024))

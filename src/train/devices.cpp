@@ -118,13 +118,12 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
     return decision;
   }
   const std::string why = result.check.empty() ? result.why : result.check + ": " + result.why;
-  const std::string more = fmt::format("dpll_engine selftest --device cuda:{} CONFIG shows more", result.gpu.index);
+  const std::string more =
+      fmt::format("dpll_engine selftest --device cuda:{} CONFIG shows more", result.gpu.index);
   const bool absent = result.outcome == Qualification::Outcome::absent;
   if (!automatic) {
     if (absent) fail(ExitCode::device, "device = cuda: {}", why);
-    fail(ExitCode::device,
-         "device = cuda: {} {}: {}; {}, device = cpu works",
-         name_of(result),
+    fail(ExitCode::device, "device = cuda: {} {}: {}; {}, device = cpu works", name_of(result),
          result.outcome == Qualification::Outcome::failed ? "did not qualify" : "cannot be used now", why,
          more);
   }
@@ -133,8 +132,8 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
   if (absent) {
     decision.line += fmt::format(" ({})", why);
   } else {
-    decision.warning = fmt::format(
-        "{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more);
+    decision.warning =
+        fmt::format("{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more);
   }
   return decision;
 }

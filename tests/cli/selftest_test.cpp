@@ -22,11 +22,12 @@ TEST_CASE("selftest: everything passes on this machine, and each check is named"
 
 TEST_CASE("selftest: a configuration's network is checked at its own shapes, in its precision") {
   const EngineRuns folder;
-  const ProcessResult result = run_process(
-      {"/usr/bin/env", "TMPDIR=" + folder.file(""), engine({})[0], "selftest", folder.config()});
+  const ProcessResult result =
+      run_process({"/usr/bin/env", "TMPDIR=" + folder.file(""), engine({})[0], "selftest", folder.config()});
   require_done(result);
   CHECK(has(result.out, "\npassed   network: "));
-  CHECK(has(result.out, "\npassed   equal bits: two training steps of the network, twice\n11 passed, 0 failed, "));
+  CHECK(has(result.out,
+            "\npassed   equal bits: two training steps of the network, twice\n11 passed, 0 failed, "));
   const ProcessResult wrong = run_process(
       engine({"selftest", folder.config(), "--set", "run.device=cuda", "--set", "run.precision=tf32"}));
   CHECK(wrong.exit_code == 2);

@@ -10,7 +10,8 @@
 //   no_memory      64 KiB of memory
 //   busy           lets nobody in
 //   old            sm_75
-// Nothing: there is no GPU. DPLL_EMULATED_SILENCE: seconds after which one that says nothing is given up.
+// Nothing: there is no GPU. DPLL_EMULATED_FAULT: at which of the calls of a GPU it fails (faulty_runtime.h).
+// DPLL_EMULATED_SILENCE: seconds after which one that says nothing is given up.
 #include <cstdlib>
 #include <sstream>
 
@@ -18,6 +19,7 @@
 #include "backend/gpu_port.h"
 #include "cli/commands.h"
 #include "dpll/core/check.h"
+#include "emulation/faulty_runtime.h"
 #include "emulation/reference_library.h"
 #include "train/qualification.h"
 
@@ -70,8 +72,11 @@ class EmulatedPort final : public GpuPort {
   }
   std::unique_ptr<Backend> make(const GpuOptions& options) override {
     if (behaviour(options.index) == "busy") fail_busy();
+    const char* const fault = std::getenv("DPLL_EMULATED_FAULT");
     return emulated_cuda::make_backend(
-        emulated_cuda::make_emulated_runtime(memory_of(options.index)),
+        std::make_unique<emulated_cuda::FaultyRuntime>(
+            emulated_cuda::make_emulated_runtime(memory_of(options.index)),
+            emulated_cuda::GpuFault::parse(fault == nullptr ? "" : fault)),
         emulated_cuda::make_reference_library(ways_of(behaviour(options.index))), options.compute,
         {.enabled = options.tuning,
          .prove = true,

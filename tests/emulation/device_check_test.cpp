@@ -10,6 +10,7 @@
 #include "dpll/safetensors.h"
 #include "emulation/emulated_backend.h"
 #include "emulation/faults.h"
+#include "support/depth.h"
 #include "support/doctest.h"
 #include "support/temp_dir.h"
 
@@ -236,7 +237,7 @@ TEST_CASE("device = check: a right backend passes on every network in every prec
   const TempDir folder;
   write_data(folder);
   RunConfig wide = tiny_check(folder, Architecture::wide_resnet);
-  wide.model.width = 10;
+  wide.model.width = test_depth(10, 2);
   wide.optimiser.batch = 2;
   wide.run.check_steps = 1;
   RunConfig dropout = tiny_check(folder, Architecture::wide_resnet);

@@ -21,6 +21,10 @@ namespace {
 
 constexpr std::size_t kPage = 4096, kReserved = std::size_t{1} << 32;
 constexpr std::size_t kBehind = 256;  // bytes behind a block, at least, that are nobody's
+// Closing takes a time for every page, and each launch closes. Beyond this size it happens after one launch
+// in kSeldom alone: the same code of the host runs behind each of them, and tiny networks always see it.
+constexpr std::size_t kAlways = std::size_t{4} << 20;
+constexpr int kSeldom = 32;
 
 // One range of addresses, so that a single system call opens or closes everything.
 class DeviceMemory {
@@ -40,6 +44,7 @@ class DeviceMemory {
     }
     if (at + size > kReserved) return nullptr;
     blocks_[at] = size;
+    open_ = false;  // the new block is closed
     open();
     DPLL_UNPOISON(begin_ + at, bytes);
     DPLL_POISON(begin_ + at + bytes, size - bytes);
@@ -59,22 +64,28 @@ class DeviceMemory {
 
   void open() noexcept {
     ++users_;
-    protect(PROT_READ | PROT_WRITE);
+    if (!open_) protect(PROT_READ | PROT_WRITE);
+    open_ = true;
   }
   void close() noexcept {
-    if (--users_ == 0) protect(PROT_NONE);
+    if (--users_ > 0) return;
+    if (bytes() > kAlways && ++closings_ % kSeldom != 0) return;
+    protect(PROT_NONE);
+    open_ = false;
   }
 
  private:
+  std::size_t bytes() const {
+    return blocks_.empty() ? 0 : blocks_.rbegin()->first + blocks_.rbegin()->second;
+  }
   void protect(int protection) noexcept {
-    if (blocks_.empty()) return;
-    const auto& [offset, size] = *blocks_.rbegin();
-    mprotect(begin_, offset + size, protection);
+    if (bytes() > 0) mprotect(begin_, bytes(), protection);
   }
 
   unsigned char* begin_;
   std::map<std::size_t, std::size_t> blocks_;  // offset, size
-  int users_ = 0;
+  int users_ = 0, closings_ = 0;
+  bool open_ = false;
 };
 
 DeviceMemory& memory() {

@@ -1,10 +1,9 @@
 // What the tests prove on the developers' machines, for the user's: operations against PyTorch, repeat,
 // resume.
-#include <algorithm>
 #include <cstdio>
 #include <string>
-#include <thread>
 
+#include "backend/cpu/usable_threads.h"
 #include "cli/commands.h"
 #include "selftest/golden_checks.h"
 #include "selftest/run_checks.h"
@@ -48,8 +47,9 @@ int selftest_command(const SelftestArguments& arguments) {
     fail(ExitCode::usage, "selftest --precision {} is for --device cuda; the CPU has f32 and bf16",
          arguments.precision);
   }
-  run.threads = arguments.threads;
-  if (run.threads == 0) run.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const cpu::ThreadChoice threads = cpu::choose_threads(arguments.threads);
+  run.threads = threads.count;
+  if (!threads.warning.empty()) print_warning(threads.warning);
   const std::unique_ptr<Backend> backend = make_backend(run);
   std::printf("%s\n", backend->description().c_str());
   Report report;

@@ -37,7 +37,7 @@ struct RunConfig {
     int gpu = -1;         // of cuda and check: which one, as CUDA counts; -1: that with the most free memory
     bool qualify = true;  // of auto and cuda: the GPU shows first that it computes right
     Precision precision = Precision::automatic;
-    int threads = 0;  // 0: all cores
+    int threads = 0;  // 0: as many as the process may use (src/backend/cpu/usable_threads.h)
     bool deterministic = true;
     int check_steps = 5;  // of device = check
     bool tuning = true;
@@ -46,6 +46,7 @@ struct RunConfig {
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
     int epochs = 200;
+    double max_hours = 0;  // then the run stops with a checkpoint and exit code 75; 0: no limit
 
     bool operator==(const Run&) const = default;
   } run;

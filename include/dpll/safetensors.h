@@ -62,7 +62,8 @@ class SafetensorsWriter {
   // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path`
   // survives.
   void write(const std::string& path) const;
-  std::string digest() const;  // what SafetensorsFile::digest() will give
+  std::vector<std::uint8_t> bytes() const;  // what write() writes
+  std::string digest() const;               // what SafetensorsFile::digest() will give
 
  private:
   struct Item {
@@ -71,6 +72,9 @@ class SafetensorsWriter {
     std::vector<std::int64_t> shape;
     std::vector<std::uint8_t> bytes;
   };
+  std::vector<const Item*> in_file_order() const;
+  std::string header(const std::vector<const Item*>& order) const;
+
   std::vector<Item> items_;
   std::map<std::string, std::string> metadata_;
 };

@@ -4,10 +4,12 @@
 
 #include "cli/commands.h"
 #include "train/make_candidates.h"
+#include "train/signals.h"
 
 namespace dpll {
 
 int candidates_command(const CandidatesArguments& arguments) {
+  const StopSignals signals;  // an annotator may train for hours
   const DataSet data = load_data(arguments.config);
   const CandidateSets sets = make_candidates(
       arguments.config, data, [](const std::string& line) { std::printf("%s\n", line.c_str()); });

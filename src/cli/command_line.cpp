@@ -13,6 +13,7 @@
 #include "dpll/core/check.h"
 #include "selftest/qualify.h"
 #include "train/run_folder.h"
+#include "train/signals.h"
 #include "train/trainer.h"
 
 namespace dpll {
@@ -25,8 +26,8 @@ constexpr const char* kDescription =
 
 constexpr const char* kFooter =
     "Every configuration key is explained in configs/reference.ini.\n"
-    "Exit codes: 0 done, 1 bug, 2 command line, 3 configuration, 4 data, 5 run, 6 device, 130/143 stopped by "
-    "a signal.";
+    "Exit codes: 0 done, 1 bug, 2 command line, 3 configuration, 4 data, 5 run, 6 device, 75 stopped by "
+    "run.max_hours,\n129/130/138/143 stopped by SIGHUP, SIGINT, SIGUSR1, SIGTERM.";
 
 std::string version_text() {
   std::string text = fmt::format("dpll_engine {} (commit {}, {}, {})\n", DPLL_VERSION, DPLL_COMMIT,
@@ -255,6 +256,9 @@ int run_command_line(int argc, char** argv) {
   } catch (const Error& error) {
     std::fprintf(stderr, "dpll_engine: %s\n", error.what());
     return static_cast<int>(error.code());
+  } catch (const Stopped& stopped) {
+    std::fprintf(stderr, "dpll_engine: %s\n", stopped.what());
+    return stopped.exit_code();
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "dpll_engine: not enough memory\n");
     return static_cast<int>(ExitCode::device);

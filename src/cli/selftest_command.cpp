@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "backend/cpu/usable_threads.h"
 #include "cli/commands.h"
 #include "dpll/core/check.h"
 #include "dpll/data.h"
@@ -63,6 +64,9 @@ RunConfig::Run run_of(const SelftestArguments& arguments) {
          to_string(run.precision));
   }
   if (arguments.threads > 0 || !arguments.config) run.threads = arguments.threads;
+  const cpu::ThreadChoice threads = cpu::choose_threads(run.threads);
+  run.threads = threads.count;
+  if (!threads.warning.empty()) print_warning(threads.warning);
   resolve_devices(run);
   return run;
 }

@@ -40,7 +40,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
           "auto and cuda: the GPU shows first that it computes right; what it has shown is remembered"),
       choice_key("run.precision", c.run.precision,
                  "type of activations and weights on the GPU; on the CPU bf16 is for convolutions alone"),
-      integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: all cores"),
+      integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: as many as the process may use"),
       boolean_key("run.deterministic", c.run.deterministic,
                   "the same bits on every run with the same threads"),
       integer_key("run.check_steps", c.run.check_steps, 1, 1'000'000, "device = check: steps to compare"),
@@ -54,6 +54,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
       choice_key("run.resume", c.run.resume,
                  "go on from the run folder's checkpoint; auto: if there is one, yes: there must be one"),
       integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
+      real_key("run.max_hours", c.run.max_hours, closed(0, 1e6),
+               "stop with a checkpoint and exit code 75 after so many hours; 0: no limit"),
 
       choice_key("data.dataset", c.data.dataset, "which data set to read"),
       text_key("data.path", c.data.path, Text::optional,
@@ -187,7 +189,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
 
       integer_key("log.steps", c.log.steps, 0, kMaxInt, "a row of steps.csv every n steps; 0: none"),
       boolean_key("log.charts", c.log.charts,
-                  "draw loss.png, accuracy.png and schedule.png after every epoch"),
+                  "draw loss.png, accuracy.png and schedule.png, at most every few seconds and at the end"),
       boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
 
       integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,

@@ -340,13 +340,17 @@ void SafetensorsWriter::set_metadata(const std::string& key, const std::string& 
                        .get<std::string>();
 }
 
-void SafetensorsWriter::write(const std::string& path) const {
+std::vector<const SafetensorsWriter::Item*> SafetensorsWriter::in_file_order() const {
   // PyTorch reads tensors in place and refuses data that are not aligned to their element size.
   std::vector<const Item*> order;
   for (const Item& item : items_) order.push_back(&item);
   std::stable_sort(order.begin(), order.end(),
                    [](const Item* a, const Item* b) { return size_of(a->dtype) > size_of(b->dtype); });
+  return order;
+}
 
+// Its length and the JSON text.
+std::string SafetensorsWriter::header(const std::vector<const Item*>& order) const {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata_.empty()) header[kMetadata] = metadata_;
   std::size_t offset = 0;
@@ -359,14 +363,25 @@ void SafetensorsWriter::write(const std::string& path) const {
   // Metadata may hold a path that is not UTF-8, which JSON cannot hold: replaced by U+FFFD.
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  std::uint8_t length[kLengthBytes];
-  for (std::size_t i = 0; i < kLengthBytes; ++i)
-    length[i] = static_cast<std::uint8_t>(text.size() >> (8 * i));
+  std::string length(kLengthBytes, '\0');
+  for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  return length + text;
+}
 
-  std::vector<ByteView> parts = {ByteView(length),
-                                 {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}};
+void SafetensorsWriter::write(const std::string& path) const {
+  const std::vector<const Item*> order = in_file_order();
+  const std::string head = header(order);
+  std::vector<ByteView> parts = {{reinterpret_cast<const std::uint8_t*>(head.data()), head.size()}};
   for (const Item* item : order) parts.emplace_back(item->bytes);
   write_file_atomically(path, parts);
+}
+
+std::vector<std::uint8_t> SafetensorsWriter::bytes() const {
+  const std::vector<const Item*> order = in_file_order();
+  const std::string head = header(order);
+  std::vector<std::uint8_t> all(head.begin(), head.end());
+  for (const Item* item : order) all.insert(all.end(), item->bytes.begin(), item->bytes.end());
+  return all;
 }
 
 }  // namespace dpll

@@ -1,6 +1,9 @@
 #include "report/metrics_files.h"
 
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -68,30 +71,70 @@ History with_columns(const History& history, const std::vector<std::string>& col
   return result;
 }
 
+namespace {
+
+std::string csv_row(const std::vector<double>& row) {
+  std::string csv;
+  for (std::size_t i = 0; i < row.size(); ++i) csv += (i > 0 ? "," : "") + number(row[i]);
+  return csv + "\n";
+}
+
+std::string json_row(const History& history, const std::vector<double>& row) {
+  nlohmann::ordered_json json;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (std::isnan(row[i])) {
+      json[history.columns[i]] = nullptr;
+    } else if (row[i] == std::floor(row[i]) && std::abs(row[i]) < 1e15) {
+      json[history.columns[i]] = static_cast<std::int64_t>(row[i]);
+    } else {
+      json[history.columns[i]] = row[i];
+    }
+  }
+  return json.dump() + "\n";
+}
+
+// False where the file is not there or does not take all of it.
+bool append(const std::string& path, const std::string& text) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  return ::close(file) == 0 && written;
+}
+
+}  // namespace
+
 void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path) {
   std::string csv = fmt::format("{}\n", fmt::join(history.columns, ","));
   std::string jsonl;
   for (const std::vector<double>& row : history.rows) {
-    nlohmann::ordered_json json;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      csv += (i > 0 ? "," : "") + number(row[i]);
-      if (std::isnan(row[i])) {
-        json[history.columns[i]] = nullptr;
-      } else if (row[i] == std::floor(row[i]) && std::abs(row[i]) < 1e15) {
-        json[history.columns[i]] = static_cast<std::int64_t>(row[i]);
-      } else {
-        json[history.columns[i]] = row[i];
-      }
-    }
-    csv += "\n";
-    jsonl += json.dump() + "\n";
+    csv += csv_row(row);
+    jsonl += json_row(history, row);
   }
   write_file_atomically(csv_path, csv);
   write_file_atomically(jsonl_path, jsonl);
 }
 
+bool append_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path) {
+  const std::vector<double>& row = history.rows.back();
+  return append(csv_path, csv_row(row)) && append(jsonl_path, json_row(history, row));
+}
+
+namespace {
+
+constexpr const char* kStepColumns = "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda\n";
+
+}  // namespace
+
 StepsFile::StepsFile(const std::string& path, std::int64_t done) : path_(path) {
-  std::string kept = "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda\n";
+  write_file_atomically(path, kStepColumns + rows_until(path, done));
+}
+
+void StepsFile::cut(const std::string& path, std::int64_t done) {
+  if (std::filesystem::exists(path)) write_file_atomically(path, kStepColumns + rows_until(path, done));
+}
+
+std::string StepsFile::rows_until(const std::string& path, std::int64_t done) {
+  std::string kept;
   std::ifstream old(path);
   std::string row;
   std::getline(old, row);  // the header
@@ -101,7 +144,7 @@ StepsFile::StepsFile(const std::string& path, std::int64_t done) : path_(path) {
     const bool whole = std::count(row.begin(), row.end(), ',') == 6;  // a killed process may leave half a row
     if (error == std::errc{} && whole && step <= done) kept += row + "\n";
   }
-  write_file_atomically(path, kept);
+  return kept;
 }
 
 void StepsFile::add(std::int64_t step, int epoch, double loss, double supervised, double consistency,

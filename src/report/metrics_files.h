@@ -21,6 +21,10 @@ History with_columns(const History& history, const std::vector<std::string>& col
 // Both files, atomically, from the whole history.
 void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
 
+// Adds the last row of the history to both files, which hold those before it. False where one of them is not
+// there or does not take the whole row: then write_metrics() makes them whole.
+bool append_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
+
 // steps.csv: "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda", appended row by row.
 class StepsFile {
  public:
@@ -29,8 +33,12 @@ class StepsFile {
   StepsFile(const std::string& path, std::int64_t done);
   void add(std::int64_t step, int epoch, double loss, double supervised, double consistency, double lr,
            double lambda);
+  // Removes the later rows of a file that gets no new ones, if there is one.
+  static void cut(const std::string& path, std::int64_t done);
 
  private:
+  static std::string rows_until(const std::string& path, std::int64_t done);
+
   std::string path_;
 };
 

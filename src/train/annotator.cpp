@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -12,15 +13,19 @@
 #include "dpll/candidates.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
+#include "train/checkpoint.h"
 #include "train/devices.h"
 #include "train/evaluator.h"
 #include "train/schedule.h"
+#include "train/signals.h"
+#include "train/step_loop.h"
 #include "train/training_step.h"
 
 namespace dpll {
 namespace {
 
 constexpr const char* kFormat = "dpll annotator 1";
+constexpr const char* kCheckpointFormat = "dpll annotator checkpoint 1";
 constexpr const char* kLogits = "logits";
 
 // A training run of the annotator in the engine's own terms: one weak view and the consistency term alone.
@@ -63,81 +68,22 @@ std::string settings_text(const RunConfig& run, const ViewSetup& views, const Ru
   return text;
 }
 
-// Cross entropy from the objective's parts: with every label a candidate the supervised term is empty, and
-// against one-hot targets the consistency term KL(t || p) is -log p_truth. A step writes its samples' targets
-// anew after it has used them, so they are set back before each epoch.
-void learn(Backend& backend, Network& network, const RunConfig& run, const ViewSetup& views,
-           const DataSet& data, const Say& say) {
-  const std::int64_t count = data.train.count;
-  const auto classes = static_cast<std::size_t>(data.classes);
-  CandidateSets all(count, data.classes);
-  std::vector<float> truths(static_cast<std::size_t>(count) * classes, 0.0F);
-  for (std::int64_t i = 0; i < count; ++i) {
-    for (int c = 0; c < data.classes; ++c) all.insert(i, c);
-    const auto row = static_cast<std::size_t>(i) * classes;
-    truths[row + static_cast<std::size_t>(data.train.labels[static_cast<std::size_t>(i)])] = 1;
-  }
-  TrainingStep step(backend, network, run, views, data, all);
-  const Buffer arena = backend.allocate(step.arena_bytes(), "the annotator's activations");
-  step.attach(arena.data());
-  network.state().initialise(run.run.seed);
-  for (int epoch = 0; epoch < run.run.epochs; ++epoch) {
-    step.set_order(sample_order(count, true, run.run.seed, epoch));
-    step.set_targets(truths);
-    step.set_total_metrics({});
-    const std::int64_t steps = step.steps_per_epoch();
-    std::vector<double> rates;
-    for (std::int64_t i = 0; i < steps; ++i) {
-      rates.push_back(learning_rate(run, epoch, epoch * steps + i, steps));
-    }
-    step.begin_epoch(epoch, 0, rates, 1.0);
-    for (std::int64_t i = 0; i < steps; ++i) step.enqueue();
-    const ObjectiveMetrics m = step.total_metrics();
-    if (m.nonfinite > 0 || !std::isfinite(m.total)) {
-      fail(ExitCode::run, "the annotator: epoch {} was not finite; a lower annotator.lr is the usual cure",
-           epoch + 1);
-    }
-    say(fmt::format("annotator: epoch {}/{}  cross entropy {:.4f}  accuracy {:.2f}%", epoch + 1,
-                    run.run.epochs, m.consistency / m.samples, 100 * m.train_correct / m.samples));
-  }
-}
-
-std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run, const ViewSetup& views,
-                                  const DataSet& data, const Say& say) {
-  const ImageSet& images = data.train;
-  const std::unique_ptr<Backend> backend = make_backend(config.run);
-  const std::unique_ptr<Network> network =
-      make_network(*backend, run.model,
-                   {static_cast<int>(images.height), static_cast<int>(images.width),
-                    static_cast<int>(images.channels), data.classes},
-                   false);
-  say(fmt::format("annotator: training {} on the true labels of {} samples", network->name(), images.count));
-  learn(*backend, *network, run, views, data, say);
-  const bool train_mode = config.annotator.train_mode_bn;
-  Evaluator evaluator(*backend, *network, views, images,
-                      train_mode ? config.annotator.bn_batch : config.evaluation.batch,
-                      train_mode ? Mode::train : Mode::eval);
-  const Buffer arena = backend->allocate(evaluator.arena_bytes(), "the annotator's activations");
-  evaluator.attach(arena.data());
-  return evaluator.run(Evaluator::Logits::keep).logits;
-}
-
 struct CacheKey {
   std::string data, settings;
-  std::string path(const std::string& folder) const {
+  std::string path(const std::string& folder, const char* ending) const {
     const std::string text = fmt::format("{}\n{}\n{}", kFormat, data, settings);
-    return fmt::format("{}/annotator-{}.safetensors", folder,
-                       sha256_hex(text.data(), text.size()).substr(0, 16));
+    return fmt::format("{}/annotator-{}.{}", folder, sha256_hex(text.data(), text.size()).substr(0, 16),
+                       ending);
   }
 };
 
-// What is wrong with the cached file, or "".
-std::string problem_of(const SafetensorsFile& file, const CacheKey& key) {
+// What is wrong with a file of the cache, or "".
+std::string problem_of(const SafetensorsFile& file, const std::string& format, const CacheKey& key) {
   const auto says = [&](const std::string& name) {
     const auto found = file.metadata().find(name);
     return found == file.metadata().end() ? std::string() : found->second;
   };
-  if (says("format") != kFormat) return "it is no annotator's output";
+  if (says("format") != format) return "it is not of the format '" + format + "'";
   if (says(kDigestKey) != file.digest()) return "it is damaged: its contents do not match its SHA-256";
   if (says("data") != key.data) return "it is that of another data set";
   if (says("settings") != key.settings) return "it is that of other settings";
@@ -150,7 +96,7 @@ std::optional<std::vector<float>> cached_logits(const std::string& path, const C
   std::string problem;
   try {
     const SafetensorsFile file = SafetensorsFile::read(path);
-    problem = problem_of(file, key);
+    problem = problem_of(file, kFormat, key);
     if (problem.empty()) {
       std::vector<float> logits = file.get<float>(kLogits, {data.train.count, data.classes});
       say(fmt::format("annotator: its output is read from {}", path));
@@ -163,14 +109,18 @@ std::optional<std::vector<float>> cached_logits(const std::string& path, const C
   return std::nullopt;
 }
 
-void write_cache(const std::string& path, const CacheKey& key, const DataSet& data,
-                 const std::vector<float>& logits) {
+void make_folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) {
     fail(ExitCode::run, "cannot create the folder annotator.cache = '{}': {}", folder, error.message());
   }
+}
+
+void write_cache(const std::string& path, const CacheKey& key, const DataSet& data,
+                 const std::vector<float>& logits) {
+  make_folder_of(path);
   SafetensorsWriter writer;
   writer.add(kLogits, DType::f32, {data.train.count, data.classes}, logits.data());
   writer.set_metadata("format", kFormat);
@@ -178,6 +128,159 @@ void write_cache(const std::string& path, const CacheKey& key, const DataSet& da
   writer.set_metadata("settings", key.settings);
   writer.set_metadata(kDigestKey, writer.digest());
   writer.write(path);
+}
+
+struct Position {
+  int epoch = 0;  // 0-based
+  std::int64_t step_in_epoch = 0;
+};
+
+// Where an annotator's training stands, beside the file that is going to keep its output: whatever ends the
+// process, the next one goes on from there. No files without a cache.
+class AnnotatorCheckpoint {
+ public:
+  // `cache`: the folder, or "".
+  AnnotatorCheckpoint(const std::string& cache, const CacheKey& key)
+      : path_(cache.empty() ? "" : key.path(cache, "checkpoint.safetensors")), key_(key) {}
+
+  bool enabled() const { return !path_.empty(); }
+  const std::string& path() const { return path_; }
+
+  void save(const ModelState& model, const TrainingStep& step, const Position& position) {
+    if (!enabled()) return;
+    make_folder_of(path_);
+    SafetensorsWriter writer;
+    add_training_state(writer, model, step);
+    writer.set_metadata("format", kCheckpointFormat);
+    writer.set_metadata("data", key_.data);
+    writer.set_metadata("settings", key_.settings);
+    writer.set_metadata("epoch", std::to_string(position.epoch));
+    writer.set_metadata("step_in_epoch", std::to_string(position.step_in_epoch));
+    writer.set_metadata(kDigestKey, writer.digest());
+    writer.write(path_);
+    saved_ = Clock::now();
+  }
+  // A kill is to cost a minute, and short training is to cost no writing.
+  bool is_due() const { return enabled() && Clock::now() - saved_ > std::chrono::minutes(1); }
+
+  // Nothing where there is none, or one that is damaged or of other data or settings.
+  std::optional<Position> load(ModelState& model, TrainingStep& step, const RunConfig& run, const Say& say) {
+    if (!enabled() || !std::filesystem::exists(path_)) return std::nullopt;
+    try {
+      const SafetensorsFile file = SafetensorsFile::read(path_);
+      std::string problem = problem_of(file, kCheckpointFormat, key_);
+      const Position position = {static_cast<int>(integer_metadata(file, "epoch")),
+                                 integer_metadata(file, "step_in_epoch")};
+      if (position.epoch < 0 || position.epoch > run.run.epochs || position.step_in_epoch < 0 ||
+          position.step_in_epoch > step.steps_per_epoch()) {
+        problem = "it stands where there is no step";
+      }
+      if (!problem.empty()) fail(ExitCode::data, "{}", problem);
+      restore_training_state(file, model, step);
+      return position;
+    } catch (const Error& error) {
+      say(fmt::format("warning: {} is not used, the annotator's training begins anew: {}", path_,
+                      error.what()));
+      return std::nullopt;
+    }
+  }
+  void remove() {
+    std::error_code ignored;
+    if (enabled()) std::filesystem::remove(path_, ignored);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string path_;
+  const CacheKey& key_;
+  Clock::time_point saved_ = Clock::now();
+};
+
+// Cross entropy from the objective's parts: with every label a candidate the supervised term is empty, and
+// against one-hot targets the consistency term KL(t || p) is -log p_truth. A step writes its samples' targets
+// anew after it has used them, so they are set back before each epoch.
+void learn(Backend& backend, Network& network, const RunConfig& run, const ViewSetup& views,
+           const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
+  const std::int64_t count = data.train.count;
+  const auto classes = static_cast<std::size_t>(data.classes);
+  CandidateSets all(count, data.classes);
+  std::vector<float> truths(static_cast<std::size_t>(count) * classes, 0.0F);
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (int c = 0; c < data.classes; ++c) all.insert(i, c);
+    const auto row = static_cast<std::size_t>(i) * classes;
+    truths[row + static_cast<std::size_t>(data.train.labels[static_cast<std::size_t>(i)])] = 1;
+  }
+  TrainingStep step(backend, network, run, views, data, all);
+  const Buffer arena = backend.allocate(step.arena_bytes(), "the annotator's activations");
+  step.attach(arena.data());
+  const StopSignals::InOrder in_order;
+  Position at;
+  if (const std::optional<Position> kept = checkpoint.load(network.state(), step, run, say)) {
+    at = *kept;
+    say(fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch));
+  } else {
+    network.state().initialise(run.run.seed);  // a file that does not fit may have been read in part
+  }
+  const std::int64_t steps = step.steps_per_epoch();
+  for (; at.epoch < run.run.epochs; ++at.epoch, at.step_in_epoch = 0) {
+    step.set_order(sample_order(count, true, run.run.seed, at.epoch));
+    step.set_targets(truths);
+    if (at.step_in_epoch == 0) step.set_total_metrics({});
+    std::vector<double> rates;
+    for (std::int64_t i = 0; i < steps; ++i) {
+      rates.push_back(learning_rate(run, at.epoch, at.epoch * steps + i, steps));
+    }
+    step.begin_epoch(at.epoch, at.step_in_epoch, rates, 1.0);
+    StepLoop loop{.first = at.step_in_epoch, .overlaps = !backend.host_addressable()};
+    loop.next_stop = [&](std::int64_t next) { return checkpoint.is_due() ? next + 1 : steps; };
+    loop.settled = [&](std::int64_t done) {
+      at.step_in_epoch = done;
+      if (checkpoint.is_due()) checkpoint.save(network.state(), step, at);
+    };
+    try {
+      run_steps(step, loop);
+    } catch (const Stopped&) {
+      checkpoint.save(network.state(), step, at);
+      throw;
+    }
+    const ObjectiveMetrics m = step.total_metrics();
+    if (m.nonfinite > 0 || !std::isfinite(m.total)) {
+      fail(ExitCode::run, "the annotator: epoch {} was not finite; a lower annotator.lr is the usual cure",
+           at.epoch + 1);
+    }
+    say(fmt::format("annotator: epoch {}/{}  cross entropy {:.4f}  accuracy {:.2f}%", at.epoch + 1,
+                    run.run.epochs, m.consistency / m.samples, 100 * m.train_correct / m.samples));
+  }
+  checkpoint.save(network.state(), step, at);  // what follows can be stopped as well
+}
+
+std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run, const ViewSetup& views,
+                                  const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
+  const ImageSet& images = data.train;
+  const std::unique_ptr<Backend> backend = make_backend(config.run);
+  const std::unique_ptr<Network> network =
+      make_network(*backend, run.model,
+                   {static_cast<int>(images.height), static_cast<int>(images.width),
+                    static_cast<int>(images.channels), data.classes},
+                   false);
+  say(fmt::format("annotator: training {} on the true labels of {} samples", network->name(), images.count));
+  try {
+    learn(*backend, *network, run, views, data, checkpoint, say);
+    const bool train_mode = config.annotator.train_mode_bn;
+    Evaluator evaluator(*backend, *network, views, images,
+                        train_mode ? config.annotator.bn_batch : config.evaluation.batch,
+                        train_mode ? Mode::train : Mode::eval);
+    const Buffer arena = backend->allocate(evaluator.arena_bytes(), "the annotator's activations");
+    evaluator.attach(arena.data());
+    const StopSignals::InOrder in_order;
+    return evaluator.run(Evaluator::Logits::keep).logits;
+  } catch (const Stopped&) {
+    say(checkpoint.enabled()
+            ? fmt::format("annotator: the next start goes on from {}", checkpoint.path())
+            : std::string("annotator: the next start trains it anew, because annotator.cache is empty"));
+    throw;
+  }
 }
 
 }  // namespace
@@ -188,12 +291,14 @@ std::vector<float> annotator_logits(const RunConfig& config, const DataSet& data
       resolve_views(run, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                     static_cast<int>(data.train.channels));
   const std::string& folder = config.annotator.cache;
-  if (folder.empty()) return trained_logits(config, run, views, data, say);
   const CacheKey key{fingerprint(data), settings_text(run, views, config.annotator)};
-  const std::string path = key.path(folder);
+  AnnotatorCheckpoint checkpoint(folder, key);
+  if (folder.empty()) return trained_logits(config, run, views, data, checkpoint, say);
+  const std::string path = key.path(folder, "safetensors");
   if (std::optional<std::vector<float>> cached = cached_logits(path, key, data, say)) return *cached;
-  std::vector<float> logits = trained_logits(config, run, views, data, say);
+  std::vector<float> logits = trained_logits(config, run, views, data, checkpoint, say);
   write_cache(path, key, data, logits);
+  checkpoint.remove();
   return logits;
 }
 

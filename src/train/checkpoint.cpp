@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <system_error>
@@ -23,14 +25,20 @@ constexpr const char* kModelPrefix = "model/";
 constexpr const char* kVelocityPrefix = "velocity/";
 constexpr const char* kAveragePrefix = "average/";
 
-std::string history_to_json(const History& history) {
-  nlohmann::json json;
-  json["columns"] = history.columns;
-  json["rows"] = nlohmann::json::array();
-  for (const std::vector<double>& row : history.rows) json["rows"].push_back(row);  // NaN becomes null
-  return json.dump();
+constexpr const char* kHistory = "history";
+constexpr const char* kSelectedModel = "selected_model";
+
+void add_history(SafetensorsWriter& writer, const History& history) {
+  std::vector<double> cells;
+  for (const std::vector<double>& row : history.rows) cells.insert(cells.end(), row.begin(), row.end());
+  writer.add(
+      kHistory, DType::f64,
+      {static_cast<std::int64_t>(history.rows.size()), static_cast<std::int64_t>(history.columns.size())},
+      cells.data());
+  writer.set_metadata("history_columns", fmt::format("{}", fmt::join(history.columns, ",")));
 }
 
+// Earlier versions kept the history as text.
 History history_from_json(const std::string& text) {
   const nlohmann::json json = nlohmann::json::parse(text);
   History history;
@@ -80,7 +88,54 @@ T number(const SafetensorsFile& file, const std::string& key) {
   return value;
 }
 
+History read_history(const SafetensorsFile& file) {
+  if (!file.contains(kHistory)) return history_from_json(required(file, kHistory));
+  History history;
+  std::istringstream names(required(file, "history_columns"));
+  for (std::string name; std::getline(names, name, ',');) history.columns.push_back(name);
+  const auto columns = static_cast<std::int64_t>(history.columns.size());
+  const std::vector<std::int64_t>& shape = file.entry(kHistory).shape;
+  if (columns == 0 || shape.size() != 2 || shape[1] != columns) {
+    fail(ExitCode::data, "{}: 'history' does not have the {} columns that are named", file.path(), columns);
+  }
+  const std::vector<double> cells = file.get<double>(kHistory);
+  for (auto cell = cells.begin(); cell != cells.end(); cell += columns) {
+    history.rows.emplace_back(cell, cell + columns);
+  }
+  return history;
+}
+
 }  // namespace
+
+std::int64_t integer_metadata(const SafetensorsFile& file, const std::string& key) {
+  return number<std::int64_t>(file, key);
+}
+
+void add_training_state(SafetensorsWriter& writer, const ModelState& model, const TrainingStep& step) {
+  model.save(writer, ModelState::Array::value, kModelPrefix);
+  model.save_buffers(writer, kModelPrefix);
+  model.save(writer, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_average()) model.save(writer, ModelState::Array::average, kAveragePrefix);
+  const ObjectiveMetrics metrics = step.total_metrics();
+  writer.add("total_metrics", DType::f64, {kObjectiveMetricsFields}, &metrics);
+  writer.set_metadata("loss_scale", fmt::format("{}", step.loss_scale()));
+  writer.set_metadata("good_steps", std::to_string(step.health().good_steps));
+}
+
+void restore_training_state(const SafetensorsFile& file, ModelState& model, TrainingStep& step) {
+  model.refuse_unknown(file, kModelPrefix);
+  model.load(file, ModelState::Array::value, kModelPrefix);
+  model.load_buffers(file, kModelPrefix);
+  model.load(file, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
+  const std::vector<double> sums = file.get<double>("total_metrics", {kObjectiveMetricsFields});
+  std::array<double, kObjectiveMetricsFields> fields{};
+  std::copy(sums.begin(), sums.end(), fields.begin());
+  step.set_total_metrics(std::bit_cast<ObjectiveMetrics>(fields));
+  if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
+    step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
+  }
+}
 
 RunIdentity run_identity(const RunConfig& config, const Network& network, const DataSet& data,
                          const CandidateSets& candidates) {
@@ -101,15 +156,16 @@ RunIdentity run_identity(const RunConfig& config, const Network& network, const 
 void save_checkpoint(const RunFolder& folder, const RunConfig& config, const RunIdentity& identity,
                      const Progress& progress, const ModelState& model, const TrainingStep& step) {
   SafetensorsWriter writer;
-  model.save(writer, ModelState::Array::value, kModelPrefix);
-  model.save_buffers(writer, kModelPrefix);
-  model.save(writer, ModelState::Array::velocity, kVelocityPrefix);
-  if (model.has_average()) model.save(writer, ModelState::Array::average, kAveragePrefix);
+  add_training_state(writer, model, step);
   const std::vector<float> targets = step.targets();
   writer.add("targets", DType::f32,
              {step.samples(), static_cast<std::int64_t>(targets.size()) / step.samples()}, targets.data());
-  const ObjectiveMetrics metrics = step.total_metrics();
-  writer.add("total_metrics", DType::f64, {kObjectiveMetricsFields}, &metrics);
+  add_history(writer, progress.history);
+  if (progress.selected.epoch > 0) {
+    writer.add(kSelectedModel, DType::u8, {static_cast<std::int64_t>(progress.selected.bytes.size())},
+               progress.selected.bytes.data());
+    writer.set_metadata("selected_epoch", std::to_string(progress.selected.epoch));
+  }
 
   writer.set_metadata("format", kFormat);
   writer.set_metadata("config", to_ini(config));
@@ -119,9 +175,6 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   writer.set_metadata("epoch_seconds", fmt::format("{}", progress.epoch_seconds));
   writer.set_metadata("total_seconds", fmt::format("{}", progress.total_seconds));
   writer.set_metadata("skipped_steps", std::to_string(progress.skipped_steps));
-  writer.set_metadata("loss_scale", fmt::format("{}", step.loss_scale()));
-  writer.set_metadata("good_steps", std::to_string(step.health().good_steps));
-  writer.set_metadata("history", history_to_json(progress.history));
   writer.set_metadata(kDigestKey, writer.digest());
 
   // The current file stays in place until the new one takes its name; a second name keeps its contents.
@@ -194,33 +247,27 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     }
   }
 
-  model.refuse_unknown(file, kModelPrefix);
-  model.load(file, ModelState::Array::value, kModelPrefix);
-  model.load_buffers(file, kModelPrefix);
-  model.load(file, ModelState::Array::velocity, kVelocityPrefix);
-  if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
+  restore_training_state(file, model, step);
   step.set_targets(file.get<float>("targets"));
-  const std::vector<double> sums = file.get<double>("total_metrics", {kObjectiveMetricsFields});
-  std::array<double, kObjectiveMetricsFields> fields{};
-  std::copy(sums.begin(), sums.end(), fields.begin());
-  step.set_total_metrics(std::bit_cast<ObjectiveMetrics>(fields));
 
   progress.epoch = number<int>(file, "epoch");
   progress.step_in_epoch = number<std::int64_t>(file, "step_in_epoch");
   progress.epoch_seconds = number<double>(file, "epoch_seconds");
   progress.total_seconds = number<double>(file, "total_seconds");
-  if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
+  if (file.metadata().contains("skipped_steps")) {  // not in those that earlier versions wrote
     progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
-    step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
   }
-  progress.history = history_from_json(required(file, "history"));
+  progress.history = read_history(file);
+  if (file.contains(kSelectedModel)) {
+    progress.selected = {number<int>(file, "selected_epoch"), file.get<std::uint8_t>(kSelectedModel)};
+  }
 
   const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config));
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
     // Where the folder lies, and how this process was started, change nothing.
     const bool of_the_start =
-        key.starts_with("run.resume") || key.starts_with("run.name") || key.starts_with("run.out_dir");
+        key == "run.resume" || key == "run.name" || key == "run.out_dir" || key == "run.max_hours";
     if (of_the_start || (earlier != then.end() && earlier->second == value)) continue;
     loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));
@@ -228,13 +275,27 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   return loaded;
 }
 
-void save_model(const std::string& path, const ModelState& model, ModelState::Array array,
-                const std::map<std::string, std::string>& metadata) {
+namespace {
+
+SafetensorsWriter model_file(const ModelState& model, ModelState::Array array,
+                             const std::map<std::string, std::string>& metadata) {
   SafetensorsWriter writer;
   model.save(writer, array, "");
   model.save_buffers(writer, "");
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
-  writer.write(path);
+  return writer;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> model_bytes(const ModelState& model, ModelState::Array array,
+                                      const std::map<std::string, std::string>& metadata) {
+  return model_file(model, array, metadata).bytes();
+}
+
+void save_model(const std::string& path, const ModelState& model, ModelState::Array array,
+                const std::map<std::string, std::string>& metadata) {
+  model_file(model, array, metadata).write(path);
 }
 
 void load_model(const std::string& path, ModelState& model) {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <thread>
 #include <vector>
 
+#include "backend/cpu/usable_threads.h"
 #include "backend/gpu_port.h"
 #include "dpll/core/check.h"
 #include "train/qualification.h"
@@ -38,12 +38,9 @@ int architecture_of(const RunConfig::Run& run) {
        gpus.size() - 1);
 }
 
-int threads_of(const RunConfig::Run& run) {
-  return run.threads > 0 ? run.threads : static_cast<int>(std::thread::hardware_concurrency());
-}
-
-std::string cpu_line(const RunConfig::Run& run) {
-  return fmt::format("device: cpu, {} thread{}, instruction set {}", run.threads, run.threads == 1 ? "" : "s",
+std::string cpu_line(const cpu::ThreadChoice& threads) {
+  return fmt::format("device: cpu, {} thread{}{}, instruction set {}", threads.count,
+                     threads.count == 1 ? "" : "s", threads.why.empty() ? "" : " (" + threads.why + ")",
                      cpu_instruction_set());
 }
 
@@ -73,7 +70,7 @@ DType compute_type(Precision precision) {
 }
 
 void resolve_devices(RunConfig::Run& run) {
-  run.threads = threads_of(run);
+  run.threads = cpu::choose_threads(run.threads).count;
   if (run.device == DeviceChoice::automatic) run.device = DeviceChoice::cpu;
   if (run.precision != Precision::automatic) return;
   run.precision = uses_gpu(run) ? automatic_precision(architecture_of(run)) : Precision::f32;
@@ -82,17 +79,19 @@ void resolve_devices(RunConfig::Run& run) {
 DeviceDecision decide_device(RunConfig& config, const std::string& choices, const Warn& progress,
                              const Warn& warn) {
   RunConfig::Run& run = config.run;
-  run.threads = threads_of(run);
+  const cpu::ThreadChoice threads = cpu::choose_threads(run.threads);
+  run.threads = threads.count;
   DeviceDecision decision;
+  if (!threads.warning.empty()) decision.warnings.push_back(threads.warning);
   const bool automatic = run.device == DeviceChoice::automatic;
   if (run.device == DeviceChoice::cpu) {
     take_cpu(run, "device = cpu");
-    decision.line = cpu_line(run);
+    decision.line = cpu_line(threads);
     return decision;
   }
   if (automatic && gpu_port() == nullptr) {
     take_cpu(run, "this program was built without CUDA");
-    decision.line = cpu_line(run) + " (this program was built without CUDA)";
+    decision.line = cpu_line(threads) + " (this program was built without CUDA)";
     return decision;
   }
   port_for(run);
@@ -128,12 +127,12 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
          more);
   }
   take_cpu(run, why);
-  decision.line = cpu_line(run);
+  decision.line = cpu_line(threads);
   if (absent) {
     decision.line += fmt::format(" ({})", why);
   } else {
-    decision.warning =
-        fmt::format("{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more);
+    decision.warnings.push_back(
+        fmt::format("{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more));
   }
   return decision;
 }

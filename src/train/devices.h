@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/backend.h"
 #include "dpll/config.h"
@@ -34,9 +35,9 @@ DType compute_type(Precision precision);
 void resolve_devices(RunConfig::Run& run);
 
 struct DeviceDecision {
-  std::string line;     // the first line of a run's log: which device, why, and how it was qualified
-  std::string warning;  // why a GPU that is there is not used; or empty
-  std::string choices;  // Backend::tuning_choices() that were made meanwhile; or empty
+  std::string line;  // the first line of a run's log: which device, why, and how it was qualified
+  std::vector<std::string> warnings;  // why a GPU that is there is not used; that run.threads does not fit
+  std::string choices;                // Backend::tuning_choices() that were made meanwhile; or empty
 };
 // Says what `auto` and 0 threads stand for in a training run: with run.qualify a GPU is used once it has
 // shown that it computes right (train/qualification.h). Where it has not, `auto` is the CPU and `cuda` is an

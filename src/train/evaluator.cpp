@@ -6,6 +6,7 @@
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
 #include "train/program_specs.h"
+#include "train/signals.h"
 
 namespace dpll {
 
@@ -78,10 +79,18 @@ EvaluationResult Evaluator::run(Logits logits) {
   const StepState start;
   backend_.copy_in(state_bytes, &start);
   EvaluationResult result;
+  // Of a backend that works behind the host no more is enqueued than is done soon, so that it can be stopped.
+  constexpr std::int64_t kBatchesUnderWay = 16;
+  std::int64_t batches = 0;
   for (std::int64_t first = 0; first < count_; first += batch_size_) {
+    throw_if_stop_requested();
     Batch& batch = first + batch_size_ <= count_ ? full_ : partial_;
     batch.recorded();
     if (logits == Logits::keep) append_logits(batch, result.logits);
+    if (++batches % kBatchesUnderWay == 0 && !backend_.host_addressable()) {
+      StepState waits;
+      backend_.copy_out(&waits, state_bytes);
+    }
   }
   EvaluationSums sums;
   backend_.copy_out(&sums, sums_bytes);

@@ -32,6 +32,7 @@ class Evaluator {
   std::size_t arena_bytes() const { return arena_bytes_; }
   void attach(void* arena);  // may be shared with programs that do not run at the same time
   enum class Logits { leave, keep };
+  // Throws Stopped between two passes where that is requested (train/signals.h).
   EvaluationResult run(Logits logits = Logits::leave);
 
  private:

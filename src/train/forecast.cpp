@@ -78,4 +78,14 @@ std::string forecast_line(const Timing& timing, const RunLength& run) {
   return line;
 }
 
+std::string slow_stop_line(const Timing& timing) {
+  constexpr double kUsualGrace = 30, kForTheCheckpoint = 10;
+  if (timing.step < kUsualGrace - kForTheCheckpoint) return "";
+  return fmt::format(
+      "a step takes {}, and a signal is met when it is done: schedulers that kill {:.0f} s after SIGTERM "
+      "come "
+      "too early; run.max_hours or an earlier signal (SIGUSR1) stops in time",
+      in_words(timing.step), kUsualGrace);
+}
+
 }  // namespace dpll

@@ -47,6 +47,10 @@ struct RunLength {
 // `images` images: backward is twice the work of forward.
 double evaluation_in_steps(std::int64_t images, int batch, int views);
 
+// What to know of a run whose steps take longer than schedulers wait between SIGTERM and SIGKILL, usually 30
+// s; or "".
+std::string slow_stop_line(const Timing& timing);
+
 // "0.31 s a step: about 2.0 minutes an epoch and ...". "" when less than a minute is left.
 std::string forecast_line(const Timing& timing, const RunLength& run);
 

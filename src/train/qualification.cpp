@@ -20,6 +20,7 @@
 
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "train/signals.h"
 
 namespace dpll {
 namespace {
@@ -95,7 +96,9 @@ class Child {
       timed_out = left <= 0;
       if (timed_out) return false;
       pollfd waiting = {report_, POLLIN, 0};
-      const int ready = poll(&waiting, 1, static_cast<int>(left * 1000) + 1);
+      throw_if_stop_requested();
+      // A signal may come right before poll(), which then does not see it: a wait is a second at most.
+      const int ready = poll(&waiting, 1, static_cast<int>(std::min(left, 1.0) * 1000) + 1);
       if (ready <= 0) continue;
       std::array<char, 65536> bytes{};
       const ssize_t count = read(report_, bytes.data(), bytes.size());
@@ -185,6 +188,7 @@ Qualification qualify_gpu(const RunConfig& config, const std::string& choices, c
                           const Say& warn) {
   const QualificationLimits limits = qualification_limits();
   const double total = limits.total + (config.run.tuning_seconds > 0 ? 2 * config.run.tuning_seconds : 3600);
+  const StopSignals::InOrder in_order;  // the other process is ended as well
   Child child(json({{"config", to_ini(config)}, {"choices", choices}}).dump());
   Qualification result;
   result.outcome = Qualification::Outcome::failed;

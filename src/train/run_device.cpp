@@ -6,9 +6,13 @@
 namespace dpll {
 namespace {
 
+// What the user leaves open stays as it was decided when the run began.
 void keep_device(RunConfig::Run& run, const RunFolder& folder) {
-  if (run.device != DeviceChoice::automatic || !folder.has(run_files::kConfig)) return;
+  const bool open = run.device == DeviceChoice::automatic || run.threads == 0;
+  if (!open || !folder.has(run_files::kConfig)) return;
   const RunConfig kept = load_config(folder.file(run_files::kConfig), {});
+  if (run.threads == 0) run.threads = kept.run.threads;
+  if (run.device != DeviceChoice::automatic) return;
   run.device = kept.run.device;
   if (run.precision == Precision::automatic) run.precision = kept.run.precision;
 }
@@ -31,7 +35,7 @@ std::string decide_run_device(RunConfig& config, const RunFolder& folder, Log& l
          error.what(), to_string(config.run.device));
   }
   log.line(decision.line);
-  if (!decision.warning.empty()) log.warning(decision.warning);
+  for (const std::string& warning : decision.warnings) log.warning(warning);
   return decision.choices.empty() ? known : decision.choices;
 }
 

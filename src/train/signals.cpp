@@ -1,40 +1,121 @@
 #include "train/signals.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <limits>
 
 namespace dpll {
 namespace {
 
-volatile std::sig_atomic_t g_received = 0;
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
-extern "C" void note_signal(int signal) {
-  g_received = signal;
+struct Handled {
+  int number;
+  const char* name;
+  bool stays_ignored;
+};
+constexpr std::array<Handled, 4> kHandled = {{{SIGINT, "SIGINT", true},
+                                              {SIGTERM, "SIGTERM", false},
+                                              {SIGHUP, "SIGHUP", true},
+                                              {SIGUSR1, "SIGUSR1", false}}};
+
+// What handlers touch is lock-free: they may interrupt any instruction of any thread.
+std::atomic<int> g_received{0};
+std::atomic<double> g_received_at{0};
+std::atomic<int> g_in_order{0};  // objects that live
+static_assert(std::atomic<double>::is_always_lock_free);
+
+double g_deadline = kNever;
+double g_max_hours = 0;
+std::array<struct sigaction, kHandled.size() + 1> g_before;
+
+double now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-void install(int signal, void (*handler)(int), int flags) {
+void act(int signal, void (*handler)(int), struct sigaction* before) {
   struct sigaction action {};
   action.sa_handler = handler;
-  action.sa_flags = flags;
+  action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(signal, &action, nullptr);
+  sigaction(signal, &action, before);
+}
+
+extern "C" void note_signal(int signal) {
+  const int error = errno;
+  int none = 0;
+  if (g_in_order == 0 || (signal == SIGINT && g_received != 0)) {
+    constexpr char kText[] = "dpll_engine: ended at once by a signal\n";
+    [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kText, sizeof kText - 1);
+    act(signal, SIG_DFL, nullptr);
+    raise(signal);  // takes effect when this handler returns
+  } else {
+    if (g_received == 0) g_received_at = now();
+    g_received.compare_exchange_strong(none, signal);
+  }
+  errno = error;
+}
+
+std::string name_of(int signal) {
+  for (const Handled& handled : kHandled) {
+    if (handled.number == signal) return handled.name;
+  }
+  return fmt::format("signal {}", signal);
 }
 
 }  // namespace
 
-StopSignals::StopSignals() {
+StopSignals::StopSignals(double max_hours) {
   g_received = 0;
-  // SA_RESETHAND: the second signal meets the default action.
-  install(SIGINT, note_signal, static_cast<int>(SA_RESETHAND) | SA_RESTART);
-  install(SIGTERM, note_signal, static_cast<int>(SA_RESETHAND) | SA_RESTART);
+  g_max_hours = max_hours;
+  g_deadline = max_hours > 0 ? now() + 3600 * max_hours : kNever;
+  for (std::size_t i = 0; i < kHandled.size(); ++i) {
+    const Handled& handled = kHandled[i];
+    sigaction(handled.number, nullptr, &g_before[i]);
+    if (handled.stays_ignored && g_before[i].sa_handler == SIG_IGN) continue;
+    act(handled.number, note_signal, nullptr);
+  }
+  act(SIGPIPE, SIG_IGN, &g_before.back());
 }
 
 StopSignals::~StopSignals() {
-  install(SIGINT, SIG_DFL, 0);
-  install(SIGTERM, SIG_DFL, 0);
+  for (std::size_t i = 0; i < kHandled.size(); ++i) sigaction(kHandled[i].number, &g_before[i], nullptr);
+  sigaction(SIGPIPE, &g_before.back(), nullptr);
+  g_received = 0;
+  g_deadline = kNever;
 }
 
-int StopSignals::received() {
-  return g_received;
+StopSignals::InOrder::InOrder() {
+  ++g_in_order;
+}
+
+StopSignals::InOrder::~InOrder() {
+  --g_in_order;
+}
+
+std::optional<StopRequest> stop_request() {
+  if (const int signal = g_received; signal != 0) {
+    return StopRequest{128 + signal, "by " + name_of(signal), now() - g_received_at};
+  }
+  if (g_deadline == kNever) return std::nullopt;
+  const double past = now() - g_deadline;
+  if (past < 0) return std::nullopt;
+  return StopRequest{kTimeLimitExitCode, fmt::format("by run.max_hours = {}", g_max_hours), past};
+}
+
+void throw_if_stop_requested() {
+  if (const std::optional<StopRequest> request = stop_request()) throw Stopped(*request);
 }
 
 }  // namespace dpll

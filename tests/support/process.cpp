@@ -51,6 +51,8 @@ Child::Child(const std::vector<std::string>& command, const ProcessOptions& opti
   if (pid_ == 0) {
     redirect(out_path_, STDOUT_FILENO);
     redirect(err_path_, STDERR_FILENO);
+    // Started in the background of a script, the tests ignore it, and a child would as well.
+    std::signal(SIGINT, SIG_DFL);
     if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(126);
     if (options.file_size_limit > 0) {
       std::signal(SIGXFSZ, SIG_IGN);

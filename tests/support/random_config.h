@@ -34,6 +34,7 @@ class RandomConfig {
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
     c.run.epochs = between(1, 1'000'000);
+    c.run.max_hours = real(1e6);
     c.data.dataset = choice<DatasetKind>(8);
     c.data.path = text(1);
     c.data.verify = flip();

@@ -1,6 +1,5 @@
 // The CPU backend: float32, oneDNN for convolutions and products, OpenMP for everything else.
 #include <omp.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/usable_threads.h"
 #include "backend/host_memory.h"
 #include "backend/host_readback.h"
 #include "dpll/backend.h"
@@ -19,18 +19,10 @@
 namespace dpll {
 namespace {
 
-// Cores this process may run on: respects taskset and containers' CPU sets.
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return CPU_COUNT(&set);
-}
-
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const CpuOptions& options)
-      : threads_(options.threads > 0 ? options.threads : usable_cores()), products_(options.products) {
+      : threads_(cpu::choose_threads(options.threads).count), products_(options.products) {
     DPLL_CHECK(products_ == DType::f32 || products_ == DType::bf16, "products in {}", name_of(products_));
     if (products_ == DType::bf16 && !cpu::has_fast_bf16()) {
       fail(ExitCode::device,

@@ -1,0 +1,71 @@
+#include "train/run_evaluation.h"
+
+#include <algorithm>
+
+#include "train/signals.h"
+
+namespace dpll {
+RunEvaluation::RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
+                             const SelectionPart& held_out, int batch)
+    : network_(network),
+      held_out_(held_out),
+      test_images_(data.test.count),
+      validation_images_(data.validation.count) {
+  const auto evaluator_of = [&](const ImageSet& images) -> std::unique_ptr<Evaluator> {
+    if (images.count == 0) return nullptr;
+    return std::make_unique<Evaluator>(backend, network, views, images, batch);
+  };
+  test_ = evaluator_of(data.test);
+  validation_ = evaluator_of(data.validation);
+  selection_ = evaluator_of(held_out_.images);
+}
+
+std::size_t RunEvaluation::arena_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto* evaluator : {&test_, &validation_, &selection_}) {
+    if (*evaluator != nullptr) bytes = std::max(bytes, (*evaluator)->arena_bytes());
+  }
+  return bytes;
+}
+
+void RunEvaluation::attach(void* arena) {
+  for (const auto* evaluator : {&test_, &validation_, &selection_}) {
+    if (*evaluator != nullptr) (*evaluator)->attach(arena);
+  }
+}
+
+std::int64_t RunEvaluation::images() const {
+  const std::int64_t times = network_.state().has_average() ? 2 : 1;
+  return times * test_images_ + validation_images_ + held_out();
+}
+
+EpochScores RunEvaluation::run() {
+  EpochScores scores;
+  if (test_ != nullptr) {
+    const EvaluationResult result = test_->run();
+    scores.test_loss = result.loss;
+    scores.test_accuracy = result.accuracy;
+  }
+  if (validation_ != nullptr) {
+    const EvaluationResult result = validation_->run();
+    scores.validation_loss = result.loss;
+    scores.validation_accuracy = result.accuracy;
+  }
+  if (selection_ != nullptr) {
+    scores.selection =
+        selection_scores(selection_->run(Evaluator::Logits::keep).logits, held_out_.candidates);
+  }
+  if (test_ != nullptr && network_.state().has_average()) {
+    network_.state().swap_average();
+    try {
+      scores.average_test_accuracy = test_->run().accuracy;
+    } catch (const Stopped&) {
+      network_.state().swap_average();
+      throw;
+    }
+    network_.state().swap_average();
+  }
+  return scores;
+}
+
+}  // namespace dpll

@@ -1,0 +1,49 @@
+// The evaluation of a run after an epoch: test, validation and held-out part, and the averaged weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+
+#include "dpll/config.h"
+#include "dpll/data.h"
+#include "dpll/model/network.h"
+#include "dpll/views.h"
+#include "train/evaluator.h"
+#include "train/selection.h"
+
+namespace dpll {
+
+// NaN: there is no such part, or the epoch was not evaluated.
+struct EpochScores {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  double test_loss = kNone, test_accuracy = kNone;
+  double validation_loss = kNone, validation_accuracy = kNone;
+  double average_test_accuracy = kNone;  // of the averaged weights
+  SelectionScores selection{kNone, kNone};
+};
+
+class RunEvaluation {
+ public:
+  // Copies the samples to the backend. `held_out`, which must live as long, may be empty, as may be test and
+  // validation.
+  RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
+                const SelectionPart& held_out, int batch);
+
+  std::size_t arena_bytes() const;
+  void attach(void* arena);  // may be shared with programs that do not run at the same time
+  std::int64_t held_out() const { return held_out_.images.count; }
+  // Images that one run() computes.
+  std::int64_t images() const;
+  // Throws Stopped between two batches where that is requested; the network is as it was.
+  EpochScores run();
+
+ private:
+  Network& network_;
+  const SelectionPart& held_out_;
+  std::unique_ptr<Evaluator> test_, validation_, selection_;
+  std::int64_t test_images_, validation_images_;
+};
+
+}  // namespace dpll

@@ -1,0 +1,103 @@
+#include "train/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include "dpll/build_info.h"
+#include "train/make_candidates.h"
+#include "train/memory_report.h"
+
+namespace dpll {
+namespace {
+
+DataSet load_and_report(const RunConfig& config, Log& log) {
+  DataSet data = load_data(config);
+  for (const std::string& warning : data.warnings) log.warning(warning);
+  return data;
+}
+
+}  // namespace
+
+Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, const std::string& choices)
+    : config(run),
+      data(load_and_report(run, log)),
+      candidates(make_candidates(run, data, [&](const std::string& text) { log.line(text); })),
+      held_out(hold_out_selection(data, candidates, run.data.selection_fraction, run.run.seed)),
+      backend(maker(
+          run.run, [&log](const std::string& text) { log.warning(text); }, choices)),
+      memory_at_start(backend->available_bytes()),
+      views(resolve_views(run, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                          static_cast<int>(data.train.channels))),
+      network(make_network(*backend, run.model,
+                           {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                            static_cast<int>(data.train.channels), data.classes},
+                           run.optimiser.ema > 0)),
+      step(*backend, *network, run, views, data, candidates),
+      evaluation(*backend, *network, views, data, held_out, run.evaluation.batch) {
+  provide_activations();
+  identity = run_identity(config, *network, data, candidates);
+  log_contents(log);
+}
+
+void Session::provide_activations() {
+  const std::size_t arena_bytes = std::max(step.arena_bytes(), evaluation.arena_bytes());
+  const auto bytes_of = [&](Mode mode) {
+    return [this, mode](int batch, int count) {
+      return network->make_program({mode, count, batch})->plan().solve();
+    };
+  };
+  require_memory(*backend, {.batch = config.optimiser.batch,
+                            .views = config.views.strong + 1,
+                            .bytes = step.arena_bytes(),
+                            .bytes_of = bytes_of(Mode::train)});
+  require_memory(*backend, {.key = "evaluation.batch",
+                            .batch = config.evaluation.batch,
+                            .bytes = arena_bytes,
+                            .bytes_of = bytes_of(Mode::eval)});
+  arena = backend->allocate(arena_bytes, "the activations");
+  step.attach(arena.data());
+  evaluation.attach(arena.data());
+}
+
+void Session::log_contents(Log& log) const {
+  const std::string kind = data.train.tabular() ? fmt::format("samples of {} features", data.train.channels)
+                                                : fmt::format("images of {}x{}x{}", data.train.height,
+                                                              data.train.width, data.train.channels);
+  log.line(fmt::format("{}: {} training, {} validation, {} test {}, {} classes", to_string(data.kind),
+                       data.train.count, data.validation.count, data.test.count, kind, data.classes));
+  log.line(fmt::format("candidates: {} mean size {:.3f}, SHA-256 {}", to_string(config.candidates.mode),
+                       candidates.mean_size(), candidates_sha256(candidates).substr(0, 16)));
+  if (evaluation.held_out() > 0) {
+    log.line(
+        fmt::format("{} of the training samples are held out with their candidate sets to select an epoch",
+                    evaluation.held_out()));
+  }
+  const std::int64_t missing =
+      data.train.has_labels() ? count_missing_truth(candidates, data.train.labels) : 0;
+  if (missing > 0) {
+    log.warning(fmt::format("{} of {} candidate sets miss the true label", missing, candidates.count));
+  }
+  log.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network->name(),
+                       network->state().parameter_count(), network->forward_macs() * 1e-9,
+                       backend->description()));
+  log.line(memory_line(*backend, memory_at_start));
+}
+
+std::map<std::string, std::string> Session::model_metadata(int epochs) const {
+  const InputShape& in = network->input();
+  return {{"network", network->name()},
+          {"height", std::to_string(in.height)},
+          {"width", std::to_string(in.width)},
+          {"channels", std::to_string(in.channels)},
+          {"classes", std::to_string(in.classes)},
+          {"class_names", nlohmann::json(data.class_names).dump()},
+          {"dpll_engine", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)},
+          {"epochs", std::to_string(epochs)},
+          {"seed", std::to_string(config.run.seed)}};
+}
+
+}  // namespace dpll

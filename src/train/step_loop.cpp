@@ -1,0 +1,34 @@
+#include "train/step_loop.h"
+
+#include <algorithm>
+
+#include "train/pace.h"
+#include "train/signals.h"
+
+namespace dpll {
+
+// The host hands a GPU a chunk of steps, reports on the one before while they run, and waits only where all
+// of them must be done.
+void run_steps(TrainingStep& step, const StepLoop& loop) {
+  const std::int64_t steps = step.steps_per_epoch();
+  Pace pace(loop.overlaps);
+  std::int64_t enqueued = loop.first;
+  throw_if_stop_requested();
+  while (enqueued < steps) {
+    const std::int64_t stop = loop.next_stop ? loop.next_stop(enqueued) : steps;
+    const std::int64_t end = std::min(stop, enqueued + pace.steps());
+    for (; enqueued < end; ++enqueued) step.enqueue();
+    step.request_records();
+    const bool settle = end == stop || !pace.overlaps() || stop_request().has_value();
+    while (step.requests() > (settle ? 0 : 1)) {
+      const std::vector<StepRecord> records = step.collect_records();
+      if (loop.take) loop.take(records);
+      pace.chunk_done();
+    }
+    if (!settle) continue;
+    if (loop.settled) loop.settled(enqueued);
+    throw_if_stop_requested();
+  }
+}
+
+}  // namespace dpll

@@ -27,6 +27,7 @@ enum class AugmentPolicy { none, plcr_cifar, svhn, autoaugment_cifar, randaugmen
 enum class Architecture { wide_resnet, lenet, mlp };
 enum class ObjectiveVariant { article, published };
 enum class ScheduleKind { step, cosine, constant };
+enum class OnNonfinite { stop, rollback };
 enum class SelectionRule { covering_rate, approximated_accuracy };  // see src/train/selection.h
 
 struct RunConfig {
@@ -177,6 +178,14 @@ struct RunConfig {
     bool operator==(const Checkpoint&) const = default;
   } checkpoint;
 
+  // What happens where a step's loss or a gradient is not finite.
+  struct Guard {
+    OnNonfinite on_nonfinite = OnNonfinite::stop;
+    int retries = 3;  // rollbacks of a run, at most
+
+    bool operator==(const Guard&) const = default;
+  } guard;
+
   bool operator==(const RunConfig&) const = default;
 };
 
@@ -211,6 +220,7 @@ std::string to_string(Precision);
 std::string to_string(CandidateMode);
 std::string to_string(MatrixKind);
 std::string to_string(SelectionRule);
+std::string to_string(OnNonfinite);
 std::string to_string(ResumeMode);
 
 }  // namespace dpll

@@ -198,6 +198,12 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "also a checkpoint every n steps; 0: not"),
       boolean_key("checkpoint.save_init", c.checkpoint.save_init,
                   "keep init.safetensors, the model before the first step"),
+
+      choice_key("guard.on_nonfinite", c.guard.on_nonfinite,
+                 "where a loss or gradient is not finite: stop, or go back to the last checkpoint with half "
+                 "the rate"),
+      integer_key("guard.retries", c.guard.retries, 1, 100,
+                  "on_nonfinite = rollback: so often at most in a run, then it stops"),
   };
 }
 

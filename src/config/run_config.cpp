@@ -378,6 +378,9 @@ std::string to_string(MatrixKind value) {
 std::string to_string(SelectionRule value) {
   return spell(value);
 }
+std::string to_string(OnNonfinite value) {
+  return spell(value);
+}
 std::string to_string(ResumeMode value) {
   return spell(value);
 }

@@ -117,6 +117,13 @@ inline const std::vector<Spelling<ScheduleKind>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<OnNonfinite>>& spellings() {
+  static const std::vector<Spelling<OnNonfinite>> table = {{OnNonfinite::stop, "stop"},
+                                                           {OnNonfinite::rollback, "rollback"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<SelectionRule>>& spellings() {
   static const std::vector<Spelling<SelectionRule>> table = {
       {SelectionRule::covering_rate, "covering_rate"},

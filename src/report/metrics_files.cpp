@@ -54,7 +54,8 @@ const std::vector<std::string>& metrics_columns() {
                                                    "seconds",
                                                    "nonfinite",
                                                    "skipped_steps",
-                                                   "loss_scale"};
+                                                   "loss_scale",
+                                                   "rollbacks"};
   return columns;
 }
 

@@ -175,6 +175,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   writer.set_metadata("epoch_seconds", fmt::format("{}", progress.epoch_seconds));
   writer.set_metadata("total_seconds", fmt::format("{}", progress.total_seconds));
   writer.set_metadata("skipped_steps", std::to_string(progress.skipped_steps));
+  writer.set_metadata("rollbacks", std::to_string(progress.rollbacks));
   writer.set_metadata(kDigestKey, writer.digest());
 
   // The current file stays in place until the new one takes its name; a second name keeps its contents.
@@ -257,14 +258,18 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   if (file.metadata().contains("skipped_steps")) {  // not in those that earlier versions wrote
     progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
   }
+  if (file.metadata().contains("rollbacks")) progress.rollbacks = number<int>(file, "rollbacks");
   progress.history = read_history(file);
   if (file.contains(kSelectedModel)) {
     progress.selected = {number<int>(file, "selected_epoch"), file.get<std::uint8_t>(kSelectedModel)};
   }
 
-  const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config));
+  const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config)),
+             defaults = settings_of(to_ini(RunConfig{}));
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
+    // A key that the version did not have which wrote it: that version did what the default says.
+    if (earlier == then.end() && defaults.at(key) == value) continue;
     // Where the folder lies, and how this process was started, change nothing.
     const bool of_the_start =
         key == "run.resume" || key == "run.name" || key == "run.out_dir" || key == "run.max_hours";

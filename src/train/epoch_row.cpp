@@ -45,7 +45,8 @@ std::vector<double> epoch_row(const EpochFigures& epoch) {
           epoch.seconds,
           m.nonfinite,
           double(epoch.skipped_steps),
-          epoch.loss_scale};
+          epoch.loss_scale,
+          double(epoch.rollbacks)};
 }
 
 std::string epoch_line(const EpochFigures& epoch) {

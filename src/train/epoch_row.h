@@ -20,6 +20,7 @@ struct EpochFigures {
   int views = 1;
   double seconds = 0;  // of training
   std::int64_t skipped_steps = 0;
+  int rollbacks = 0;  // of the run so far
   double loss_scale = 1;
 };
 

@@ -1,10 +1,13 @@
 #include "train/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <limits>
 
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
+#include "train/nonfinite.h"
 #include "train/program_specs.h"
 #include "train/signals.h"
 
@@ -69,6 +72,17 @@ void Evaluator::run_operations(Batch& batch) {
 void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
   const std::vector<float> of_batch = read_floats(backend_, batch.program->logits());
   logits.insert(logits.end(), of_batch.begin(), of_batch.end());
+}
+
+std::string Evaluator::diagnose() {
+  if (std::string found = nonfinite_parameter(backend_, network_.state()); !found.empty()) return found;
+  if (std::string found = nonfinite_statistics(network_.state()); !found.empty()) return found;
+  const std::vector<float> logits = run(Logits::keep).logits;
+  const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
+  if (bad == logits.end()) return "the loss";
+  const auto classes = static_cast<std::ptrdiff_t>(logits.size() / static_cast<std::size_t>(count_));
+  return fmt::format("the logits of sample {} have {} for class {}", (bad - logits.begin()) / classes, *bad,
+                     (bad - logits.begin()) % classes);
 }
 
 EvaluationResult Evaluator::run(Logits logits) {

@@ -34,6 +34,9 @@ class Evaluator {
   enum class Logits { leave, keep };
   // Throws Stopped between two passes where that is requested (train/signals.h).
   EvaluationResult run(Logits logits = Logits::leave);
+  // After a run whose loss was not finite: computes all again and names the first tensor that is not finite
+  // among parameters, running statistics and logits, of these with the sample.
+  std::string diagnose();
 
  private:
   struct Batch {

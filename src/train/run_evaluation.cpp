@@ -1,6 +1,9 @@
 #include "train/run_evaluation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "train/signals.h"
 
@@ -41,14 +44,20 @@ std::int64_t RunEvaluation::images() const {
 
 EpochScores RunEvaluation::run() {
   EpochScores scores;
+  // A loss that overflows is infinite, which a table tells from one that there is not.
+  const auto loss_of = [&](Evaluator& evaluator, const EvaluationResult& result, const char* part) {
+    if (result.samples == 0 || std::isfinite(result.loss)) return result.loss;
+    scores.warnings.push_back(fmt::format("the {} loss is not finite: {}", part, evaluator.diagnose()));
+    return std::numeric_limits<double>::infinity();
+  };
   if (test_ != nullptr) {
     const EvaluationResult result = test_->run();
-    scores.test_loss = result.loss;
+    scores.test_loss = loss_of(*test_, result, "test");
     scores.test_accuracy = result.accuracy;
   }
   if (validation_ != nullptr) {
     const EvaluationResult result = validation_->run();
-    scores.validation_loss = result.loss;
+    scores.validation_loss = loss_of(*validation_, result, "validation");
     scores.validation_accuracy = result.accuracy;
   }
   if (selection_ != nullptr) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "dpll/config.h"
 #include "dpll/data.h"
@@ -22,6 +24,7 @@ struct EpochScores {
   double validation_loss = kNone, validation_accuracy = kNone;
   double average_test_accuracy = kNone;  // of the averaged weights
   SelectionScores selection{kNone, kNone};
+  std::vector<std::string> warnings = {};  // what was not finite, one line each
 };
 
 class RunEvaluation {

@@ -38,6 +38,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// A step whose loss or gradient is not finite.
+class NotFinite : public Error {
+ public:
+  using Error::Error;
+};
+
 // A run in progress. The constructor loads and builds everything, run() trains.
 class Trainer {
  public:
@@ -57,6 +63,7 @@ class Trainer {
   void take_records(const std::vector<StepRecord>& records, double lambda,
                     const std::vector<double>& learning_rates);
   void check_finite(const StepRecord& record, std::int64_t step_in_epoch);
+  void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
   void finish_epoch();  // evaluates; throws Stopped
   void save();
@@ -66,6 +73,8 @@ class Trainer {
   void write_results();
   int stop();
   double seconds_waited() const { return earlier_seconds_ + seconds_since(start_); }
+  // Every rollback halves the rate for the rest of the run.
+  double rate_factor() const { return std::ldexp(1.0, -progress_.rollbacks); }
   std::int64_t steps_done() const {
     return progress_.epoch * step_.steps_per_epoch() + progress_.step_in_epoch;
   }
@@ -84,6 +93,7 @@ class Trainer {
   RunTables tables_;
   StepTimer timer_;
   bool resumed_ = false;
+  bool stepped_ = false;       // has this process changed the parameters?
   int selected_on_disk_ = -1;  // the epoch whose model is model_selected.safetensors; 0: no file; -1: unknown
   double earlier_seconds_ = 0;  // that the user waited for this run's earlier processes
   Clock::time_point epoch_start_;
@@ -156,6 +166,8 @@ void Trainer::start_anew(const std::function<void()>& accepted) {
   if (config_.checkpoint.save_init) {
     save_model(folder_.file(run_files::kInit), model_, ModelState::Array::value, model_metadata());
   }
+  // The first epoch, too, has something to go back to.
+  if (config_.guard.on_nonfinite == OnNonfinite::rollback) save();
 }
 
 // The selected model is that of the epoch which the history names, or the run does not go on.
@@ -184,7 +196,12 @@ int Trainer::run(const std::function<void()>& accepted) {
   try {
     while (progress_.epoch < config_.run.epochs) {
       const trace::Range range("epoch");
-      train_epoch();
+      try {
+        train_epoch();
+      } catch (const NotFinite& failure) {
+        roll_back(failure);
+        continue;
+      }
       finish_epoch();
     }
   } catch (const Stopped&) {
@@ -202,7 +219,8 @@ void Trainer::train_epoch() {
   const std::int64_t steps = step_.steps_per_epoch();
   std::vector<double> rates;
   for (std::int64_t i = 0; i < steps; ++i) {
-    rates.push_back(learning_rate(config_, progress_.epoch, progress_.epoch * steps + i, steps));
+    rates.push_back(rate_factor() *
+                    learning_rate(config_, progress_.epoch, progress_.epoch * steps + i, steps));
   }
   step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, rates, lambda);
   epoch_start_ = Clock::now();
@@ -230,6 +248,7 @@ void Trainer::take_records(const std::vector<StepRecord>& records, double lambda
   for (const StepRecord& record : records) {
     const std::int64_t step = progress_.step_in_epoch;
     check_finite(record, step);
+    stepped_ = true;
     const ObjectiveMetrics& m = record.metrics;
     images_this_session_ += static_cast<std::int64_t>(m.samples) * (config_.views.strong + 1);
     if (record.nonfinite_gradients > 0) progress_.skipped_steps += 1;
@@ -247,20 +266,50 @@ void Trainer::take_records(const std::vector<StepRecord>& records, double lambda
   if (!records.empty()) show_progress(progress_.step_in_epoch - 1, records.back().metrics);
 }
 
-// Stops the run at a step that was not finite. Its update was skipped and so were those after it, so that the
-// parameters are those of that step, and the last checkpoint is good. Gradients beyond f16 are no reason to
-// stop: the loss scale makes up for them.
+// Ends the epoch at a step that was not finite. Its update was skipped and so were those after it, so that
+// the parameters are those of that step, and the last checkpoint is good. Gradients beyond f16 are no reason
+// to stop: the loss scale makes up for them.
 void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch) {
   const ObjectiveMetrics& m = record.metrics;
   if (m.nonfinite == 0 && record.halted == 0 && std::isfinite(m.total)) return;
   const std::string cause = step_.diagnose(step_in_epoch);
   log_.clear_bar();
-  fail(ExitCode::run,
-       "epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}; "
-       "checkpoints in '{}' "
-       "are from before. A lower optimiser.lr is the usual cure",
-       progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
-       fmt::join(step_.batch_samples(step_in_epoch), " "), folder_.path());
+  // What is wrong before this process has changed anything, no rate has done.
+  const bool was_loaded = !stepped_ && cause.starts_with("parameter ");
+  throw NotFinite(
+      ExitCode::run,
+      fmt::format("epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; "
+                  "samples {}; {}",
+                  progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
+                  fmt::join(step_.batch_samples(step_in_epoch), " "),
+                  was_loaded ? "it was so when it was loaded"
+                             : fmt::format("checkpoints in '{}' are from before. A lower optimiser.lr is the "
+                                           "usual cure",
+                                           folder_.path())));
+}
+
+// Goes back to the last checkpoint, with half the learning rate from there on; or throws `failure`.
+void Trainer::roll_back(const NotFinite& failure) {
+  if (config_.guard.on_nonfinite == OnNonfinite::stop || !stepped_) throw failure;
+  const int rollbacks = progress_.rollbacks + 1;
+  if (rollbacks > config_.guard.retries) {
+    throw Error(failure.code(), fmt::format("{}; it went back {} times already (guard.retries)",
+                                            failure.what(), progress_.rollbacks));
+  }
+  step_.forget_failure();
+  progress_ = {};
+  load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
+  progress_.history = with_columns(progress_.history, metrics_columns());
+  progress_.rollbacks = rollbacks;
+  session_epoch_offset_ = progress_.epoch_seconds;
+  log_.warning(
+      fmt::format("{}. Rollback {} of {}: going back to epoch {}, step {}, with {:g} of the "
+                  "learning rate from there on",
+                  failure.what(), rollbacks, config_.guard.retries, progress_.epoch + 1,
+                  progress_.step_in_epoch, rate_factor()));
+  // At once, so that a run which is killed does not begin again with the rate that failed.
+  save();
+  tables_.begin(progress_.history, steps_done());
 }
 
 void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last) {
@@ -299,7 +348,9 @@ void Trainer::finish_epoch() {
   const bool last_epoch = epoch.epoch == epoch.epochs;
   if (last_epoch || epoch.epoch % config_.evaluation.every == 0) epoch.scores = session_.evaluation.run();
   epoch.steps = steps_done();
-  epoch.learning_rate = learning_rate(config_, progress_.epoch, steps_done() - 1, step_.steps_per_epoch());
+  epoch.learning_rate =
+      rate_factor() * learning_rate(config_, progress_.epoch, steps_done() - 1, step_.steps_per_epoch());
+  epoch.rollbacks = progress_.rollbacks;
   epoch.lambda = consistency_weight(config_.objective, progress_.epoch);
   epoch.sums = step_.total_metrics();
   epoch.views = config_.views.strong + 1;
@@ -322,6 +373,9 @@ void Trainer::finish_epoch() {
   }
 
   log_.line(epoch_line(epoch));
+  for (const std::string& warning : epoch.scores.warnings) {
+    log_.warning(fmt::format("epoch {}: {}", epoch.epoch, warning));
+  }
   // The epoch is safe before anything is made of it.
   if (last_epoch || progress_.epoch % config_.checkpoint.every == 0) save();
   tables_.epoch_done(progress_.history);

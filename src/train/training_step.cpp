@@ -6,6 +6,7 @@
 
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
+#include "train/nonfinite.h"
 #include "train/program_specs.h"
 
 namespace dpll {
@@ -295,12 +296,10 @@ std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch
   return {first, end};
 }
 
-std::string TrainingStep::first_nonfinite(const std::string& name, const Tensor& tensor) const {
-  const std::vector<float> values = read_floats(backend_, tensor);
-  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
-  if (bad == values.end()) return {};
-  return fmt::format("'{}' {} has {} at element {}", name, tensor.shape.to_string(), *bad,
-                     bad - values.begin());
+void TrainingStep::forget_failure() {
+  while (!requests_.empty()) collect_records();
+  backend_.synchronize();
+  backend_.fill_zero(Tensor{health_, DType::u8, {sizeof(UpdateHealth)}});
 }
 
 std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
@@ -308,22 +307,16 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   ModelState& model = network_.state();
   std::vector<std::string> gradients;
   for (int i = 0; i < model.parameters(); ++i) {
-    std::string found = first_nonfinite("gradient of " + model.spec(i).name, model.gradient(i));
+    std::string found = first_nonfinite(backend_, "gradient of " + model.spec(i).name, model.gradient(i));
     if (!found.empty()) gradients.push_back(std::move(found));
   }
-  for (int i = 0; i < model.parameters(); ++i) {
-    const std::string found = first_nonfinite(model.spec(i).name, model.value(ParameterId{i}));
-    if (!found.empty()) return "parameter " + found;
-  }
+  if (std::string found = nonfinite_parameter(backend_, model); !found.empty()) return found;
   StepState again = state();
   again.first = static_cast<std::uint32_t>(step_in_epoch * batch_size_);
   set_state(again);
   augment(batch_of(step_in_epoch));
   program.forward(rows());
-  for (const Program::NamedTensor& activation : program.activations()) {
-    const std::string found = first_nonfinite(activation.name, *activation.tensor);
-    if (!found.empty()) return "activation " + found;
-  }
+  if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;
   // Gradients are written back to front: the last one in the network's order is the first that went wrong.
   return gradients.empty() ? "the loss" : gradients.back();
 }

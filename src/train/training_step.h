@@ -73,6 +73,9 @@ class TrainingStep {
   // After a step whose health or metrics were not finite: runs its forward pass again and names the first
   // tensor that is not finite, and where.
   std::string diagnose(std::int64_t step_in_epoch);
+  // After such a step, before a checkpoint is restored: waits for what was enqueued behind it, and steps
+  // change parameters again.
+  void forget_failure();
 
  private:
   // The step for one batch size: a full batch, or the partial one at the end of an epoch.
@@ -92,7 +95,6 @@ class TrainingStep {
   BatchRows rows() const;
   StepState state() const;
   void set_state(const StepState& state);
-  std::string first_nonfinite(const std::string& name, const Tensor& tensor) const;
 
   Backend& backend_;
   Network& network_;

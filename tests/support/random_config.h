@@ -109,6 +109,8 @@ class RandomConfig {
     c.evaluation.every = between(1, 1'000'000);
     c.evaluation.batch = between(1, 65'536);
     c.evaluation.selection = choice<SelectionRule>(2);
+    c.guard.on_nonfinite = choice<OnNonfinite>(2);
+    c.guard.retries = between(1, 100);
     c.log.steps = between(0, 2'147'483'647);
     c.log.charts = flip();
     c.log.progress = flip();

@@ -194,7 +194,7 @@ int dispatch(int argc, char** argv) {
   selftest_app->add_option("--precision", selftest.precision, "On the GPU: type of activations and weights")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
-  selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
+  selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: as many as the process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
 

@@ -70,7 +70,7 @@ int tune_command(const TuneArguments& arguments);
 struct SelftestArguments {
   std::string device = "cpu";     // or cuda, cuda:N
   std::string precision = "f32";  // or f16, bf16 with cuda
-  int threads = 0;                // 0: all cores
+  int threads = 0;                // 0: as many as the process may use
 };
 // Op goldens, a repeat check and a resume check on this machine; prints what passed. 1 when anything failed.
 int selftest_command(const SelftestArguments& arguments);

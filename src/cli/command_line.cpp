@@ -200,7 +200,7 @@ int dispatch(int argc, char** argv) {
       ->add_option("--precision", selftest.precision,
                    "Type of activations and weights; default: the configuration's, or f32")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
-  selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: all cores")
+  selftest_app->add_option("--threads", selftest.threads, "CPU threads; 0: as many as the process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   selftest_config.add_to(*selftest_app);

@@ -72,7 +72,7 @@ struct SelftestArguments {
   std::optional<RunConfig> config = {};  // its network is checked as well, at its own shapes
   std::string device = "cpu";            // or cuda, cuda:N
   std::string precision = {};            // f32, f16 or bf16; empty: the configuration's, or f32
-  int threads = 0;                       // 0: all cores
+  int threads = 0;                       // 0: as many as the process may use
 };
 // Op goldens, a repeat check and a resume check on this machine, and what qualification checks of a
 // configuration's network; prints what passed. 1 when anything failed.

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "dpll/core/trace.h"
@@ -183,9 +184,8 @@ void Trainer::restore_selected_model() {
   }
   if (selected.epoch == best->epoch) return;
   fail(ExitCode::config,
-       "evaluation.selection = {} selects epoch {}, whose model was not kept: {}; go on with the rule that "
-       "the "
-       "run began with",
+       "evaluation.selection = {} selects epoch {}, whose model was not kept: {}; "
+       "go on with the rule that the run began with",
        to_string(config_.evaluation.selection), best->epoch,
        selected.epoch > 0 ? fmt::format("there is that of epoch {}", selected.epoch) : "there is none");
 }
@@ -395,7 +395,8 @@ void Trainer::write_selected_model() {
   if (selected.epoch > 0) {
     write_file_atomically(path, selected.bytes.data(), selected.bytes.size());
   } else {
-    std::filesystem::remove(path);  // of epochs that are lost
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);  // of epochs that are lost
   }
   selected_on_disk_ = selected.epoch;
 }

@@ -92,7 +92,7 @@ TEST_CASE("guard: with finite numbers a run with rollback is the run without it"
     const SafetensorsFile a = SafetensorsFile::read(runs.run_file("stop", name));
     const SafetensorsFile b = SafetensorsFile::read(runs.run_file("rollback", name));
     for (const auto& [tensor, entry] : a.entries()) {
-      if (entry.dtype != "F32") continue;  // the history has the times
+      if (entry.dtype != DType::f32) continue;  // the history has the times
       CHECK_MESSAGE(a.get<float>(tensor) == b.get<float>(tensor), tensor);
     }
   }

@@ -89,7 +89,7 @@ ProcessResult in_shell(const std::vector<std::string>& command, const std::strin
 TEST_CASE(
     "stop: a signal in the middle of an evaluation leaves the trained epoch, which is evaluated later") {
   const EngineRuns runs;
-  const std::vector<std::string> settings = long_evaluation(runs, 1500);
+  const std::vector<std::string> settings = long_evaluation(runs, 600);
   require_done(runs.train("whole", settings));
   for (const int signal : {SIGTERM, SIGUSR1, SIGHUP}) {
     CAPTURE(signal);
@@ -117,7 +117,7 @@ TEST_CASE(
 
 TEST_CASE("stop: the time that a run took is what the user waited, evaluation included") {
   const EngineRuns runs;
-  require_done(runs.train("a", long_evaluation(runs, 1000)));
+  require_done(runs.train("a", long_evaluation(runs, 500)));
   const auto summary = nlohmann::json::parse(read_text(runs.run_file("a", "summary.json")));
   const double training = summary.at("last_epoch").at("seconds");
   CHECK(summary.at("seconds").get<double>() > 2 * 2 * training);
@@ -173,7 +173,7 @@ TEST_CASE("stop: an annotator that is stopped goes on where it was, and the run 
   const std::vector<std::string> settings = {"data.dataset=safetensors",
                                              "data.path=" + path,
                                              "candidates.mode=instance",
-                                             "annotator.epochs=60",
+                                             "annotator.epochs=25",
                                              "annotator.batch=8",
                                              "annotator.lr=0.001",
                                              "annotator.bn_batch=8",
@@ -198,7 +198,7 @@ TEST_CASE("stop: an annotator that is stopped goes on where it was, and the run 
   const ProcessResult again = runs.train("stopped", with_cache("cache"));
   require_done(again);
   CHECK(has(again.out, "annotator: going on from epoch "));
-  CHECK_FALSE(has(again.out, "annotator: epoch 2/60"));
+  CHECK_FALSE(has(again.out, "annotator: epoch 2/25"));
   CHECK(std::distance(fs::directory_iterator(runs.file("cache")), fs::directory_iterator()) == 1);
   check_same(runs, "whole", "stopped");
 }
@@ -220,7 +220,7 @@ TEST_CASE("stop: a console that goes away, is full or was never there changes no
 
 TEST_CASE("stop: a terminal that is closed stops the run in order, unless it was started to survive that") {
   const EngineRuns runs;
-  const std::vector<std::string> settings = long_evaluation(runs, 1500);
+  const std::vector<std::string> settings = long_evaluation(runs, 600);
   std::vector<std::string> command = runs.command("a", settings);
   std::vector<char*> arguments;
   for (std::string& word : command) arguments.push_back(word.data());

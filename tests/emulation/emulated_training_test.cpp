@@ -133,8 +133,13 @@ TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same 
   const TempDir folder;
   write_data(folder);
   REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f16) == 0);
-  std::thread stopper([] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  // While data load a signal would end the program.
+  const std::string steps = folder.file("runs/stopped/" + std::string(run_files::kSteps));
+  std::thread stopper([&] {
+    for (int i = 0; i < 60'000 && !std::filesystem::exists(steps); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
     std::raise(SIGTERM);
   });
   // Outside of the run the signal would end the program.

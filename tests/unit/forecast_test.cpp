@@ -66,6 +66,11 @@ TEST_CASE("forecast: evaluations are those that are left, and what was measured 
         "1.0 s a step: about 60 s an epoch and 4.9 minutes for the whole run, evaluation included");
 }
 
+TEST_CASE("forecast: a step that takes nearly as long as schedulers wait after SIGTERM is told") {
+  CHECK(slow_stop_line({.step = 5}) == "");
+  CHECK(slow_stop_line({.step = 41}).starts_with("a step takes 41 s, and a signal is met when it is done"));
+}
+
 TEST_CASE("step timer: leaves out the first step and what is between epochs, and answers once") {
   StepTimer timer;
   timer.begin_epoch(at(0));

@@ -13,7 +13,9 @@
 #include <sstream>
 #include <system_error>
 
+#include "config/text.h"
 #include "dpll/safetensors.h"
+#include "train/checkpoint_checks.h"
 
 namespace dpll {
 namespace {
@@ -147,9 +149,8 @@ SafetensorsFile read_checkpoint(const std::string& path) {
   if (required(file, "format") != kFormat) {
     fail(ExitCode::data, "{}: format '{}', this version reads '{}'", path, required(file, "format"), kFormat);
   }
-  if (required(file, kDigestKey) != file.digest()) {
-    fail(ExitCode::data, "{}: damaged: its contents do not match its SHA-256", path);
-  }
+  required(file, kDigestKey);
+  check_digest(file);
   return file;
 }
 
@@ -189,11 +190,13 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   for (const auto& [key, ours] : identity) {
     const std::string theirs = required(file, "identity/" + key);
     if (theirs != ours) {
-      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key, theirs,
-           ours);
+      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key,
+           printable(theirs), ours);
     }
   }
 
+  const CandidateSets candidates = step.candidates();
+  check_checkpoint(file, {step.steps_per_epoch(), candidates});
   model.refuse_unknown(file, kModelPrefix);
   model.load(file, ModelState::Array::value, kModelPrefix);
   model.load_buffers(file, kModelPrefix);
@@ -234,12 +237,15 @@ void save_model(const std::string& path, const ModelState& model, ModelState::Ar
   model.save(writer, array, "");
   model.save_buffers(writer, "");
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
+  writer.set_metadata(kDigestKey, writer.digest());
   writer.write(path);
 }
 
 void load_model(const std::string& path, ModelState& model) {
   const SafetensorsFile file = SafetensorsFile::read(path);
+  check_digest(file);
   model.refuse_unknown(file, "");
+  check_parameters(file, "");
   model.load(file, ModelState::Array::value, "");
   model.load_buffers(file, "");
 }

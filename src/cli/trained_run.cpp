@@ -37,8 +37,7 @@ int metadata_number(const SafetensorsFile& file, const std::string& key) {
   if (found == file.metadata().end()) fail(ExitCode::data, "{}: has no metadata '{}'", file.path(), key);
   const std::string& text = found->second;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1 ||
-      value > kMost) {
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > kMost) {
     fail(ExitCode::data, "{}: metadata '{}' is '{}', expected a number from 1 to {}", file.path(), key,
          printable(text), kMost);
   }

@@ -83,8 +83,8 @@ void check_sums(const SafetensorsFile& file, double samples_of_an_epoch) {
   constexpr std::array<const char*, kObjectiveMetricsFields> kNames = {
       "samples",        "total",   "supervised",     "consistency", "labelled",       "train_correct",
       "pseudo_correct", "covered", "target_entropy", "target_max",  "target_changed", "nonfinite"};
-  constexpr std::array<bool, kObjectiveMetricsFields> kCounts = {true,  false, false, false, true, true,
-                                                                 true,  true,  false, false, true, true};
+  constexpr std::array<bool, kObjectiveMetricsFields> kCounts = {true, false, false, false, true, true,
+                                                                 true, true,  false, false, true, true};
   for (std::size_t i = 0; i < sums.size(); ++i) {
     if (!std::isfinite(sums[i])) {
       fail(ExitCode::data, "{}: tensor 'total_metrics' holds {} for {}, expected a finite number",
@@ -123,8 +123,8 @@ void check_history(const SafetensorsFile& file, std::int64_t finished_epochs) {
     }
     for (std::size_t j = 0; j < columns.size(); ++j) {
       if (!rows[i][j].is_number() && !rows[i][j].is_null()) {
-        refuse(fmt::format("holds {} in row {}, column {}, expected a number or null",
-                           rows[i][j].type_name(), i, j));
+        refuse(fmt::format("holds {} in row {}, column {}, expected a number or null", rows[i][j].type_name(),
+                           i, j));
       }
     }
     const nlohmann::json& cell = rows[i][epoch_column];
@@ -150,8 +150,7 @@ void check_parameters(const SafetensorsFile& file, const std::string& prefix) {
   for (const auto& [name, entry] : file.entries()) {
     if (!name.starts_with(prefix)) continue;
     if (entry.dtype == DType::f32) {
-      check_values(file, name,
-                   name.ends_with(".running_var") ? 0 : -std::numeric_limits<float>::infinity());
+      check_values(file, name, name.ends_with(".running_var") ? 0 : -std::numeric_limits<float>::infinity());
     } else if (name.ends_with(".num_batches_tracked") && entry.dtype == DType::i64) {
       const std::vector<std::int64_t> counts = file.get<std::int64_t>(name);
       if (counts.size() != 1 || counts[0] < 0) {

@@ -25,9 +25,9 @@ void check_digest(const SafetensorsFile& file);
 // element, value and the allowed range.
 void check_parameters(const SafetensorsFile& file, const std::string& prefix);
 // The whole checkpoint: its parameters, momentum and averages as above, its counters and times within their
-// ranges, the loss scale, a row of the table of targets being a distribution over its sample's candidates, the
-// sums of the unfinished epoch, and the history being a table of numbers with a row for each finished epoch at
-// most. Error(data) as above.
+// ranges, the loss scale, a row of the table of targets being a distribution over its sample's candidates,
+// the sums of the unfinished epoch, and the history being a table of numbers with a row for each finished
+// epoch at most. Error(data) as above.
 void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limits);
 
 }  // namespace dpll

@@ -150,8 +150,8 @@ TEST_CASE("a resume from a checkpoint whose counter is out of range ends with ex
     const auto before = hashes_of(runs.run_folder("a"));
     const ProcessResult resumed = run_process(runs.resume_command("a"));
     CHECK(resumed.exit_code == 4);
-    CHECK(has(resumed.err, fmt::format("{}: 'step_in_epoch' is '{}', expected a number from 0 to 4",
-                                       checkpoint, step)));
+    CHECK(has(resumed.err,
+              fmt::format("{}: 'step_in_epoch' is '{}', expected a number from 0 to 4", checkpoint, step)));
     CHECK(lines_of(resumed.err).size() == 1);
     write_file_atomically(checkpoint, good.data(), good.size());
   }
@@ -183,8 +183,7 @@ TEST_CASE("a changed byte of a model is found by evaluate and predict, and one w
   rewrite_safetensors(model, model, {.keeps_digest = false});
   CHECK_FALSE(SafetensorsFile::read(model).metadata().contains(kDigestKey));
   require_done(evaluate());
-  rewrite_safetensors(model, model,
-                      {.floats = {{"linear.0.bias", changed(file, "linear.0.bias", 2, kNan)}}});
+  rewrite_safetensors(model, model, {.floats = {{"linear.0.bias", changed(file, "linear.0.bias", 2, kNan)}}});
   const ProcessResult not_finite = evaluate();
   CHECK(not_finite.exit_code == 4);
   CHECK(has(not_finite.err, model + ": tensor 'linear.0.bias' holds nan at element 2"));

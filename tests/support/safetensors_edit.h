@@ -1,4 +1,5 @@
-// Changes to a safetensors file that leave it whole: its digest, where it has one, is that of the new contents.
+// Changes to a safetensors file that leave it whole: its digest, where it has one, is that of the new
+// contents.
 #pragma once
 
 #include <cstdint>

@@ -189,3 +189,13 @@ TEST_CASE("a changed byte of a model is found by evaluate and predict, and one w
   CHECK(has(not_finite.err, model + ": tensor 'linear.0.bias' holds nan at element 2"));
   write(good);
 }
+
+TEST_CASE("a summary that was changed into something else is written again") {
+  const EngineRuns& runs = one_run();
+  for (const char* text : {R"({"epochs":"two"})", "[2]", "{"}) {
+    CAPTURE(text);
+    write_text(runs.run_file("a", "summary.json"), text);
+    require_done(run_process(runs.resume_command("a")));
+    CHECK(has(read_text(runs.run_file("a", "summary.json")), "\"epochs\": 2"));
+  }
+}

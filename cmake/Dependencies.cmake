@@ -70,17 +70,13 @@ else()
 endif()
 dpll_need(oneDNN 2.6 libdnnl-dev "${dpll_dnnl_version}" ${dpll_found})
 
-# libmatio reads SVHN's and the tabular sets' .mat files; its packages ship no CMake config either.
-find_path(DPLL_MATIO_INCLUDE matio.h)
-find_library(DPLL_MATIO_LIBRARY matio)
-dpll_version_of("${DPLL_MATIO_INCLUDE}/matio_pubconf.h" dpll_matio_version MATIO_MAJOR_VERSION MATIO_MINOR_VERSION
-  MATIO_RELEASE_LEVEL)
-if(DPLL_MATIO_INCLUDE AND DPLL_MATIO_LIBRARY)
-  set(dpll_found TRUE)
-else()
-  set(dpll_found FALSE)
-endif()
-dpll_need(libmatio 1.5.17 libmatio-dev "${dpll_matio_version}" ${dpll_found})
+# Pictures are read by libjpeg-turbo and libpng; CMake's module knows libjpeg's interface, not turbo's version.
+find_package(JPEG QUIET)
+find_path(DPLL_JPEG_CONFIG jconfig.h HINTS ${JPEG_INCLUDE_DIRS})
+dpll_version_of("${DPLL_JPEG_CONFIG}/jconfig.h" dpll_jpeg_version LIBJPEG_TURBO_VERSION)
+dpll_need(libjpeg-turbo 2.1 libjpeg-dev "${dpll_jpeg_version}" "${JPEG_FOUND}")
+find_package(PNG QUIET)
+dpll_need(libpng 1.6.37 libpng-dev "${PNG_VERSION_STRING}" "${PNG_FOUND}")
 
 find_path(DPLL_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb)
 if(NOT DPLL_STB_INCLUDE)
@@ -108,8 +104,7 @@ if(DPLL_TOOLS AND NOT benchmark_FOUND)
 endif()
 
 add_library(dpll_dependencies INTERFACE)
-target_include_directories(dpll_dependencies SYSTEM INTERFACE ${DPLL_DNNL_INCLUDE} ${DPLL_STB_INCLUDE}
-  ${DPLL_MATIO_INCLUDE})
+target_include_directories(dpll_dependencies SYSTEM INTERFACE ${DPLL_DNNL_INCLUDE} ${DPLL_STB_INCLUDE})
 target_link_libraries(dpll_dependencies INTERFACE ${DPLL_DNNL_LIBRARY} OpenMP::OpenMP_CXX Threads::Threads
-  ${DPLL_MATIO_LIBRARY} ZLIB::ZLIB OpenSSL::Crypto fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
+  ZLIB::ZLIB JPEG::JPEG PNG::PNG OpenSSL::Crypto fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
   LibArchive::LibArchive)

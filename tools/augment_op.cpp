@@ -1,13 +1,12 @@
 // Applies one operation of the augmentation policies to one image, to compare it with Pillow's.
-#include <stb_image.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 
 #include "augment/image_op.h"
 #include "backend/cpu/image_ops.h"
+#include "data/image_file.h"
 #include "dpll/chart.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
@@ -37,14 +36,9 @@ bool is_png(const std::string& path) {
 
 Image read_png(const std::string& path) {
   const std::vector<std::uint8_t> bytes = read_file(path);
-  int width = 0, height = 0, channels = 0;
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 0),
-      stbi_image_free);
-  if (pixels == nullptr) fail(ExitCode::data, "{}: not a PNG file ({})", path, stbi_failure_reason());
-  if (channels != 1 && channels != 3) fail(ExitCode::data, "{}: has an alpha channel, not grey or RGB", path);
-  const std::size_t size = static_cast<std::size_t>(width) * static_cast<std::size_t>(height * channels);
-  return {{height, width, channels}, {pixels.get(), pixels.get() + size}};
+  const ImageSet image = decode_image(bytes, path, 0);
+  return {{static_cast<int>(image.height), static_cast<int>(image.width), static_cast<int>(image.channels)},
+          image.pixels};
 }
 
 ImageOp parse_op(const std::string& name) {

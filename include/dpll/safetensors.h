@@ -16,14 +16,18 @@ inline constexpr const char* kDigestKey = "sha256";
 
 struct TensorEntry {
   DType dtype = DType::f32;
+  // The element type's name in the file where the engine has no such type ("U16", "F8_E4M3", one of the
+  // future): such a tensor can be listed and hashed, but not read; dtype is u8 then.
+  std::string other_type = {};
   std::vector<std::int64_t> shape;
   std::size_t offset = 0;  // of the first byte in SafetensorsFile::bytes
   std::size_t bytes = 0;
 };
 
 // A whole file in memory. Every lie a header can tell is refused (offsets past the end, overlaps, holes,
-// sizes that do not match shape and type, overflow, bad JSON, duplicate names, unknown types) with
-// Error(data) naming file and tensor. Format: github.com/huggingface/safetensors. Its type BOOL reads as u8.
+// sizes that do not match shape and type, overflow, bad JSON, duplicate names) with Error(data) naming file
+// and tensor. Format: github.com/huggingface/safetensors. Its type BOOL reads as u8. A tensor may be of any
+// element type as long as nobody reads it.
 class SafetensorsFile {
  public:
   static SafetensorsFile read(const std::string& path);

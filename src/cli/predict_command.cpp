@@ -1,53 +1,33 @@
-#include <stb_image.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 
 #include "cli/commands.h"
 #include "cli/trained_run.h"
 #include "data/cifar.h"
 #include "data/idx.h"
+#include "data/image_file.h"
+#include "data/unzip.h"
 #include "dpll/files.h"
 #include "train/evaluator.h"
 
 namespace dpll {
 namespace {
 
-// PNG or JPEG, converted to the network's number of channels (grey or RGB).
-ImageSet decode_picture(const std::vector<std::uint8_t>& bytes, const std::string& path, int channels) {
-  ImageSet image;
-  int width = 0, height = 0, own_channels = 0;
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &own_channels,
-                            channels),
-      stbi_image_free);
-  if (pixels == nullptr) {
-    fail(ExitCode::data, "{}: not a PNG, JPEG, IDX or CIFAR binary file ({})", path, stbi_failure_reason());
-  }
-  image.count = 1;
-  image.height = height;
-  image.width = width;
-  image.channels = channels;
-  image.pixels.assign(pixels.get(), pixels.get() + image.image_bytes());
-  return image;
-}
-
 // The images of a file, whose kind its first bytes tell: IDX begins with 0 0 8 3; PNG and JPEG have their own
 // marks; CIFAR binary files have none and are known by their records' size.
 ImageSet read_images(const std::string& path, const InputShape& input) {
-  const std::vector<std::uint8_t> bytes = read_maybe_gz(path);
+  const std::vector<std::uint8_t> bytes = read_unzipped(path, idx_limit);
   const auto begins = [&](std::initializer_list<int> mark) {
     return bytes.size() >= mark.size() && std::equal(mark.begin(), mark.end(), bytes.begin());
   };
   ImageSet images;
   if (begins({0, 0, 8, 3})) {
     images = parse_idx_images(bytes, path);
-  } else if (!begins({0x89, 'P', 'N', 'G'}) && !begins({0xFF, 0xD8}) && !bytes.empty() &&
+  } else if (!is_image_file(bytes) && !bytes.empty() &&
              (bytes.size() % 3073 == 0 || bytes.size() % 3074 == 0)) {
     images = parse_cifar(bytes, path, bytes.size() % 3073 == 0 ? CifarLabels::ten : CifarLabels::fine);
   } else {
-    images = decode_picture(bytes, path, input.channels);
+    images = decode_image(bytes, path, input.channels);
   }
   if (images.height != input.height || images.width != input.width || images.channels != input.channels) {
     fail(ExitCode::data, "{}: {}x{} pixels with {} channels; the network takes {}x{} with {}", path,

@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "config/text.h"
 #include "dpll/safetensors.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_checks.h"
 #include "train/devices.h"
 #include "train/run_folder.h"
 
@@ -29,13 +31,15 @@ std::string model_path(const std::string& folder, KeptModel model) {
 }
 
 int metadata_number(const SafetensorsFile& file, const std::string& key) {
+  constexpr int kMost = 65536;
   const auto found = file.metadata().find(key);
   int value = 0;
   if (found == file.metadata().end()) fail(ExitCode::data, "{}: has no metadata '{}'", file.path(), key);
   const std::string& text = found->second;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1) {
-    fail(ExitCode::data, "{}: metadata '{}' is '{}', not a positive number", file.path(), key, text);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > kMost) {
+    fail(ExitCode::data, "{}: metadata '{}' is '{}', expected a number from 1 to {}", file.path(), key,
+         printable(text), kMost);
   }
   return value;
 }
@@ -49,6 +53,7 @@ RunConfig run_config(const std::string& folder) {
 
 TrainedModelFile read_model_header(const std::string& folder, KeptModel kept) {
   const SafetensorsFile file = SafetensorsFile::read(model_path(folder, kept));
+  check_digest(file);
   TrainedModelFile model;
   model.input = {metadata_number(file, "height"), metadata_number(file, "width"),
                  metadata_number(file, "channels"), metadata_number(file, "classes")};

@@ -6,7 +6,6 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -14,10 +13,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <limits>
-#include <memory>
 #include <system_error>
 
+#include "data/unzip.h"
 #include "data/write_all.h"
 #include "dpll/core/check.h"
 
@@ -130,45 +128,7 @@ bool is_gzip(ByteView bytes) {
 
 std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path,
                                  std::size_t most) {
-  if (!is_gzip(bytes)) fail(ExitCode::data, "{}: not a gzip file", path);
-  z_stream stream{};
-  constexpr int kGzipOnly = 16 + MAX_WBITS;
-  DPLL_CHECK(inflateInit2(&stream, kGzipOnly) == Z_OK, "zlib does not start");
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> ends_the_stream(&stream, inflateEnd);
-
-  constexpr std::size_t kMostAtOnce = std::numeric_limits<uInt>::max();  // zlib counts in 32 bits
-  const ByteView input(bytes);
-  std::vector<std::uint8_t> out(std::max<std::size_t>(4 * bytes.size(), 4096));
-  std::size_t consumed = 0;
-  std::size_t produced = 0;
-  while (true) {
-    if (produced == out.size()) out.resize(2 * out.size());
-    const std::size_t offered = std::min(input.size() - consumed, kMostAtOnce);
-    const std::size_t room = std::min(out.size() - produced, kMostAtOnce);
-    stream.next_in = const_cast<Bytef*>(input.data() + consumed);  // zlib does not write to its input
-    stream.avail_in = static_cast<uInt>(offered);
-    stream.next_out = out.data() + produced;
-    stream.avail_out = static_cast<uInt>(room);
-    const int status = inflate(&stream, Z_NO_FLUSH);
-    consumed += offered - stream.avail_in;
-    produced += room - stream.avail_out;
-    if (produced > most) fail(ExitCode::data, "{}: holds more than the {} bytes expected", path, most);
-    if (status == Z_STREAM_END) {
-      if (consumed == input.size()) break;
-      if (!is_gzip(input.subspan(consumed))) {
-        fail(ExitCode::data, "{}: {} trailing bytes after the gzip data", path, input.size() - consumed);
-      }
-      inflateReset(&stream);
-    } else if (status == Z_BUF_ERROR ||
-               (status == Z_OK && consumed == input.size() && stream.avail_out != 0)) {
-      fail(ExitCode::data, "{}: truncated gzip data ({} bytes)", path, input.size());
-    } else if (status != Z_OK) {
-      fail(ExitCode::data, "{}: damaged gzip data near byte {}: {}", path, consumed,
-           stream.msg != nullptr ? stream.msg : "unknown reason");
-    }
-  }
-  out.resize(produced);
-  return out;
+  return unzip(bytes, path, [most](ByteView, std::size_t) { return most; });
 }
 
 std::vector<std::uint8_t> read_maybe_gz(const std::string& path) {

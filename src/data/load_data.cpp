@@ -8,6 +8,7 @@
 #include "data/split.h"
 #include "data/svhn.h"
 #include "data/tabular.h"
+#include "data/unzip.h"
 #include "data/user_arrays.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
@@ -144,7 +145,7 @@ DataSet load_published_or_own(const RunConfig::Data& config) {
     case DatasetKind::tabular:
       if (config.path.empty())
         fail(ExitCode::config, "data.path: dataset = tabular needs the path of the .mat file");
-      return parse_tabular(read_maybe_gz(config.path), config.path);
+      return parse_tabular(read_unzipped(config.path, mat_limit), config.path);
   }
   fail(ExitCode::internal, "data set {} has no reader", static_cast<int>(config.dataset));
 }

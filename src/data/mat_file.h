@@ -1,25 +1,23 @@
-// MATLAB's .mat files of version 5 to 7.2, read by libmatio (https://github.com/tbeu/matio).
+// MATLAB's .mat files of version 5 to 7.2, as far as data sets use them: numeric arrays, dense or sparse. The
+// format: MathWorks, "MAT-File Format", chapter 1, "Level 5 MAT-file format".
 #pragma once
-
-#include <matio.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "data/mat_stream.h"
+
 namespace dpll {
 
-// Array elements are column-major, as MATLAB stores them: the first index runs fastest.
+// Array elements are column-major, as MATLAB stores them: the first index runs fastest. Of what is not asked
+// for (cells, structures and objects as well), no more is looked at than class, sizes and name.
 class MatFile {
  public:
   // Takes the bytes of a file; `path` is for messages. Error(data): not a MAT file, version 4 or 7.3,
-  // truncated.
+  // truncated, a variable whose description is damaged.
   MatFile(std::vector<std::uint8_t> bytes, std::string path);
-  ~MatFile();
-  MatFile(const MatFile&) = delete;
-  MatFile& operator=(const MatFile&) = delete;
 
   struct Bytes {
     std::vector<std::size_t> shape;
@@ -30,29 +28,43 @@ class MatFile {
     std::vector<double> values;
   };
 
-  bool has(const std::string& name);
-  // A dense array of class uint8. Error(data): no such variable, another class, sparse, complex, truncated.
-  Bytes read_bytes(const std::string& name);
+  bool has(const std::string& name) const;
+  // The sizes of a variable, without reading its elements. Error(data): no such variable, or complex.
+  const std::vector<std::size_t>& shape_of(const std::string& name) const;
+  // A dense array of class uint8. Error(data): as above; another class, sparse, truncated, damaged.
+  Bytes read_bytes(const std::string& name) const;
   // A dense, real array of any numeric class or logical. Error(data) as above.
-  Numbers read_numbers(const std::string& name);
+  Numbers read_numbers(const std::string& name) const;
   // A real [rows, columns] array, dense or sparse, of any numeric class or logical, with every element
-  // written out; at most kMostElements. Error(data) as above, and for sparse indices outside of the array.
-  Numbers read_matrix(const std::string& name);
+  // written out; a sparse one of at most kMostElements, and not more than kMostZeros for a byte of the file.
+  // Error(data) as above, and for sparse indices outside of the array.
+  Numbers read_matrix(const std::string& name) const;
   static constexpr std::size_t kMostElements = std::size_t{1} << 28;
+  static constexpr std::size_t kMostZeros = 1024;
 
  private:
-  using Variable = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
+  struct Variable {
+    std::string name;
+    std::uint32_t matlab_class = 0;
+    bool complex = false;
+    std::vector<std::size_t> shape;
+    std::size_t at = 0, bytes = 0;  // the data of its element
+    bool compressed = false;
+  };
 
-  void check_header(const std::vector<std::uint8_t>& bytes) const;
-  void check_lengths(const std::vector<std::uint8_t>& bytes) const;
-  Variable describe(const std::string& name);
-  void read_elements(matvar_t& variable);
-  Numbers dense_numbers(matvar_t& variable);
-  Numbers sparse_numbers(matvar_t& variable);
+  void check_header() const;
+  void list_variables();
+  MatStream open(const Variable& variable) const;
+  // Reads flags, sizes and name, which come first.
+  static Variable describe(MatStream& stream);
+  const Variable& variable(const std::string& name) const;
+  Numbers dense_numbers(const Variable& variable) const;
+  Numbers sparse_numbers(const Variable& variable) const;
 
   std::string path_;
-  std::size_t file_bytes_;
-  std::unique_ptr<mat_t, int (*)(mat_t*)> file_;
+  std::vector<std::uint8_t> bytes_;
+  bool other_order_ = false;  // big-endian
+  std::vector<Variable> variables_;
 };
 
 // "[32,32,3,10]", for messages.

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "data/tar_gz.h"
+#include "data/unzip.h"
 #include "dpll/files.h"
 
 namespace dpll {
@@ -119,7 +120,7 @@ std::string PublishedFolder::path_of(const PublishedFile& file) const {
 std::vector<std::string> PublishedFolder::read_lines(const std::string& name) const {
   const std::string path = path_of({name, 0, "", ""});
   if (path.empty()) return {};
-  const std::vector<std::uint8_t> bytes = is_archive_ ? members_.at(name) : read_maybe_gz(path);
+  const std::vector<std::uint8_t> bytes = is_archive_ ? members_.at(name) : read_unzipped(path, text_limit);
   std::istringstream text(std::string(bytes.begin(), bytes.end()));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) {
@@ -149,8 +150,9 @@ std::vector<std::uint8_t> PublishedFolder::read(const PublishedFile& file, bool 
   const bool checked = verify && !set_.page.empty();
   if (zipped) {
     const std::string zipped_sum = checked ? md5_hex(bytes.data(), bytes.size()) : "";
-    // Files of the user's own have no known size; a published one that unzips to more is not it.
-    bytes = file.bytes == 0 ? gunzip(bytes, path) : gunzip(bytes, path, file.bytes);
+    // Files of the user's own have the size that they announce; a published one that unzips to more is not
+    // it.
+    bytes = file.bytes == 0 ? unzip(bytes, path, idx_limit) : gunzip(bytes, path, file.bytes);
     if (checked && zipped_sum == file.md5_gz) return bytes;
     if (checked && file.md5.empty()) {
       fail(ExitCode::data,

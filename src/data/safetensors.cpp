@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "dpll/core/check.h"
@@ -93,6 +94,10 @@ json parse_strictly(ByteView text, const std::string& path) {
   }
 }
 
+std::string type_text(const TensorEntry& entry) {
+  return entry.other_type.empty() ? name_of(entry.dtype) : quoted(entry.other_type);
+}
+
 // One tensor of the header. Checked against the data section by its caller: offset is relative to it.
 TensorEntry parse_entry(const json& value, const std::string& where) {
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
@@ -105,16 +110,26 @@ TensorEntry parse_entry(const json& value, const std::string& where) {
       {"BOOL", DType::u8},   {"U8", DType::u8},   {"I32", DType::i32},
       {"I64", DType::i64},   {"U64", DType::u64}, {"F16", DType::f16},
       {"BF16", DType::bf16}, {"F32", DType::f32}, {"F64", DType::f64}};
-  const auto type = dtype.is_string() ? kTypes.find(dtype.get_ref<const std::string&>()) : kTypes.end();
-  if (type == kTypes.end()) {
-    fail(ExitCode::data, "{}: element type {} is not one of BOOL, U8, I32, I64, U64, F16, BF16, F32, F64",
-         where, quoted(dtype.is_string() ? dtype.get<std::string>() : dtype.type_name()));
+  if (!dtype.is_string()) fail(ExitCode::data, "{}: dtype is not a string", where);
+  const auto& type_name = dtype.get_ref<const std::string&>();
+  std::optional<std::size_t> element_bytes;  // none: of a type that we do not know
+  if (const auto type = kTypes.find(type_name); type != kTypes.end()) {
+    entry.dtype = type->second;
+    element_bytes = size_of(entry.dtype);
+  } else {
+    entry.dtype = DType::u8;
+    entry.other_type = type_name;
+    static const std::map<std::string, std::size_t> kOtherTypes = {
+        {"I8", 1},  {"I16", 2},     {"U16", 2},     {"U32", 4},
+        {"C64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1}};
+    if (const auto other = kOtherTypes.find(type_name); other != kOtherTypes.end()) {
+      element_bytes = other->second;
+    }
   }
-  entry.dtype = type->second;
 
   const json& shape = value["shape"];
   if (!shape.is_array()) fail(ExitCode::data, "{}: shape is not a list", where);
-  std::uint64_t bytes = size_of(entry.dtype);
+  std::uint64_t bytes = element_bytes.value_or(1);
   constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   for (const json& dim : shape) {
     if (!dim.is_number_unsigned()) fail(ExitCode::data, "{}: shape holds something other than sizes", where);
@@ -134,12 +149,12 @@ TensorEntry parse_entry(const json& value, const std::string& where) {
   const auto begin = offsets[0].get<std::uint64_t>();
   const auto end = offsets[1].get<std::uint64_t>();
   if (begin > end) fail(ExitCode::data, "{}: data_offsets {} run backwards", where, offsets.dump());
-  if (end - begin != bytes) {
-    fail(ExitCode::data, "{}: {} {} needs {} bytes, data_offsets {} hold {}", where, name_of(entry.dtype),
+  if (element_bytes && end - begin != bytes) {
+    fail(ExitCode::data, "{}: {} {} needs {} bytes, data_offsets {} hold {}", where, type_text(entry),
          shape.dump(), bytes, offsets.dump(), end - begin);
   }
   entry.offset = begin;
-  entry.bytes = bytes;
+  entry.bytes = end - begin;
   return entry;
 }
 
@@ -275,8 +290,8 @@ const std::uint8_t* SafetensorsFile::data(const std::string& name) const {
 template <typename T>
 std::vector<T> SafetensorsFile::get(const std::string& name, const std::vector<std::int64_t>& shape) const {
   const TensorEntry& found = entry(name);
-  if (found.dtype != dtype_of<T>) {
-    fail(ExitCode::data, "{}: tensor {} is {}, expected {}", path_, quoted(name), name_of(found.dtype),
+  if (found.dtype != dtype_of<T> || !found.other_type.empty()) {
+    fail(ExitCode::data, "{}: tensor {} is {}, expected {}", path_, quoted(name), type_text(found),
          name_of(dtype_of<T>));
   }
   if (!shape.empty() && found.shape != shape) {
@@ -315,7 +330,7 @@ std::vector<double> SafetensorsFile::get_as_double(const std::string& name) cons
       return convert<double>(bytes, count, widen);
     default:
       fail(ExitCode::data, "{}: tensor {} is {}, expected f16, bf16, f32 or f64", path_, quoted(name),
-           name_of(found.dtype));
+           type_text(found));
   }
 }
 

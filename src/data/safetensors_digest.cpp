@@ -13,10 +13,10 @@ void update_text(Sha256& sha, const std::string& text) {
   sha.update(text.data(), text.size());
 }
 
-void update_tensor(Sha256& sha, const std::string& name, DType dtype, const std::vector<std::int64_t>& shape,
-                   const void* data, std::size_t bytes) {
+void update_tensor(Sha256& sha, const std::string& name, const std::string& type,
+                   const std::vector<std::int64_t>& shape, const void* data, std::size_t bytes) {
   update_text(sha, name);
-  update_text(sha, name_of(dtype));
+  update_text(sha, type);
   const std::uint64_t rank = shape.size();
   sha.update(&rank, sizeof(rank));
   sha.update(shape.data(), shape.size() * sizeof(std::int64_t));
@@ -36,7 +36,8 @@ void update_metadata(Sha256& sha, const std::map<std::string, std::string>& meta
 std::string SafetensorsFile::digest() const {
   Sha256 sha;
   for (const auto& [name, entry] : entries_) {
-    update_tensor(sha, name, entry.dtype, entry.shape, bytes_.data() + entry.offset, entry.bytes);
+    const std::string type = entry.other_type.empty() ? name_of(entry.dtype) : entry.other_type;
+    update_tensor(sha, name, type, entry.shape, bytes_.data() + entry.offset, entry.bytes);
   }
   update_metadata(sha, metadata_);
   return sha.hex();
@@ -48,7 +49,7 @@ std::string SafetensorsWriter::digest() const {
   std::sort(sorted.begin(), sorted.end(), [](const Item* a, const Item* b) { return a->name < b->name; });
   Sha256 sha;
   for (const Item* item : sorted) {
-    update_tensor(sha, item->name, item->dtype, item->shape, item->bytes.data(), item->bytes.size());
+    update_tensor(sha, item->name, name_of(item->dtype), item->shape, item->bytes.data(), item->bytes.size());
   }
   update_metadata(sha, metadata_);
   return sha.hex();

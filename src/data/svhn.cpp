@@ -29,7 +29,7 @@ void reorder(std::uint8_t* image) {
 }  // namespace
 
 ImageSet parse_svhn(std::vector<std::uint8_t> bytes, const std::string& path) {
-  MatFile file(std::move(bytes), path);
+  const MatFile file(std::move(bytes), path);
   MatFile::Bytes images = file.read_bytes("X");
   const std::vector<std::size_t>& shape = images.shape;
   // MATLAB drops a last size of 1: a file of one image has three sizes.
@@ -39,16 +39,14 @@ ImageSet parse_svhn(std::vector<std::uint8_t> bytes, const std::string& path) {
   }
   const std::size_t count = one ? 1 : shape[3];
   if (count == 0) fail(ExitCode::data, "{}: it holds no images", path);
-
+  const std::vector<std::size_t>& y_shape = file.shape_of("y");
+  if (y_shape.size() != 2 || (y_shape[0] != 1 && y_shape[1] != 1)) {
+    fail(ExitCode::data, "{}: variable y is {}, expected [N,1]", path, shape_text(y_shape));
+  }
+  if (y_shape[0] * y_shape[1] != count) {
+    fail(ExitCode::data, "{}: {} labels in y for the {} images in X", path, y_shape[0] * y_shape[1], count);
+  }
   const MatFile::Numbers labels = file.read_numbers("y");
-  const bool column = labels.shape.size() == 2 && labels.shape[1] == 1;
-  const bool row = labels.shape.size() == 2 && labels.shape[0] == 1;
-  if (!column && !row) {
-    fail(ExitCode::data, "{}: variable y is {}, expected [N,1]", path, shape_text(labels.shape));
-  }
-  if (labels.values.size() != count) {
-    fail(ExitCode::data, "{}: {} labels in y for the {} images in X", path, labels.values.size(), count);
-  }
 
   ImageSet set{.count = static_cast<std::int64_t>(count),
                .height = kSide,

@@ -10,13 +10,14 @@ namespace dpll {
 namespace {
 
 // A [classes, samples] array of 0 and 1, turned into [samples, classes].
-std::vector<std::uint8_t> read_table(MatFile& file, const std::string& path, const std::string& name,
+std::vector<std::uint8_t> read_table(const MatFile& file, const std::string& path, const std::string& name,
                                      std::size_t samples) {
-  const MatFile::Numbers table = file.read_matrix(name);
-  if (table.shape[1] != samples || table.shape[0] < 2) {
+  const std::vector<std::size_t>& shape = file.shape_of(name);
+  if (shape.size() == 2 && (shape[1] != samples || shape[0] < 2)) {
     fail(ExitCode::data, "{}: variable {} is {}, expected [C,{}]: a row a class, a column a sample of data",
-         path, name, shape_text(table.shape), samples);
+         path, name, shape_text(shape), samples);
   }
+  const MatFile::Numbers table = file.read_matrix(name);
   const std::size_t classes = table.shape[0];
   std::vector<std::uint8_t> rows(table.values.size());
   // Column-major [C, N] is row-major [N, C].
@@ -61,7 +62,7 @@ void check_candidates(const std::vector<std::uint8_t>& table, std::size_t sample
 }  // namespace
 
 DataSet parse_tabular(std::vector<std::uint8_t> bytes, const std::string& path) {
-  MatFile file(std::move(bytes), path);
+  const MatFile file(std::move(bytes), path);
   const MatFile::Numbers features = file.read_matrix("data");
   const std::size_t samples = features.shape[0], width = features.shape[1];
   if (samples < 1 || width < 1) {

@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -38,11 +39,20 @@ std::map<std::string, std::vector<std::uint8_t>> read_tar_gz(
     if (size < 0 || static_cast<std::uint64_t>(size) > most) {
       fail(ExitCode::data, "{}: {} has {} bytes, at most {} are expected", path, name, size, most);
     }
-    std::vector<std::uint8_t> content(static_cast<std::size_t>(size));
-    const la_ssize_t got = archive_read_data(reader.get(), content.data(), content.size());
-    check(got);
-    if (static_cast<la_int64_t>(got) != size) {
-      fail(ExitCode::data, "{}: truncated: {} of {}'s {} bytes", path, got, name, size);
+    // Memory for what arrives, not for what the header announces.
+    constexpr std::size_t kFirstChunk = 1 << 16;
+    std::vector<std::uint8_t> content;
+    la_ssize_t got = 0;
+    while (static_cast<la_int64_t>(content.size()) < size) {
+      const std::size_t before = content.size();
+      content.resize(std::min(static_cast<std::size_t>(size), std::max(kFirstChunk, 2 * before)));
+      got = archive_read_data(reader.get(), content.data() + before, content.size() - before);
+      check(got);
+      content.resize(before + static_cast<std::size_t>(std::max<la_ssize_t>(got, 0)));
+      if (got <= 0) break;
+    }
+    if (static_cast<la_int64_t>(content.size()) != size) {
+      fail(ExitCode::data, "{}: truncated: {} of {}'s {} bytes", path, content.size(), name, size);
     }
     if (!members.emplace(name, std::move(content)).second) {
       fail(ExitCode::data, "{}: holds {} twice", path, name);

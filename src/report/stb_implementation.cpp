@@ -26,12 +26,5 @@ unsigned char* compress_with_zlib(unsigned char* data, int length, int* compress
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #include <stb_image_write.h>
 
-// Only the formats that are promised: every further decoder is attack surface on files from elsewhere.
-#define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
-#define STBI_NO_STDIO
-#define STB_IMAGE_IMPLEMENTATION
-#include <stb_image.h>
-
 #define STB_TRUETYPE_IMPLEMENTATION
 #include <stb_truetype.h>

@@ -14,6 +14,7 @@
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_checks.h"
 #include "train/devices.h"
 #include "train/evaluator.h"
 #include "train/schedule.h"
@@ -97,6 +98,7 @@ std::optional<std::vector<float>> cached_logits(const std::string& path, const C
   try {
     const SafetensorsFile file = SafetensorsFile::read(path);
     problem = problem_of(file, kFormat, key);
+    if (problem.empty()) check_parameters(file, kLogits);
     if (problem.empty()) {
       std::vector<float> logits = file.get<float>(kLogits, {data.train.count, data.classes});
       say(fmt::format("annotator: its output is read from {}", path));

@@ -10,12 +10,13 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <limits>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <system_error>
 
+#include "config/text.h"
 #include "dpll/safetensors.h"
+#include "train/checkpoint_checks.h"
+#include "train/checkpoint_history.h"
 
 namespace dpll {
 namespace {
@@ -25,33 +26,7 @@ constexpr const char* kModelPrefix = "model/";
 constexpr const char* kVelocityPrefix = "velocity/";
 constexpr const char* kAveragePrefix = "average/";
 
-constexpr const char* kHistory = "history";
 constexpr const char* kSelectedModel = "selected_model";
-
-void add_history(SafetensorsWriter& writer, const History& history) {
-  std::vector<double> cells;
-  for (const std::vector<double>& row : history.rows) cells.insert(cells.end(), row.begin(), row.end());
-  writer.add(
-      kHistory, DType::f64,
-      {static_cast<std::int64_t>(history.rows.size()), static_cast<std::int64_t>(history.columns.size())},
-      cells.data());
-  writer.set_metadata("history_columns", fmt::format("{}", fmt::join(history.columns, ",")));
-}
-
-// Earlier versions kept the history as text.
-History history_from_json(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text);
-  History history;
-  history.columns = json.at("columns").get<std::vector<std::string>>();
-  for (const nlohmann::json& row : json.at("rows")) {
-    std::vector<double> values;
-    for (const nlohmann::json& cell : row) {
-      values.push_back(cell.is_null() ? std::numeric_limits<double>::quiet_NaN() : cell.get<double>());
-    }
-    history.rows.push_back(std::move(values));
-  }
-  return history;
-}
 
 // "section.key" -> value of every line of INI text that to_ini() wrote.
 std::map<std::string, std::string> settings_of(const std::string& ini) {
@@ -86,23 +61,6 @@ T number(const SafetensorsFile& file, const std::string& key) {
     fail(ExitCode::data, "{}: '{}' is '{}', not a number", file.path(), key, text);
   }
   return value;
-}
-
-History read_history(const SafetensorsFile& file) {
-  if (!file.contains(kHistory)) return history_from_json(required(file, kHistory));
-  History history;
-  std::istringstream names(required(file, "history_columns"));
-  for (std::string name; std::getline(names, name, ',');) history.columns.push_back(name);
-  const auto columns = static_cast<std::int64_t>(history.columns.size());
-  const std::vector<std::int64_t>& shape = file.entry(kHistory).shape;
-  if (columns == 0 || shape.size() != 2 || shape[1] != columns) {
-    fail(ExitCode::data, "{}: 'history' does not have the {} columns that are named", file.path(), columns);
-  }
-  const std::vector<double> cells = file.get<double>(kHistory);
-  for (auto cell = cells.begin(); cell != cells.end(); cell += columns) {
-    history.rows.emplace_back(cell, cell + columns);
-  }
-  return history;
 }
 
 }  // namespace
@@ -201,9 +159,8 @@ SafetensorsFile read_checkpoint(const std::string& path) {
   if (required(file, "format") != kFormat) {
     fail(ExitCode::data, "{}: format '{}', this version reads '{}'", path, required(file, "format"), kFormat);
   }
-  if (required(file, kDigestKey) != file.digest()) {
-    fail(ExitCode::data, "{}: damaged: its contents do not match its SHA-256", path);
-  }
+  required(file, kDigestKey);
+  check_digest(file);
   return file;
 }
 
@@ -243,11 +200,13 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   for (const auto& [key, ours] : identity) {
     const std::string theirs = required(file, "identity/" + key);
     if (theirs != ours) {
-      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key, theirs,
-           ours);
+      fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key,
+           printable(theirs), ours);
     }
   }
 
+  const CandidateSets candidates = step.candidates();
+  check_checkpoint(file, {step.steps_per_epoch(), candidates});
   restore_training_state(file, model, step);
   step.set_targets(file.get<float>("targets"));
 
@@ -259,7 +218,7 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
   }
   if (file.metadata().contains("rollbacks")) progress.rollbacks = number<int>(file, "rollbacks");
-  progress.history = read_history(file);
+  progress.history = read_history(file, progress.epoch);
   if (file.contains(kSelectedModel)) {
     progress.selected = {number<int>(file, "selected_epoch"), file.get<std::uint8_t>(kSelectedModel)};
   }
@@ -288,6 +247,7 @@ SafetensorsWriter model_file(const ModelState& model, ModelState::Array array,
   model.save(writer, array, "");
   model.save_buffers(writer, "");
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
+  writer.set_metadata(kDigestKey, writer.digest());
   return writer;
 }
 
@@ -305,7 +265,9 @@ void save_model(const std::string& path, const ModelState& model, ModelState::Ar
 
 void load_model(const std::string& path, ModelState& model) {
   const SafetensorsFile file = SafetensorsFile::read(path);
+  check_digest(file);
   model.refuse_unknown(file, "");
+  check_parameters(file, "");
   model.load(file, ModelState::Array::value, "");
   model.load_buffers(file, "");
 }

@@ -67,7 +67,8 @@ struct LoadedCheckpoint {
 };
 // Reads the newest checkpoint back or, where that is missing or damaged, the one before it. Error(data)
 // naming the file and what differs when both are damaged, of another format, or when it belongs to another
-// network, data set, candidate sets or to other settings of `identity`. Writes nothing.
+// network, data set, candidate sets or to other settings of `identity`, or holds values that cannot be (see
+// checkpoint_checks.h). Writes nothing.
 LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
                                  const RunIdentity& identity, Progress& progress, ModelState& model,
                                  TrainingStep& step);
@@ -81,7 +82,8 @@ std::vector<std::uint8_t> model_bytes(const ModelState& model, ModelState::Array
                                       const std::map<std::string, std::string>& metadata);
 void save_model(const std::string& path, const ModelState& model, ModelState::Array array,
                 const std::map<std::string, std::string>& metadata);
-// Loads a state dict that save_model() or PyTorch wrote. Error(data) when it does not fit.
+// Loads a state dict that save_model() or PyTorch wrote. Error(data) when it does not fit, does not match its
+// digest (one of PyTorch or of an earlier version has none), or holds what check_parameters() refuses.
 void load_model(const std::string& path, ModelState& model);
 
 }  // namespace dpll

@@ -114,7 +114,7 @@ bool RunFolder::holds_results_of(int epochs, bool average) const {
   if (average && !has(run_files::kAverageModel)) return false;
   const std::vector<std::uint8_t> bytes = read_file(file(run_files::kSummary));
   const nlohmann::json summary = nlohmann::json::parse(bytes, nullptr, false);
-  return summary.is_object() && summary.value("epochs", -1) == epochs;
+  return summary.is_object() && summary.contains("epochs") && summary["epochs"] == epochs;
 }
 
 std::string RunFolder::tuning() const {

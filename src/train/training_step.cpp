@@ -290,6 +290,12 @@ void TrainingStep::set_targets(const std::vector<float>& targets) {
   write_floats(backend_, targets_, targets);
 }
 
+CandidateSets TrainingStep::candidates() const {
+  CandidateSets sets(samples_, classes_);
+  backend_.copy_out(sets.words.data(), candidates_);
+  return sets;
+}
+
 std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch) const {
   const auto first = order_on_host_.begin() + step_in_epoch * batch_size_;
   const auto end = order_on_host_.begin() + std::min(samples_, (step_in_epoch + 1) * batch_size_);

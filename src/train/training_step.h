@@ -60,6 +60,7 @@ class TrainingStep {
   // The target table [samples, classes], float32.
   std::vector<float> targets() const;
   void set_targets(const std::vector<float>& targets);
+  CandidateSets candidates() const;
 
   // The phases of a full batch's step in order (augment, forward, objective, backward, update), for
   // benchmarks: run() is their sequence.

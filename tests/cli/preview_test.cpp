@@ -1,8 +1,8 @@
 // `dpll_engine preview` and tools/augment_op.
-#include <stb_image.h>
 
 #include "backend/cpu/image_ops.h"
 #include "cli/engine_runs.h"
+#include "data/image_file.h"
 #include "dpll/chart.h"
 
 using namespace dpll;
@@ -12,12 +12,11 @@ namespace {
 
 std::vector<std::uint8_t> read_png(const std::string& path, int& width, int& height, int& channels) {
   const std::vector<std::uint8_t> bytes = read_file(path);
-  stbi_uc* pixels =
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 0);
-  REQUIRE(pixels != nullptr);
-  const std::vector<std::uint8_t> result(pixels, pixels + std::ptrdiff_t{width} * height * channels);
-  stbi_image_free(pixels);
-  return result;
+  const dpll::ImageSet image = dpll::decode_image(bytes, path, 0);
+  width = static_cast<int>(image.width);
+  height = static_cast<int>(image.height);
+  channels = static_cast<int>(image.channels);
+  return image.pixels;
 }
 
 #ifdef DPLL_AUGMENT_OP  // not in builds without the tools

@@ -1,9 +1,9 @@
 // What a user meets: training, its files, and the commands that use them.
-#include <stb_image.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/engine_runs.h"
+#include "data/image_file.h"
 #include "dpll/chart.h"
 #include "dpll/safetensors.h"
 
@@ -21,13 +21,7 @@ std::vector<std::string> cells_of(const std::string& line) {
 
 void check_is_png(const std::string& path) {
   CAPTURE(path);
-  int width = 0, height = 0, channels = 0;
-  const std::vector<std::uint8_t> bytes = read_file(path);
-  stbi_uc* pixels =
-      stbi_load_from_memory(bytes.data(), static_cast<int>(bytes.size()), &width, &height, &channels, 3);
-  CHECK(pixels != nullptr);
-  CHECK(width > 100);
-  stbi_image_free(pixels);
+  CHECK(dpll::decode_image(read_file(path), path, 3).width > 100);
 }
 
 }  // namespace

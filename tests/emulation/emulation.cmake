@@ -103,7 +103,7 @@ target_link_libraries(dpll_tests PRIVATE dpll_fake_gpu ${CMAKE_DL_LIBS})
 set_source_files_properties(emulation/fake_cuda/gpu_runtime_test.cpp PROPERTIES
   COMPILE_DEFINITIONS DPLL_CUDA_NAMESPACE=fake_cuda)
 
-set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
+set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp fuzz/targets/tuning.cpp PROPERTIES COMPILE_DEFINITIONS DPLL_EMULATED)
 
 # The program with emulated GPUs, for tests of what it does about those that do not work.
 add_executable(dpll_engine_emulated emulation/emulated_engine.cpp emulation/emulator.cpp emulation/stream.cpp

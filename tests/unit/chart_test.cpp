@@ -1,12 +1,10 @@
 #include "dpll/chart.h"
 
-#include <stb_image.h>
-
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <numbers>
 
+#include "data/image_file.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 #include "report/legend.h"
@@ -319,13 +317,9 @@ TEST_CASE("charts that are put together wrongly are refused") {
 TEST_CASE("a written PNG decodes to the same pixels") {
   const auto decoded = [](const std::string& path, int channels) {
     const std::vector<std::uint8_t> file = read_file(path);
-    int width = 0, height = 0, found = 0;
-    const std::unique_ptr<unsigned char, void (*)(void*)> pixels(
-        stbi_load_from_memory(file.data(), static_cast<int>(file.size()), &width, &height, &found, 0),
-        stbi_image_free);
-    REQUIRE(pixels);
-    CHECK(found == channels);
-    return std::vector<unsigned char>(pixels.get(), pixels.get() + width * height * channels);
+    const ImageSet image = decode_image(file, path, 0);
+    CHECK(image.channels == channels);
+    return image.pixels;
   };
   const TempDir folder;
   const Chart chart = chart_of({series_of("a", {1, 3, 2}), series_of("b", {2, 1, 3})});

@@ -13,6 +13,7 @@
 #include "dpll/files.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
+#include "support/safetensors_bytes.h"
 #include "support/temp_dir.h"
 
 using namespace dpll;
@@ -182,6 +183,17 @@ TEST_CASE("user arrays: images with labels and a test set") {
   CHECK_FALSE(data.candidates.has_value());
   REQUIRE(data.warnings.size() == 1);
   CHECK(data.warnings[0].find("tensor 'weights' is not used") != std::string::npos);
+}
+
+TEST_CASE("user arrays: a tensor that is not used may be of a type that cannot be read") {
+  const std::string header = R"({"images":{"dtype":"U8","shape":[2,1,1,1],"data_offsets":[0,2]},)"
+                             R"("labels":{"dtype":"U8","shape":[2],"data_offsets":[2,4]},)"
+                             R"("ids":{"dtype":"U16","shape":[2],"data_offsets":[4,8]}})";
+  const Bytes bytes = test::safetensors_bytes(header, {5, 6, 0, 1, 9, 9, 9, 9});
+  const DataSet data = data_from_arrays(SafetensorsFile::parse(bytes, "f"));
+  CHECK(data.train.pixels == Bytes{5, 6});
+  REQUIRE(data.warnings.size() == 1);
+  CHECK(data.warnings[0].find("f: tensor 'ids' is not used") == 0);
 }
 
 TEST_CASE("user arrays: candidates alone are enough") {

@@ -1,12 +1,10 @@
 #include "dpll/run_charts.h"
 
-#include <stb_image.h>
-
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 
+#include "data/image_file.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 #include "report/style.h"
@@ -37,14 +35,10 @@ History small_history() {
 // Pixels of each palette colour in a PNG file.
 std::vector<int> palette_pixels(const std::string& path) {
   const std::vector<std::uint8_t> file = read_file(path);
-  int width = 0, height = 0, channels = 0;
-  const std::unique_ptr<unsigned char, void (*)(void*)> pixels(
-      stbi_load_from_memory(file.data(), static_cast<int>(file.size()), &width, &height, &channels, 3),
-      stbi_image_free);
-  REQUIRE(pixels);
+  const ImageSet image = decode_image(file, path, 3);
   std::vector<int> counts(kPalette.size());
-  for (int i = 0; i < width * height; ++i) {
-    const unsigned char* p = pixels.get() + i * 3;
+  for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
+    const unsigned char* p = &image.pixels[i];
     for (std::size_t k = 0; k < kPalette.size(); ++k) {
       const Colour& c = kPalette[k];
       counts[k] += p[0] == c.red && p[1] == c.green && p[2] == c.blue ? 1 : 0;

@@ -1,4 +1,4 @@
-// Tabular sets. tests/fixtures/tabular was written by SciPy, the other files by libmatio.
+// Tabular sets. tests/fixtures/tabular was written by SciPy, the other files by mat_writer.h.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

@@ -8,6 +8,7 @@
 
 #include "augment/image_op.h"
 #include "backend/cpu/image_ops.h"
+#include "config/text.h"
 #include "dpll/chart.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
@@ -108,10 +109,10 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "augment_op: %s\n", error.what());
+    std::fprintf(stderr, "augment_op: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "augment_op: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "augment_op: unexpected: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

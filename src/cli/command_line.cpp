@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/commands.h"
+#include "config/text.h"
 #include "dpll/build_info.h"
 #if DPLL_HAVE_CUDA
 #include "backend/cuda/gpu/gpu_backend.h"
@@ -243,13 +244,13 @@ int run_command_line(int argc, char** argv) {
   try {
     return dispatch(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "dpll_engine: %s\n", error.what());
+    std::fprintf(stderr, "dpll_engine: %s\n", escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "dpll_engine: not enough memory\n");
     return static_cast<int>(ExitCode::device);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "dpll_engine: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "dpll_engine: unexpected: %s\n", escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

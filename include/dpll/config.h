@@ -45,6 +45,7 @@ struct RunConfig {
     std::string tuning_cache = "cache";
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
+    bool lock = true;  // keep a second process out of the run's folder
     int epochs = 200;
 
     bool operator==(const Run&) const = default;

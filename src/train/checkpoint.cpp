@@ -219,8 +219,8 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
     // Where the folder lies, and how this process was started, change nothing.
-    const bool of_the_start =
-        key.starts_with("run.resume") || key.starts_with("run.name") || key.starts_with("run.out_dir");
+    const bool of_the_start = key.starts_with("run.resume") || key.starts_with("run.name") ||
+                              key.starts_with("run.out_dir") || key.starts_with("run.lock");
     if (of_the_start || (earlier != then.end() && earlier->second == value)) continue;
     loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));

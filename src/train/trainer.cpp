@@ -22,6 +22,7 @@
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/pace.h"
+#include "train/program_specs.h"
 #include "train/run_device.h"
 #include "train/schedule.h"
 #include "train/selection.h"
@@ -146,6 +147,11 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
   if (selection_ != nullptr) selection_->attach(arena_.data());
   identity_ = run_identity(config_, *network_, data_, candidates_);
 
+  if (const std::string advice =
+          batch_norm_advice(config_, data_.train.count, data_.train.height, data_.train.width);
+      !advice.empty()) {
+    log_.warning(advice);
+  }
   const std::string kind = data_.train.tabular() ? fmt::format("samples of {} features", data_.train.channels)
                                                  : fmt::format("images of {}x{}x{}", data_.train.height,
                                                                data_.train.width, data_.train.channels);
@@ -308,13 +314,15 @@ void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch)
   const ObjectiveMetrics& m = record.metrics;
   if (m.nonfinite == 0 && record.halted == 0 && std::isfinite(m.total)) return;
   const std::string cause = step_.diagnose(step_in_epoch);
+  std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
+  for (std::int64_t& sample : samples) sample = data_.train_origin[static_cast<std::size_t>(sample)];
   log_.clear_bar();
   fail(ExitCode::run,
        "epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}; "
        "checkpoints in '{}' "
        "are from before. A lower optimiser.lr is the usual cure",
        progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
-       fmt::join(step_.batch_samples(step_in_epoch), " "), folder_.path());
+       fmt::join(samples, " "), folder_.path());
 }
 
 void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last) {
@@ -511,6 +519,7 @@ int train(RunConfig config, const BackendMaker& maker) {
   }
   // A resume that is refused leaves every file as it was: nothing is written before it is accepted.
   Log log(folder.file(run_files::kLog), config.log.progress, resumes);
+  for (const std::string& note : folder.notes()) log.line(note);
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
     const int gpu = config.run.gpu;

@@ -6,6 +6,7 @@
 
 #include "augment/image_op.h"
 #include "backend/cpu/image_ops.h"
+#include "config/text.h"
 #include "data/image_file.h"
 #include "dpll/chart.h"
 #include "dpll/core/check.h"
@@ -102,10 +103,10 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "augment_op: %s\n", error.what());
+    std::fprintf(stderr, "augment_op: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "augment_op: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "augment_op: unexpected: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -20,6 +20,7 @@
 #include "bench/observed_call.h"
 #include "bench/op_benchmarks.h"
 #include "bench/op_report.h"
+#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "train/devices.h"
@@ -256,10 +257,10 @@ int main(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "bench_ops: %s\n", error.what());
+    std::fprintf(stderr, "bench_ops: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_ops: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "bench_ops: unexpected: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -19,6 +19,7 @@
 #include "bench/ceilings.h"
 #include "bench/profile.h"
 #include "bench/step_bench.h"
+#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "selftest/temp_folder.h"
@@ -287,10 +288,10 @@ int main(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "bench_step: %s\n", error.what());
+    std::fprintf(stderr, "bench_step: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_step: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "bench_step: unexpected: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -19,6 +19,7 @@
 #include "bench/profile.h"
 #include "bench/scaling.h"
 #include "bench/step_bench.h"
+#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
@@ -392,10 +393,10 @@ int main(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "scaling_curves: %s\n", error.what());
+    std::fprintf(stderr, "scaling_curves: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "scaling_curves: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "scaling_curves: unexpected: %s\n", dpll::escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

@@ -106,13 +106,27 @@ CandidateSets candidates_from_table(const std::vector<std::uint8_t>& table, std:
                                     const std::string& source);
 
 // CSV. The first line is "# dpll candidates, classes = C, count = N, sha256 = H" with candidates_sha256() as
-// H, the second "sample,candidates"; then one row per sample in order, for example "0,3 17", labels separated
-// by spaces. Sets must not be empty. Error(run) when the file cannot be written; the old file survives.
-void write_candidates(const std::string& path, const CandidateSets& sets);
-// For files made elsewhere ", sha256 = H" may be left out, and lines may end in CRLF. Sets may miss the
-// truth. Error(data) naming file, line and what is wrong: wrong sample or class count, rows out of order,
-// labels out of range or given twice, empty sets, anything else in the text, a hash that does not match.
-CandidateSets read_candidates(const std::string& path, std::int64_t expected_count, int expected_classes);
+// H, the second the columns, then one row a sample. "sample" is the sample's index in the source (the whole
+// training file), as in labels.csv; "candidates" its labels separated by spaces: "0,3 17". Where the sets are
+// those of a part of the source whose indices are not 0..N-1, a column "position" in between counts its
+// samples: "sample,position,candidates". Sets must not be empty. Error(run) when the file cannot be written;
+// the old file survives.
+void write_candidates(const std::string& path, const CandidateSets& sets,
+                      const std::vector<std::int64_t>& samples);
+void write_candidates(const std::string& path, const CandidateSets& sets);  // of a whole source
+// The sets of the samples `wanted` (ascending indices in a source of `source_count` samples), from a file
+// that has them, and perhaps others. A file without "position" whose samples are 0..wanted.size()-1 may also
+// be one for just these samples, in their order: it is taken as that where it lacks some of their indices.
+// For files made elsewhere ", sha256 = H" may be left out, and the file may be written as TextLines allows,
+// fields quoted or not. Sets may miss the truth. Error(data) naming file, line and what is wrong: wrong class
+// or row count, samples that are missing, beyond the source or not ascending, labels out of range or given
+// twice, empty sets, anything else in the text, a hash that does not match.
+CandidateSets read_candidates(const std::string& path, const std::vector<std::int64_t>& wanted,
+                              std::int64_t source_count, int classes);
+CandidateSets read_candidates(const std::string& path, std::int64_t count, int classes);  // a whole source
+
+// Are they 0, 1, 2, ...? Then a sample's index in the source is its position among the samples as well.
+bool counts_from_zero(const std::vector<std::int64_t>& samples);
 
 // Hex SHA-256 over count and classes, each as a 64-bit little-endian number, and the sets, one 0/1 byte per
 // label, row-major.

@@ -46,6 +46,7 @@ struct RunConfig {
     std::string tuning_cache = "cache";
     std::string out_dir = "runs";
     ResumeMode resume = ResumeMode::never;
+    bool lock = true;  // keep a second process out of the run's folder
     int epochs = 200;
     double max_hours = 0;  // then the run stops with a checkpoint and exit code 75; 0: no limit
 

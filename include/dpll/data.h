@@ -29,9 +29,11 @@ struct DataSet {
   int classes = 0;
   std::vector<std::string> class_names;  // classes of them
   ImageSet train;
-  ImageSet test;                           // count may be 0 for a user's own data
-  ImageSet validation;                     // held-out part of the training set; count 0 when not asked for
-  std::vector<std::int64_t> train_origin;  // index of each training sample in the published file order
+  ImageSet test;        // count may be 0 for a user's own data
+  ImageSet validation;  // held-out part of the training set; count 0 when not asked for
+  // Index of each training sample in the source: the order of the published or own file, before any cut.
+  std::vector<std::int64_t> train_origin;
+  std::int64_t source_count = 0;  // samples of the source, before any cut
   // [train.count, classes] of 0/1, no row empty, when they come with the data.
   std::optional<std::vector<std::uint8_t>> candidates;
   std::vector<std::string> warnings;  // one line each, for the caller to print

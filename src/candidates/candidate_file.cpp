@@ -1,8 +1,20 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <numeric>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
+#include "config/csv.h"
 #include "config/text.h"
+#include "config/text_lines.h"
 #include "dpll/candidates.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
@@ -11,46 +23,54 @@ namespace dpll {
 namespace {
 
 constexpr std::string_view kMagic = "# dpll candidates, classes = ";
-constexpr std::string_view kColumns = "sample,candidates";
+
+using Fields = std::vector<std::string>;
+const Fields kColumns = {"sample", "candidates"};
+const Fields kColumnsOfPart = {"sample", "position", "candidates"};
+
+// The whole file: `sets` of `samples`.
+struct FileSets {
+  CandidateSets sets;
+  std::vector<std::int64_t> samples;
+  bool has_positions = false;
+};
 
 class Reader {
  public:
-  Reader(std::string_view text, const std::string& path, std::int64_t expected_count, int expected_classes)
-      : rest_(text), path_(path), sets_(expected_count, expected_classes) {}
+  Reader(std::string_view text, const std::string& path, std::int64_t most_samples, int classes)
+      : lines_(text, path), path_(path), most_samples_(most_samples), classes_(classes) {}
 
-  CandidateSets read() {
+  FileSets read() {
     const std::string hash = read_first_line();
-    if (next_line("the columns") != kColumns) reject("expected the columns \"{}\"", kColumns);
-    for (std::int64_t i = 0; i < sets_.count; ++i) {
-      read_row(next_line(fmt::format("sample {} of {}", i, sets_.count)), i);
+    const Fields columns = next_row("the columns");
+    file_.has_positions = columns == kColumnsOfPart;
+    if (!file_.has_positions && columns != kColumns) {
+      lines_.reject("\"{}\" are not the columns; expected \"sample,candidates\"", printable(line_));
     }
-    if (!rest_.empty()) {
-      ++line_;
-      reject("there is text after the last of {} samples", sets_.count);
+    for (std::int64_t i = 0; i < file_.sets.count; ++i) {
+      read_row(next_row(fmt::format("row {} of {}", i + 1, file_.sets.count)), i);
     }
-    if (!hash.empty() && candidates_sha256(sets_) != hash) {
+    if (lines_.next(line_)) {
+      lines_.reject("\"{}\" after the last of {} samples", printable(line_), file_.sets.count);
+    }
+    if (!hash.empty() && candidates_sha256(file_.sets) != hash) {
       fail(ExitCode::data,
            "{}: the sets do not have the SHA-256 of line 1 ({}...): the file is damaged or was edited", path_,
            hash.substr(0, 16));
     }
-    return std::move(sets_);
+    return std::move(file_);
   }
 
  private:
-  template <typename... Args>
-  [[noreturn]] void reject(fmt::format_string<Args...> format, Args&&... args) const {
-    fail(ExitCode::data, "{}:{}: {}", path_, line_, fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  // Without its LF or CRLF.
-  std::string_view next_line(const std::string& what) {
-    ++line_;
-    if (rest_.empty()) reject("the file ends where {} should follow", what);
-    const std::size_t end = rest_.find('\n');
-    std::string_view line = rest_.substr(0, end);
-    rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    return line;
+  // Spreadsheets fill up short rows: empty fields at the end do not count, but one behind "sample,".
+  Fields next_row(const std::string& what) {
+    if (!lines_.next(line_)) lines_.reject("the file ends where {} should follow", what);
+    std::optional<Fields> fields = csv_fields(line_);
+    if (!fields) {
+      lines_.reject("\"{}\": a quote is not closed, or stands within a field", printable(line_));
+    }
+    while (fields->size() > 2 && fields->back().empty()) fields->pop_back();
+    return *std::move(fields);
   }
 
   static bool skip(std::string_view& text, std::string_view expected) {
@@ -68,9 +88,14 @@ class Reader {
     return true;
   }
 
+  static bool is_number(std::string_view text, std::int64_t& number) {
+    return skip_number(text, number) && text.empty();
+  }
+
   // Checks class and sample count; returns the hash, "" when the line has none.
   std::string read_first_line() {
-    const std::string_view line = next_line("the first line of a candidate file");
+    const Fields fields = next_row("the first line of a candidate file");
+    const std::string line = fmt::format("{}", fmt::join(fields, ","));
     std::string_view text = line;
     std::int64_t classes = 0, count = 0;
     bool good = skip(text, kMagic) && skip_number(text, classes) && skip(text, ", count = ") &&
@@ -82,76 +107,167 @@ class Reader {
       hash = text;
     }
     if (!good) {
-      reject("\"{}\" is not the first line of a candidate file; expected \"{}C, count = N, sha256 = H\"",
-             printable(line), kMagic);
+      lines_.reject(
+          "\"{}\" is not the first line of a candidate file; expected \"{}C, count = N, sha256 = H\"",
+          printable(line_), kMagic);
     }
-    if (classes != sets_.classes)
-      reject("the sets are for {} classes, the data set has {}", classes, sets_.classes);
-    if (count != sets_.count) reject("the sets are for {} samples, the data set has {}", count, sets_.count);
+    if (classes != classes_) {
+      lines_.reject("the sets are for {} classes, the data set has {}", classes, classes_);
+    }
+    if (count > most_samples_) {
+      lines_.reject("the sets are for {} samples, the data set has {}", count, most_samples_);
+    }
+    file_.sets = CandidateSets(count, classes_);
     return hash;
   }
 
-  void read_row(std::string_view text, std::int64_t expected_sample) {
-    const std::string_view line = text;
-    std::int64_t sample = 0;
-    if (!skip_number(text, sample) || !skip(text, ",")) {
-      reject("\"{}\" is not a row; expected the sample, a comma and labels separated by spaces",
-             printable(line));
+  void read_row(const Fields& fields, std::int64_t row) {
+    const std::size_t columns = file_.has_positions ? 3 : 2;
+    std::int64_t sample = 0, position = 0;
+    if (fields.size() < columns || !is_number(fields[0], sample) ||
+        (file_.has_positions && !is_number(fields[1], position))) {
+      lines_.reject("\"{}\" is not a row; expected the sample, a comma{} and labels separated by spaces",
+                    printable(line_), file_.has_positions ? ", its position, a comma" : "");
     }
-    if (sample != expected_sample) {
-      reject("sample {} where sample {} should be; rows must be in order and without gaps", sample,
-             expected_sample);
+    if (row > 0 && sample <= file_.samples.back()) {
+      lines_.reject("sample {} after sample {}; samples must be in ascending order, each once", sample,
+                    file_.samples.back());
     }
-    if (text.empty()) reject("sample {} has no candidate label; every sample needs one", sample);
+    if (sample >= most_samples_) {
+      lines_.reject("sample {} is not in the data set, whose {} samples count from 0", sample, most_samples_);
+    }
+    if (fields.size() > columns) {
+      lines_.reject(
+          "sample {}: \"{}\" after the labels; expected them in one field, separated by single spaces",
+          sample, printable(fields[columns]));
+    }
+    file_.samples.push_back(sample);
+    read_labels(fields[columns - 1], row, sample);
+  }
+
+  void read_labels(std::string_view text, std::int64_t row, std::int64_t sample) {
+    if (text.empty()) {
+      lines_.reject(
+          "sample {} has no candidate label; every sample needs one. Where nothing is known, all labels are "
+          "candidates",
+          sample);
+    }
     for (;;) {
       std::int64_t label = 0;
       if (!skip_number(text, label)) {
-        reject("sample {}: \"{}\" is not a label; expected labels separated by single spaces", sample,
-               printable(text));
+        lines_.reject("sample {}: \"{}\" is not a label; expected labels separated by single spaces", sample,
+                      printable(text));
       }
-      if (label >= sets_.classes) {
-        reject("sample {}: label {} is out of range; expected 0 to {}", sample, label, sets_.classes - 1);
+      if (label >= classes_) {
+        lines_.reject(
+            "sample {}: label {} is out of range; expected 0 to {}{}", sample, label, classes_ - 1,
+            label == classes_ && !has_label_0_ ? "; do the labels start at 1? They count from 0" : "");
       }
-      if (sets_.contains(sample, static_cast<int>(label)))
-        reject("sample {}: label {} stands twice", sample, label);
-      sets_.insert(sample, static_cast<int>(label));
+      if (file_.sets.contains(row, static_cast<int>(label))) {
+        lines_.reject("sample {}: label {} stands twice", sample, label);
+      }
+      has_label_0_ = has_label_0_ || label == 0;
+      file_.sets.insert(row, static_cast<int>(label));
       if (text.empty()) return;
       if (!skip(text, " ")) {
-        reject("sample {}: \"{}\" after label {}; expected labels separated by single spaces", sample,
-               printable(text), label);
+        lines_.reject("sample {}: \"{}\" after label {}; expected labels separated by single spaces", sample,
+                      printable(text), label);
       }
     }
   }
 
-  std::string_view rest_;
+  TextLines lines_;
   const std::string& path_;
-  CandidateSets sets_;
-  std::int64_t line_ = 0;
+  const std::int64_t most_samples_;
+  const int classes_;
+  std::string_view line_;
+  FileSets file_;
+  bool has_label_0_ = false;
 };
+
+// The rows of the samples `wanted`.
+std::vector<std::int64_t> rows_of(const FileSets& file, const std::vector<std::int64_t>& wanted,
+                                  std::int64_t source_count, const std::string& path) {
+  std::vector<std::int64_t> rows;
+  for (const std::int64_t sample : wanted) {
+    const auto found = std::lower_bound(file.samples.begin(), file.samples.end(), sample);
+    if (found != file.samples.end() && *found == sample) {
+      rows.push_back(found - file.samples.begin());
+      continue;
+    }
+    // Distinct indices that are all below their number are 0, 1, 2, ...: here one is not, so that a file of
+    // 0, 1, 2, ... of the same length cannot mean the source's.
+    if (!file.has_positions && file.samples.size() == wanted.size() && counts_from_zero(file.samples)) {
+      rows.resize(wanted.size());
+      std::iota(rows.begin(), rows.end(), 0);
+      return rows;
+    }
+    fail(
+        ExitCode::data,
+        "{}: sample {} has no set: the file has those of {} samples{}, training takes {} of {}; every sample "
+        "needs a set. Where nothing is known, all labels are candidates",
+        path, sample, file.samples.size(),
+        file.samples.empty() ? "" : fmt::format(" from {} to {}", file.samples.front(), file.samples.back()),
+        wanted.size(), source_count);
+  }
+  return rows;
+}
 
 }  // namespace
 
-void write_candidates(const std::string& path, const CandidateSets& sets) {
-  std::string text = fmt::format("{}{}, count = {}, sha256 = {}\n{}\n", kMagic, sets.classes, sets.count,
-                                 candidates_sha256(sets), kColumns);
+bool counts_from_zero(const std::vector<std::int64_t>& samples) {
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (samples[i] != static_cast<std::int64_t>(i)) return false;
+  }
+  return true;
+}
+
+void write_candidates(const std::string& path, const CandidateSets& sets,
+                      const std::vector<std::int64_t>& samples) {
+  DPLL_CHECK(static_cast<std::int64_t>(samples.size()) == sets.count, "{} sets of {} samples", sets.count,
+             samples.size());
+  const bool positions = !counts_from_zero(samples);
+  std::string text = fmt::format("{}{}, count = {}, sha256 = {}\n", kMagic, sets.classes, sets.count,
+                                 candidates_sha256(sets));
+  text += csv_line(positions ? kColumnsOfPart : kColumns);
   for (std::int64_t i = 0; i < sets.count; ++i) {
-    fmt::format_to(std::back_inserter(text), "{}", i);
-    char separator = ',';
+    std::string labels;
     for (int c = 0; c < sets.classes; ++c) {
-      if (!sets.contains(i, c)) continue;
-      fmt::format_to(std::back_inserter(text), "{}{}", separator, c);
-      separator = ' ';
+      if (sets.contains(i, c)) labels += (labels.empty() ? "" : " ") + std::to_string(c);
     }
-    DPLL_CHECK(separator == ' ', "sample {} has no candidate label", i);
-    text += '\n';
+    DPLL_CHECK(!labels.empty(), "sample {} has no candidate label", i);
+    Fields fields = {std::to_string(samples[static_cast<std::size_t>(i)])};
+    if (positions) fields.push_back(std::to_string(i));
+    fields.push_back(std::move(labels));
+    text += csv_line(fields);
   }
   write_file_atomically(path, text);
 }
 
-CandidateSets read_candidates(const std::string& path, std::int64_t expected_count, int expected_classes) {
+void write_candidates(const std::string& path, const CandidateSets& sets) {
+  std::vector<std::int64_t> samples(static_cast<std::size_t>(sets.count));
+  std::iota(samples.begin(), samples.end(), 0);
+  write_candidates(path, sets, samples);
+}
+
+CandidateSets read_candidates(const std::string& path, const std::vector<std::int64_t>& wanted,
+                              std::int64_t source_count, int classes) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   const std::string text(bytes.begin(), bytes.end());
-  return Reader(text, path, expected_count, expected_classes).read();
+  const FileSets file = Reader(text, path, source_count, classes).read();
+  const std::vector<std::int64_t> rows = rows_of(file, wanted, source_count, path);
+  CandidateSets sets(static_cast<std::int64_t>(wanted.size()), classes);
+  auto to = sets.words.begin();
+  for (const std::int64_t row : rows) {
+    to = std::copy_n(file.sets.words.begin() + row * sets.words_per_row, sets.words_per_row, to);
+  }
+  return sets;
+}
+
+CandidateSets read_candidates(const std::string& path, std::int64_t count, int classes) {
+  std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
+  std::iota(samples.begin(), samples.end(), 0);
+  return read_candidates(path, samples, count, classes);
 }
 
 }  // namespace dpll

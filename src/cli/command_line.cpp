@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/commands.h"
+#include "config/text.h"
 #include "dpll/build_info.h"
 #if DPLL_HAVE_CUDA
 #include "backend/cuda/gpu/gpu_backend.h"
@@ -254,7 +255,7 @@ int run_command_line(int argc, char** argv) {
   try {
     return dispatch(argc, argv);
   } catch (const Error& error) {
-    std::fprintf(stderr, "dpll_engine: %s\n", error.what());
+    std::fprintf(stderr, "dpll_engine: %s\n", escaped(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const Stopped& stopped) {
     std::fprintf(stderr, "dpll_engine: %s\n", stopped.what());
@@ -263,7 +264,7 @@ int run_command_line(int argc, char** argv) {
     std::fprintf(stderr, "dpll_engine: not enough memory\n");
     return static_cast<int>(ExitCode::device);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "dpll_engine: unexpected: %s\n", error.what());
+    std::fprintf(stderr, "dpll_engine: unexpected: %s\n", escaped(error.what()).c_str());
     return static_cast<int>(ExitCode::internal);
   }
 }

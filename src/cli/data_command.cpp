@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cli/commands.h"
+#include "config/text.h"
 #include "data/published_folder.h"
 #include "dpll/core/check.h"
 #include "dpll/data.h"
@@ -23,7 +24,7 @@ bool report(const std::optional<PublishedFolder>& folder, const std::string& bel
             const PublishedFile& file) {
   const std::string& sum = file.md5_gz.empty() ? file.md5 : file.md5_gz;
   const std::string path = folder ? folder->path_of(file) : "";
-  const auto print = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+  const auto print = [](const std::string& line) { std::printf("%s\n", escaped(line).c_str()); };
   if (path.empty()) {
     const std::string where = (std::filesystem::path(belongs) / file.published_name()).string();
     print(fmt::format("missing  {}: expected MD5 {}", where, sum));
@@ -60,7 +61,7 @@ int data_verify_command(const RunConfig& config) {
       data.dataset == DatasetKind::tabular) {
     const DataSet read = load_data(config);
     std::printf("right    %s: your own data, so without published sums: %lld training and %lld test %s\n",
-                data.path.c_str(), static_cast<long long>(read.train.count),
+                escaped(data.path).c_str(), static_cast<long long>(read.train.count),
                 static_cast<long long>(read.test.count), read.train.tabular() ? "samples" : "images");
     return 0;
   }

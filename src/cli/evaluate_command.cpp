@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/trained_run.h"
+#include "config/text.h"
 #include "dpll/data.h"
 #include "train/evaluator.h"
 
@@ -26,12 +27,14 @@ std::string class_table(const DataSet& data, const ImageSet& images,
   const auto percent = [](int part, int whole) {
     return whole > 0 ? fmt::format("{:7.2f}%", 100.0 * part / whole) : std::string("       -");
   };
+  std::vector<std::string> names;
+  for (const std::string& name : data.class_names) names.push_back(escaped(name));
   std::size_t longest = 5;
-  for (const std::string& name : data.class_names) longest = std::max(longest, name.size());
+  for (const std::string& name : names) longest = std::max(longest, name.size());
   std::string text = fmt::format("{:>5}  {:<{}}  {:>6}  {:>8}  {:>9}\n", "class", "name", longest, "images",
                                  "recall", "precision");
   for (std::size_t c = 0; c < classes; ++c) {
-    text += fmt::format("{:>5}  {:<{}}  {:>6}  {}   {}\n", c, data.class_names[c], longest, truth[c],
+    text += fmt::format("{:>5}  {:<{}}  {:>6}  {}   {}\n", c, names[c], longest, truth[c],
                         percent(both[c], truth[c]), percent(both[c], predicted[c]));
   }
   return text;
@@ -43,8 +46,10 @@ int evaluate_command(const EvaluateArguments& arguments) {
   RunConfig config = run_config(arguments.run);
   if (!arguments.data.empty()) config.data.path = arguments.data;
   if (!arguments.verify) config.data.verify = false;
-  const DataSet data = load_data(config);
-  for (const std::string& warning : data.warnings) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  DataSet data = load_data(config);
+  for (const std::string& warning : data.warnings) {
+    std::fprintf(stderr, "warning: %s\n", escaped(warning).c_str());
+  }
   const ImageSet& images = arguments.split == "test"    ? data.test
                            : arguments.split == "train" ? data.train
                                                         : data.validation;
@@ -52,10 +57,19 @@ int evaluate_command(const EvaluateArguments& arguments) {
   if (!images.has_labels())
     fail(ExitCode::data, "the {} images have no labels to compare with", arguments.split);
 
-  TrainedRun run = open_run(arguments.run, config,
-                            {static_cast<int>(images.height), static_cast<int>(images.width),
-                             static_cast<int>(images.channels), data.classes},
-                            arguments.model);
+  const TrainedModelFile model = read_model_header(arguments.run, arguments.model);
+  const std::string source = fmt::format("the {} images of {}", arguments.split,
+                                         config.data.path.empty() ? to_string(data.kind) : config.data.path);
+  require_input(source, images, model.input);
+  if (data.classes > model.input.classes) {
+    fail(ExitCode::data, "{}: the data has {} classes; the network tells {} apart", source, data.classes,
+         model.input.classes);
+  }
+  // Data of one's own may lack the last classes, which only the network knows then.
+  if (data.classes < model.input.classes) data.class_names = model.class_names;
+  data.classes = model.input.classes;
+
+  TrainedRun run = open_run(arguments.run, config, model.input, arguments.model);
   Evaluator evaluator(*run.backend, *run.network, run.views, images, config.evaluation.batch);
   const Buffer arena = run.backend->allocate(evaluator.arena_bytes(), "the activations");
   evaluator.attach(arena.data());

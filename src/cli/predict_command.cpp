@@ -3,6 +3,8 @@
 
 #include "cli/commands.h"
 #include "cli/trained_run.h"
+#include "config/csv.h"
+#include "config/text.h"
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/image_file.h"
@@ -29,10 +31,7 @@ ImageSet read_images(const std::string& path, const InputShape& input) {
   } else {
     images = decode_image(bytes, path, input.channels);
   }
-  if (images.height != input.height || images.width != input.width || images.channels != input.channels) {
-    fail(ExitCode::data, "{}: {}x{} pixels with {} channels; the network takes {}x{} with {}", path,
-         images.height, images.width, images.channels, input.height, input.width, input.channels);
-  }
+  require_input(path, images, input);
   return images;
 }
 
@@ -48,12 +47,16 @@ int predict_command(const PredictArguments& arguments) {
   all.height = model.input.height;
   all.width = model.input.width;
   all.channels = model.input.channels;
-  std::vector<std::string> sources;
+  struct Source {
+    std::string path;
+    std::int64_t index;  // of the image in the file
+  };
+  std::vector<Source> sources;
   for (const std::string& path : arguments.images) {
     const ImageSet images = read_images(path, model.input);
     all.count += images.count;
     all.pixels.insert(all.pixels.end(), images.pixels.begin(), images.pixels.end());
-    for (std::int64_t i = 0; i < images.count; ++i) sources.push_back(fmt::format("{},{}", path, i));
+    for (std::int64_t i = 0; i < images.count; ++i) sources.push_back({path, i});
   }
 
   TrainedRun run = open_run(arguments.run, config, model.input, arguments.model);
@@ -62,13 +65,14 @@ int predict_command(const PredictArguments& arguments) {
   evaluator.attach(arena.data());
   const EvaluationResult result = evaluator.run();
 
-  std::string csv = "file,index,label,name,probability\n";
+  std::string csv = csv_line({"file", "index", "label", "name", "probability"});
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const auto label = static_cast<std::size_t>(result.predictions[i]);
-    csv += fmt::format("{},{},{},{}\n", sources[i], label, model.class_names[label], result.confidences[i]);
+    csv += csv_line({sources[i].path, std::to_string(sources[i].index), std::to_string(label),
+                     model.class_names[label], fmt::format("{}", result.confidences[i])});
   }
   write_file_atomically(arguments.out, csv);
-  std::printf("%zu images classified, written to %s\n", sources.size(), arguments.out.c_str());
+  std::printf("%zu images classified, written to %s\n", sources.size(), escaped(arguments.out).c_str());
   return 0;
 }
 

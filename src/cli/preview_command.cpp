@@ -6,6 +6,7 @@
 #include "augment/policy_draw.h"
 #include "augment/view_draw.h"
 #include "cli/commands.h"
+#include "config/text.h"
 #include "dpll/backend.h"
 #include "dpll/chart.h"
 #include "dpll/data.h"
@@ -39,7 +40,8 @@ std::string class_of(const DataSet& data, std::size_t sample) {
 int preview_command(const PreviewArguments& arguments) {
   const RunConfig& config = arguments.config;
   DataSet data = load_data(config);
-  for (const std::string& warning : data.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
+  for (const std::string& warning : data.warnings)
+    std::fprintf(stderr, "warning: %s\n", escaped(warning).c_str());
   ImageSet& train = data.train;
   if (train.tabular()) fail(ExitCode::config, "preview draws images; data.dataset = tabular has none");
   const int samples = static_cast<int>(std::min<std::int64_t>(arguments.samples, train.count));
@@ -89,7 +91,7 @@ int preview_command(const PreviewArguments& arguments) {
   }
   const report::Canvas canvas = report::draw_contact_sheet(sheet);
   write_png(arguments.out, canvas.width(), canvas.height(), 3, canvas.pixels().data());
-  std::printf("%d views of %d images, written to %s\n", views, samples, arguments.out.c_str());
+  std::printf("%d views of %d images, written to %s\n", views, samples, escaped(arguments.out).c_str());
   return 0;
 }
 

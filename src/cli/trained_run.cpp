@@ -72,6 +72,17 @@ TrainedModelFile read_model_header(const std::string& folder, KeptModel kept) {
   return model;
 }
 
+void require_input(const std::string& source, const ImageSet& images, const InputShape& input) {
+  if (images.height == input.height && images.width == input.width && images.channels == input.channels)
+    return;
+  if (images.tabular()) {
+    fail(ExitCode::data, "{}: samples of {} features; the network takes {}", source, images.channels,
+         input.height * input.width * input.channels);
+  }
+  fail(ExitCode::data, "{}: {}x{} pixels with {} channels; the network takes {}x{} with {}", source,
+       images.height, images.width, images.channels, input.height, input.width, input.channels);
+}
+
 TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
                     KeptModel model) {
   TrainedRun run;

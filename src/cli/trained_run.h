@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "dpll/backend.h"
+#include "dpll/data.h"
 #include "dpll/model/network.h"
 #include "dpll/views.h"
 
@@ -32,6 +33,9 @@ struct TrainedModelFile {
   InputShape input;
   std::vector<std::string> class_names;
 };
+// Error(data) naming `source` where the network does not take images (or vectors) of this size.
+void require_input(const std::string& source, const ImageSet& images, const InputShape& input);
+
 TrainedModelFile read_model_header(const std::string& folder, KeptModel model);
 
 }  // namespace dpll

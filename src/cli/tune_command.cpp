@@ -53,7 +53,8 @@ int tune_command(const TuneArguments& arguments) {
     if (terminal) std::fprintf(stderr, "\r\033[K%s", text.c_str());
   };
   const auto warn = [terminal](const std::string& text) {
-    print_warning((terminal ? "\r\033[K" : "") + text);
+    if (terminal) std::fprintf(stderr, "\r\033[K");
+    print_warning(text);
   };
   const std::unique_ptr<Backend> backend = make_backend_with_progress(config.run, warn, "", progress);
   if (arguments.synthetic.empty()) data = load_data(config);

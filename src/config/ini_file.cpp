@@ -1,16 +1,20 @@
 #include "config/ini_file.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
 #include <map>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "config/text.h"
+#include "config/text_lines.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
 namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool starts_comment(char c) {
   return c == '#' || c == ';';
@@ -27,18 +31,29 @@ std::string_view without_comment(std::string_view text) {
   return trim(text);
 }
 
+// Length of the escape sequence that `text` begins with, and the byte that it stands for; 0: it is none.
+std::size_t escape_length(std::string_view text, char& byte) {
+  const char kind = text.size() > 1 ? text[1] : '\0';
+  if (kind == '"' || kind == '\\') {
+    byte = kind;
+    return 2;
+  }
+  constexpr std::size_t kLength = 4;  // \xNN
+  if (kind != 'x' || text.size() < kLength) return 0;
+  unsigned char value = 0;
+  const char* const last = text.data() + kLength;
+  const auto [end, error] = std::from_chars(text.data() + 2, last, value, 16);
+  byte = static_cast<char>(value);
+  return error == std::errc() && end == last ? kLength : 0;
+}
+
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& path) : text_(text), path_(path) {}
+  Parser(std::string_view text, const std::string& path)
+      : path_(path), lines_(text, path, ExitCode::config) {}
 
   IniFile parse() {
-    if (text_.substr(0, kByteOrderMark.size()) == kByteOrderMark) text_.remove_prefix(kByteOrderMark.size());
-    while (!text_.empty()) {
-      ++line_;
-      const std::size_t end = text_.find('\n');
-      std::string_view line = text_.substr(0, end);
-      text_.remove_prefix(end == std::string_view::npos ? text_.size() : end + 1);
-      if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    for (std::string_view line; lines_.next(line);) {
       check_is_text(line);
       parse_line(trim(line));
     }
@@ -51,18 +66,20 @@ class Parser {
   }
 
  private:
+  // A value may be a path, which is any bytes but control characters.
   void check_is_text(std::string_view line) const {
+    bool value = false;
     for (std::size_t i = 0; i < line.size();) {
+      const auto byte = static_cast<unsigned char>(line[i]);
       if (is_control(line[i])) {
-        fail(ExitCode::config, "{}:{}: not a text file: control character 0x{:02x} at byte {} of the line",
-             path_, line_, static_cast<unsigned char>(line[i]), i + 1);
+        lines_.reject("not a text file: control character 0x{:02x} at byte {} of the line{}", byte, i + 1,
+                      value ? fmt::format("; in a value it is written \\x{:02x}, within quotes", byte) : "");
       }
       const std::size_t length = utf8_length(line.substr(i));
-      if (length == 0) {
-        fail(ExitCode::config, "{}:{}: not UTF-8 text: byte 0x{:02x} at byte {} of the line", path_, line_,
-             static_cast<unsigned char>(line[i]), i + 1);
-      }
-      i += length;
+      value = value || (line[i] == '=' && !starts_comment(trim(line)[0]));
+      if (length == 0 && !value)
+        lines_.reject("not UTF-8 text: byte 0x{:02x} at byte {} of the line", byte, i + 1);
+      i += length == 0 ? 1 : length;
     }
   }
 
@@ -80,30 +97,28 @@ class Parser {
     const std::string_view name = end == std::string_view::npos ? "" : trim(line.substr(1, end - 1));
     const std::string_view rest = end == std::string_view::npos ? "" : trim(line.substr(end + 1));
     if (name.empty() || !(rest.empty() || starts_comment(rest[0]))) {
-      fail(ExitCode::config, "{}:{}: \"{}\" is not a section header; it should look like [run]", path_, line_,
-           printable(line));
+      lines_.reject("\"{}\" is not a section header; it should look like [run]", printable(line));
     }
-    file_.sections.push_back({std::string(name), line_});
+    file_.sections.push_back({std::string(name), lines_.number()});
   }
 
   void parse_entry(std::string_view line) {
     const std::size_t equals = line.find('=');
     const std::string_view key = equals == std::string_view::npos ? "" : trim(line.substr(0, equals));
     if (key.empty()) {
-      fail(ExitCode::config, "{}:{}: \"{}\" is neither \"key = value\" nor \"[section]\" nor a # comment",
-           path_, line_, printable(line));
+      lines_.reject("\"{}\" is neither \"key = value\" nor \"[section]\" nor a # comment", printable(line));
     }
     if (file_.sections.empty()) {
-      fail(ExitCode::config, "{}:{}: key \"{}\" stands before any section; a [section] line must come first",
-           path_, line_, printable(key));
+      lines_.reject("key \"{}\" stands before any section; a [section] line must come first", printable(key));
     }
     const std::string& section = file_.sections.back().name;
-    const auto [first, is_new] = lines_.try_emplace({section, std::string(key)}, line_);
+    const auto [first, is_new] = line_of_.try_emplace({section, std::string(key)}, lines_.number());
     if (!is_new) {
-      fail(ExitCode::config, "{}:{}: {}.{} is given a second time; it stands already in line {}", path_,
-           line_, printable(section), printable(key), first->second);
+      lines_.reject("{}.{} is given a second time; it stands already in line {}", printable(section),
+                    printable(key), first->second);
     }
-    file_.entries.push_back({section, std::string(key), parse_value(key, line.substr(equals + 1)), line_});
+    file_.entries.push_back(
+        {section, std::string(key), parse_value(key, line.substr(equals + 1)), lines_.number()});
   }
 
   std::string parse_value(std::string_view key, std::string_view text) const {
@@ -112,32 +127,32 @@ class Parser {
     std::string result;
     std::size_t i = 1;
     for (; i < value.size() && value[i] != '"'; ++i) {
-      if (value[i] == '\\') {
-        ++i;
-        if (i == value.size() || (value[i] != '"' && value[i] != '\\')) {
-          fail(ExitCode::config, "{}:{}: {} = {}: within quotes a backslash must be followed by \" or \\",
-               path_, line_, printable(key), printable(value));
+      char byte = value[i];
+      if (byte == '\\') {
+        const std::size_t length = escape_length(value.substr(i), byte);
+        if (length == 0) {
+          lines_.reject(
+              "{} = {}: within quotes a backslash must be followed by \", \\ or x and two hexadecimal digits",
+              printable(key), printable(value));
         }
+        i += length - 1;
       }
-      result += value[i];
+      result += byte;
     }
     if (i == value.size()) {
-      fail(ExitCode::config, "{}:{}: {} = {}: the closing quote is missing", path_, line_, printable(key),
-           printable(value));
+      lines_.reject("{} = {}: the closing quote is missing", printable(key), printable(value));
     }
     const std::string_view rest = value.substr(i + 1);
     if (!rest.empty() && !(is_blank(rest[0]) && starts_comment(trim(rest)[0]))) {
-      fail(ExitCode::config, "{}:{}: {} = {}: there is text after the closing quote", path_, line_,
-           printable(key), printable(value));
+      lines_.reject("{} = {}: there is text after the closing quote", printable(key), printable(value));
     }
     return result;
   }
 
-  std::string_view text_;
   const std::string& path_;
-  int line_ = 0;
+  TextLines lines_;
   IniFile file_;
-  std::map<std::pair<std::string, std::string>, int> lines_;  // (section, key) -> line
+  std::map<std::pair<std::string, std::string>, int> line_of_;  // (section, key) -> line
 };
 
 }  // namespace
@@ -147,15 +162,19 @@ IniFile parse_ini(const std::string& text, const std::string& path) {
 }
 
 std::string ini_value(const std::string& value) {
-  for (const char c : value) {
-    DPLL_CHECK(!is_control(c), "a configuration value with control characters: {}", printable(value));
-  }
-  const bool plain = value.find_first_of("#;\"") == std::string::npos && trim(value) == value;
+  const bool plain = value.find_first_of("#;\"") == std::string::npos && trim(value) == value &&
+                     is_utf8(value) && std::none_of(value.begin(), value.end(), is_control);
   if (plain) return value;
   std::string quoted = "\"";
-  for (const char c : value) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
+  for (std::size_t i = 0; i < value.size();) {
+    const std::size_t length = utf8_length(std::string_view(value).substr(i));
+    if (length == 0 || is_control(value[i])) {
+      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(value[i++]));
+      continue;
+    }
+    if (value[i] == '"' || value[i] == '\\') quoted += '\\';
+    quoted.append(value, i, length);
+    i += length;
   }
   return quoted + '"';
 }

@@ -4,11 +4,12 @@
 //   # comment                        also with ; and after a value, where white space must precede it
 //   [section]
 //   key = value                      spaces and tabs around key and value do not count
-//   key = "value; with # inside"     quotes keep # ; and outer spaces; \" and \\ stand for " and \ within
-//   them
+//   key = "value; with # inside"     quotes keep # ; and outer spaces; within them \" and \\ stand for " and
+//   \,
+//                                    and \xNN for the byte with these two hexadecimal digits
 //
-// UTF-8, with or without a byte order mark; LF or CRLF. A section may be opened more than once. No
-// continuation lines.
+// UTF-8, read by TextLines. A value may hold bytes that are not UTF-8, since a path may. A section may be
+// opened more than once. No continuation lines.
 #pragma once
 
 #include <string>
@@ -35,8 +36,8 @@ struct IniFile {
 // content and text without any section.
 IniFile parse_ini(const std::string& text, const std::string& path);
 
-// `value` as it must be written after "key = " to be read back: quoted where needed. It must not hold control
-// characters.
+// `value` as it must be written after "key = " to be read back: quoted where needed, and UTF-8 whatever its
+// bytes are.
 std::string ini_value(const std::string& value);
 
 }  // namespace dpll

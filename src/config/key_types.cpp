@@ -114,10 +114,7 @@ std::string Range::describe() const {
 Key text_key(const std::string& name, std::string& member, Text kind, const std::string& doc) {
   const auto parse = [&member, kind](const std::string& text) -> std::string {
     if (kind == Text::required && text.empty()) return "empty";
-    for (const char c : text) {
-      if (is_control(c))
-        return fmt::format("holds the control character 0x{:02x}", static_cast<unsigned char>(c));
-    }
+    if (text.find('\0') != std::string::npos) return "holds the byte 0x00";  // ends every path
     member = text;
     return "";
   };

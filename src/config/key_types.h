@@ -35,7 +35,7 @@ struct Range {
   std::string describe() const;  // "0 to 1", "0 or more, below 1", "above 0, at most 1"
 };
 
-// Any text without control characters; kRequired refuses the empty one.
+// A path, or a name that is part of one: any bytes but 0. Text::required refuses the empty one.
 enum class Text { optional, required };
 Key text_key(const std::string& name, std::string& member, Text kind, const std::string& doc);
 // true|false, also yes|no, on|off, 1|0.

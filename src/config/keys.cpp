@@ -53,6 +53,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
       text_key("run.out_dir", c.run.out_dir, Text::required, "folder that holds the folders of the runs"),
       choice_key("run.resume", c.run.resume,
                  "go on from the run folder's checkpoint; auto: if there is one, yes: there must be one"),
+      boolean_key("run.lock", c.run.lock,
+                  "keep other processes out of the run's folder while this one writes there"),
       integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
       real_key("run.max_hours", c.run.max_hours, closed(0, 1e6),
                "stop with a checkpoint and exit code 75 after so many hours; 0: no limit"),

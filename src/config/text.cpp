@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
+#include <iterator>
 #include <numeric>
 
 namespace dpll {
@@ -28,6 +30,27 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row.back();
+}
+
+// Of one well-formed UTF-8 character.
+std::uint32_t code_point(std::string_view character) {
+  const auto lead = static_cast<unsigned char>(character[0]);
+  if (character.size() == 1) return lead;
+  std::uint32_t code = lead & (0x7FU >> character.size());
+  for (const char c : character.substr(1)) code = code << 6 | (static_cast<unsigned char>(c) & 0x3FU);
+  return code;
+}
+
+// Of the characters behind ASCII: controls, and spaces and marks that look like nothing or like a space.
+bool is_invisible(std::uint32_t code) {
+  struct Span {
+    std::uint32_t first, last;
+  };
+  constexpr Span kInvisible[] = {{0x80, 0xA0},     {0xAD, 0xAD},     {0x61C, 0x61C},   {0x180E, 0x180E},
+                                 {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F}, {0xFEFF, 0xFEFF},
+                                 {0xFFF9, 0xFFFB}, {0xFFFE, 0xFFFF}};
+  return std::any_of(std::begin(kInvisible), std::end(kInvisible),
+                     [&](const Span& span) { return code >= span.first && code <= span.last; });
 }
 
 }  // namespace
@@ -58,21 +81,42 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t kMost = 80;
-  std::string result;
-  std::size_t length = 0;
-  for (std::size_t i = 0; i < text.size(); i += length) {
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0, length = 0; i < text.size(); i += length) {
     length = utf8_length(text.substr(i));
-    if (i + length > kMost || i == kMost) return result + "...";
-    if (length == 0 || is_control(text[i])) {
-      length = 1;
+    if (length == 0) return false;
+  }
+  return true;
+}
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::string_view character = text.substr(i, utf8_length(text.substr(i)));
+    if (character.empty() || is_control(text[i])) {
       result += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
-    } else {
-      result += text.substr(i, length);
+      ++i;
+      continue;
     }
+    if (is_invisible(code_point(character))) {
+      result += fmt::format("\\u{:04x}", code_point(character));
+    } else {
+      result += character;
+    }
+    i += character.size();
   }
   return result;
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kMost = 80;
+  if (text.size() <= kMost) return escaped(text);
+  std::size_t end = 0;
+  for (std::size_t next = 0; next <= kMost;) {
+    end = next;
+    next += std::max<std::size_t>(1, utf8_length(text.substr(end)));
+  }
+  return escaped(text.substr(0, end)) + "...";
 }
 
 std::vector<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {

@@ -15,8 +15,14 @@ std::string_view trim(std::string_view text);
 // (overlong forms and surrogates are none).
 std::size_t utf8_length(std::string_view text);
 
-// Fit for one line of an error message: control characters and what is not UTF-8 as \xNN, cut after at most
-// 80 bytes.
+bool is_utf8(std::string_view text);
+
+// Fit for one line of a message, on a terminal or in a log, whatever bytes a path or a file holds: control
+// characters and bytes that are not UTF-8 as \xNN, other characters that cannot be seen (a byte order mark,
+// no-break and zero-width spaces, direction marks) as \uNNNN. A tab stays.
+std::string escaped(std::string_view text);
+
+// The same, cut after at most 80 bytes.
 std::string printable(std::string_view text);
 
 bool is_control(char c);  // a control character other than tab

@@ -4,6 +4,7 @@
 
 #include "data/cifar.h"
 #include "data/idx.h"
+#include "data/label_advice.h"
 #include "data/published_folder.h"
 #include "data/split.h"
 #include "data/svhn.h"
@@ -51,6 +52,9 @@ DataSet load_idx(const RunConfig::Data& config) {
            folder.path_of(published.train.at(1)));
     }
     for (std::int32_t c = 0; c <= largest; ++c) data.class_names.push_back(std::to_string(c));
+    data.classes = largest + 1;
+    const std::vector<std::string> advice = label_advice(data, folder.path_of(published.train.at(1)));
+    data.warnings.insert(data.warnings.end(), advice.begin(), advice.end());
   }
   return data;
 }
@@ -208,6 +212,7 @@ DataSet load_data(const RunConfig& config) {
          config.data.path.empty() ? "data" : config.data.path, test.height, test.width, test.channels,
          train.height, train.width, train.channels);
   }
+  data.source_count = data.train.count;
   data.train_origin.resize(static_cast<std::size_t>(data.train.count));
   std::iota(data.train_origin.begin(), data.train_origin.end(), 0);
   if (data.train.tabular()) cut_folds(data, config.data, config.run.seed);

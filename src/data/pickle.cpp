@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "config/text.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -11,15 +12,6 @@ namespace {
 
 // CIFAR-100's training file has about 150,000.
 constexpr std::size_t kMostObjects = std::size_t{1} << 22;
-
-// A name out of the file, fit for a line on a terminal.
-std::string printable(std::string_view name) {
-  std::string text(name.substr(0, 40));
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return text;
-}
 
 }  // namespace
 

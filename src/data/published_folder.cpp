@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
+#include <string_view>
 
+#include "config/text.h"
+#include "config/text_lines.h"
 #include "data/tar_gz.h"
 #include "data/unzip.h"
 #include "dpll/files.h"
@@ -121,11 +123,15 @@ std::vector<std::string> PublishedFolder::read_lines(const std::string& name) co
   const std::string path = path_of({name, 0, "", ""});
   if (path.empty()) return {};
   const std::vector<std::uint8_t> bytes = is_archive_ ? members_.at(name) : read_unzipped(path, text_limit);
-  std::istringstream text(std::string(bytes.begin(), bytes.end()));
+  TextLines text(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), path);
   std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty()) lines.push_back(line);
+  for (std::string_view line; text.next(line);) {
+    line = trim(line);
+    if (line.empty()) continue;
+    if (!is_utf8(line) || std::any_of(line.begin(), line.end(), is_control)) {
+      text.reject("\"{}\" is not a name in UTF-8", printable(line));
+    }
+    lines.emplace_back(line);
   }
   return lines;
 }

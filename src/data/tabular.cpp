@@ -55,7 +55,13 @@ void check_candidates(const std::vector<std::uint8_t>& table, std::size_t sample
   for (std::size_t i = 0; i < samples; ++i) {
     bool empty = true;
     for (std::size_t c = 0; c < classes; ++c) empty = empty && table[i * classes + c] == 0;
-    if (empty) fail(ExitCode::data, "{}: variable partial_target has no candidate for sample {}", path, i);
+    if (empty) {
+      fail(ExitCode::data,
+           "{}: variable partial_target has no candidate for sample {}; every sample needs one. Where "
+           "nothing is "
+           "known, all labels are candidates",
+           path, i);
+    }
   }
 }
 

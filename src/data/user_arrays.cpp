@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "data/label_advice.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -25,6 +26,14 @@ ImageSet read_images(const SafetensorsFile& file, const std::string& name) {
   if (shape.size() != 4 || *std::min_element(shape.begin(), shape.end()) < 1) {
     fail(ExitCode::data, "{}: tensor '{}' has shape {}, expected [N,H,W,C], none of them 0", file.path(),
          name, shape_text(shape));
+  }
+  // Images have a few channels and more pixels than that on a side.
+  constexpr std::int64_t kFew = 4;
+  if (shape[1] <= kFew && shape[2] > kFew && shape[3] > kFew) {
+    fail(ExitCode::data,
+         "{}: tensor '{}' has shape {}, which looks like [N,C,H,W]; expected [N,H,W,C]: "
+         "images.transpose(0, 2, 3, 1) in NumPy",
+         file.path(), name, shape_text(shape));
   }
   return {.count = shape[0],
           .height = shape[1],
@@ -90,7 +99,13 @@ std::vector<std::uint8_t> read_candidates_table(const SafetensorsFile& file, std
       }
       empty = empty && value == 0;
     }
-    if (empty) fail(ExitCode::data, "{}: tensor 'candidates': row {} is empty", file.path(), i);
+    if (empty) {
+      fail(
+          ExitCode::data,
+          "{}: tensor 'candidates': row {} is empty; every sample needs a candidate. Where nothing is known, "
+          "all labels are candidates",
+          file.path(), i);
+    }
   }
   return table;
 }
@@ -98,11 +113,13 @@ std::vector<std::uint8_t> read_candidates_table(const SafetensorsFile& file, std
 void check_labels_below(const std::vector<std::int32_t>& labels, int classes, const std::string& name,
                         const std::string& path) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] >= classes) {
-      fail(ExitCode::data,
-           "{}: tensor '{}': label {} of sample {} is out of range: the candidates have {} classes", path,
-           name, labels[i], i, classes);
-    }
+    if (labels[i] < classes) continue;
+    const bool from_one = labels[i] == classes && std::find(labels.begin(), labels.end(), 0) == labels.end();
+    fail(ExitCode::data,
+         "{}: tensor '{}': label {} of sample {} is out of range: the candidates have {} classes; {}", path,
+         name, labels[i], i, classes,
+         from_one ? "do the labels start at 1? They count from 0"
+                  : "where it means that the label is unknown, write -1, as i64 or i32");
   }
 }
 
@@ -134,6 +151,7 @@ DataSet data_from_arrays(const SafetensorsFile& file) {
       for (const std::int32_t label : *labels) data.classes = std::max(data.classes, label + 1);
     }
     if (data.classes < 2) fail(ExitCode::data, "{}: all labels are 0; at least two classes are needed", path);
+    data.warnings = label_advice(data, path);
   }
   for (int c = 0; c < data.classes; ++c) data.class_names.push_back(std::to_string(c));
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "config/text.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -63,18 +64,19 @@ void Log::write_file(const std::string& text) {
   localtime_r(&now, &local);
   char stamp[32];
   std::strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &local);
+  const std::string line = fmt::format("{}  {}\n", stamp, escaped(text));
   if (holds_) {
-    held_ += fmt::format("{}  {}\n", stamp, text);
+    held_ += line;
     return;
   }
-  if (std::fprintf(file_, "%s  %s\n", stamp, text.c_str()) < 0 || std::fflush(file_) != 0) {
+  if (std::fputs(line.c_str(), file_) < 0 || std::fflush(file_) != 0) {
     fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
   }
 }
 
 void Log::line(const std::string& text) {
   clear_bar();
-  std::fprintf(stdout, "%s\n", text.c_str());
+  std::fprintf(stdout, "%s\n", escaped(text).c_str());
   std::fflush(stdout);
   write_file(text);
 }
@@ -90,7 +92,7 @@ void Log::warning(const std::string& text) {
 void Log::status(const std::string& text) {
   if (!bar_) return;
   std::fprintf(stdout, "\r\033[K%s",
-               text.substr(0, static_cast<std::size_t>(terminal_columns() - 1)).c_str());
+               escaped(text).substr(0, static_cast<std::size_t>(terminal_columns() - 1)).c_str());
   std::fflush(stdout);
   bar_drawn_ = true;
 }

@@ -1,4 +1,5 @@
-// What a run says: train.log with times, and the console. On a terminal the last line is a progress bar.
+// What a run says: train.log with times, and the console, each text as one line by escaped(). On a terminal
+// the last line is a progress bar.
 #pragma once
 
 #include <chrono>

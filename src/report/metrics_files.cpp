@@ -16,6 +16,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "config/csv.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 
@@ -158,7 +159,11 @@ void StepsFile::add(std::int64_t step, int epoch, double loss, double supervised
 
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets) {
-  std::string text = "sample,candidates,label,probability\n";
+  std::vector<std::string> columns = {"sample", "candidates", "label", "probability"};
+  const std::vector<std::int64_t>& samples = data.train_origin;
+  const bool positions = !counts_from_zero(samples);
+  if (positions) columns.insert(columns.begin() + 1, "position");
+  std::string text = csv_line(columns);
   const auto classes = static_cast<std::size_t>(candidates.classes);
   for (std::int64_t i = 0; i < candidates.count; ++i) {
     const auto row = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * classes);
@@ -167,8 +172,10 @@ void write_labels(const std::string& path, const DataSet& data, const CandidateS
     for (int c = 0; c < candidates.classes; ++c) {
       if (candidates.contains(i, c)) set += (set.empty() ? "" : " ") + std::to_string(c);
     }
-    text +=
-        fmt::format("{},{},{},{}\n", data.train_origin[static_cast<std::size_t>(i)], set, best - row, *best);
+    std::vector<std::string> fields = {std::to_string(samples[static_cast<std::size_t>(i)]), set,
+                                       std::to_string(best - row), fmt::format("{}", *best)};
+    if (positions) fields.insert(fields.begin() + 1, std::to_string(i));
+    text += csv_line(fields);
   }
   write_file_atomically(path, text);
 }

@@ -42,8 +42,9 @@ class StepsFile {
   std::string path_;
 };
 
-// labels.csv: "sample,candidates,label,probability": the index in the published order, the candidate set
-// separated by spaces, the disambiguated label (largest target) and its target value.
+// labels.csv: "sample,candidates,label,probability": the index in the source, the candidate set separated by
+// spaces, the disambiguated label (largest target) and its target value. Where training takes a part of the
+// source whose indices are not 0, 1, 2, ..., "sample,position,candidates,...": the position within the part.
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets);
 

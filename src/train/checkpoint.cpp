@@ -230,8 +230,9 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     // A key that the version did not have which wrote it: that version did what the default says.
     if (earlier == then.end() && defaults.at(key) == value) continue;
     // Where the folder lies, and how this process was started, change nothing.
-    const bool of_the_start =
-        key == "run.resume" || key == "run.name" || key == "run.out_dir" || key == "run.max_hours";
+    const bool of_the_start = key.starts_with("run.resume") || key.starts_with("run.name") ||
+                              key.starts_with("run.out_dir") || key.starts_with("run.lock") ||
+                              key == "run.max_hours";
     if (of_the_start || (earlier != then.end() && earlier->second == value)) continue;
     loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));

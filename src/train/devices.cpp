@@ -7,6 +7,7 @@
 
 #include "backend/cpu/usable_threads.h"
 #include "backend/gpu_port.h"
+#include "config/text.h"
 #include "dpll/core/check.h"
 #include "train/qualification.h"
 
@@ -138,7 +139,7 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
 }
 
 void print_warning(const std::string& text) {
-  std::fprintf(stderr, "warning: %s\n", text.c_str());
+  std::fprintf(stderr, "warning: %s\n", escaped(text).c_str());
 }
 
 std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn,

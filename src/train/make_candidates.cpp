@@ -37,17 +37,31 @@ CandidateSets draw_candidates(const RunConfig& config, const DataSet& data, cons
   fail(ExitCode::internal, "candidate mode {} is no model", static_cast<int>(c.mode));
 }
 
+void warn_of_label_0(const CandidateSets& sets, const Say& say) {
+  for (std::int64_t i = 0; i < sets.count; ++i) {
+    if (sets.contains(i, 0)) return;
+  }
+  say("warning: label 0 is a candidate of no training sample: do the labels start at 1? They count from 0");
+}
+
 }  // namespace
 
 CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say) {
   const RunConfig::Candidates& c = config.candidates;
-  if (c.mode == CandidateMode::file) return read_candidates(c.file, data.train.count, data.classes);
+  if (c.mode == CandidateMode::file) {
+    CandidateSets sets = read_candidates(c.file, data.train_origin, data.source_count, data.classes);
+    warn_of_label_0(sets, say);
+    return sets;
+  }
   if (c.mode == CandidateMode::dataset) {
     if (!data.candidates.has_value()) {
       fail(ExitCode::config, "candidates.mode = dataset, but the data set '{}' brings no candidates",
            to_string(data.kind));
     }
-    return candidates_from_table(*data.candidates, data.train.count, data.classes, config.data.path);
+    CandidateSets sets =
+        candidates_from_table(*data.candidates, data.train.count, data.classes, config.data.path);
+    warn_of_label_0(sets, say);
+    return sets;
   }
   CandidateSets sets = draw_candidates(config, data, say);
   if (c.noise_rate > 0) remove_truths(sets, data.train.labels, c.noise_rate, c.seed);

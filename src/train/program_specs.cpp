@@ -25,6 +25,29 @@ std::vector<int> evaluation_batches(std::int64_t samples, int batch) {
   return {full, rest};
 }
 
+std::string batch_norm_advice(const RunConfig& config, std::int64_t samples, std::int64_t height,
+                              std::int64_t width) {
+  const RunConfig::Model& model = config.model;
+  if (model.architecture == Architecture::mlp && model.hidden.empty()) return "";  // has no batch norm
+  // The others' last batch norm is that of a hidden layer.
+  const bool wide = model.architecture == Architecture::wide_resnet;
+  const std::int64_t pixels = wide ? ((height + 3) / 4) * ((width + 3) / 4) : 1;
+  const std::vector<int> batches = training_batches(samples, config.optimiser);
+  if (pixels * batches.front() == 1) {
+    fail(ExitCode::config,
+         "optimiser.batch = 1: batch norm in {} would see a single value a channel, of which it learns "
+         "nothing; "
+         "expected 2 or more",
+         to_string(model.architecture));
+  }
+  if (pixels * batches.back() > 1) return "";
+  return fmt::format(
+      "the last step of each epoch has a single sample ({} samples, optimiser.batch = {}), and batch norm a "
+      "single "
+      "value a channel, which spoils its statistics: optimiser.drop_last = true leaves it out",
+      samples, config.optimiser.batch);
+}
+
 std::vector<ProgramSpec> program_specs(const RunConfig& config, const DataSet& data) {
   const std::int64_t held_out = held_out_count(data.train.count, config.data.selection_fraction);
   std::vector<ProgramSpec> specs;

@@ -1,12 +1,8 @@
 #include "train/run_folder.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -18,13 +14,6 @@
 
 namespace dpll {
 namespace {
-
-// The process id that the holder of a lock file wrote into it; empty when it cannot be read.
-std::string holder_of(int file) {
-  char text[32] = {};
-  const ssize_t n = pread(file, text, sizeof(text) - 1, 0);
-  return n > 0 ? fmt::format(" (process {})", std::string(text, static_cast<std::size_t>(n))) : "";
-}
 
 // A new folder is there after a power cut once the folder that names it is on disk.
 void sync_parents(const std::string& path) {
@@ -57,42 +46,10 @@ RunFolder::RunFolder(const RunConfig::Run& run, bool must_exist) : path_(run.out
   std::filesystem::create_directories(path_, error);
   if (error) fail(ExitCode::run, "cannot create the run folder '{}': {}", path_, error.message());
   sync_parents(path_);
-  const std::string lock_path = file(".lock");
-  lock_ = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_ < 0)
-    fail(ExitCode::run, "cannot write into the run folder '{}': {}", path_, std::strerror(errno));
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    const int reason = errno;
-    const std::string holder = holder_of(lock_);
-    close(lock_);
-    if (reason != EWOULDBLOCK) {
-      fail(ExitCode::run, "the run folder '{}' cannot be locked: flock: {}", path_, std::strerror(reason));
-    }
-    fail(ExitCode::run,
-         "the run folder '{}' is in use by another process{}; wait for it or choose another run.name", path_,
-         holder);
+  if (run.lock) {
+    lock_.emplace(path_);
+    remove_temporary_files(path_);
   }
-  // Between open() and flock() the last holder may have removed the file: a lock on a file without a name
-  // keeps nobody out.
-  struct stat locked {
-  }, named{};
-  if (fstat(lock_, &locked) != 0 || stat(lock_path.c_str(), &named) != 0 || locked.st_ino != named.st_ino) {
-    close(lock_);
-    fail(ExitCode::run,
-         "the run folder '{}' is in use by another process; wait for it or choose another run.name", path_);
-  }
-  const std::string pid = std::to_string(getpid());
-  if (ftruncate(lock_, 0) != 0 || pwrite(lock_, pid.data(), pid.size(), 0) < 0) {
-    const std::string reason = std::strerror(errno);
-    close(lock_);
-    fail(ExitCode::run, "cannot write '{}': {}", lock_path, reason);
-  }
-  remove_temporary_files(path_);
-}
-
-RunFolder::~RunFolder() {
-  unlink(file(".lock").c_str());
-  close(lock_);
 }
 
 bool RunFolder::has(const std::string& name) const {

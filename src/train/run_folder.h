@@ -1,24 +1,26 @@
 // The folder of a run: created, locked against a second process, and the names of what lies in it.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "dpll/config.h"
+#include "train/folder_lock.h"
 
 namespace dpll {
 
 class RunFolder {
  public:
-  // Creates out_dir/name when needed and takes its lock. Error(run) when it cannot be created or written,
-  // when another process holds it, or, with `must_exist`, when it is not there: nothing is created then.
-  // Removes what a killed process left of files that it was writing.
+  // Creates out_dir/name when needed and, with run.lock, takes its lock. Error(run) when it cannot be created
+  // or written, when another process holds it, or, with `must_exist`, when it is not there: nothing is
+  // created then. With the lock, removes what a killed process left of files that it was writing.
   explicit RunFolder(const RunConfig::Run& run, bool must_exist = false);
-  ~RunFolder();
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
+  // What the lock has to say, a line each.
+  std::vector<std::string> notes() const { return lock_ ? lock_->notes() : std::vector<std::string>(); }
   bool has(const std::string& name) const;
   // Is there something to lose: a checkpoint, or a result? A table or a log of a process that was killed
   // before its first checkpoint is neither.
@@ -32,7 +34,7 @@ class RunFolder {
 
  private:
   std::string path_;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_;
 };
 
 namespace run_files {

@@ -10,6 +10,7 @@
 #include "dpll/build_info.h"
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
+#include "train/program_specs.h"
 
 namespace dpll {
 namespace {
@@ -64,6 +65,11 @@ void Session::provide_activations() {
 }
 
 void Session::log_contents(Log& log) const {
+  if (const std::string advice =
+          batch_norm_advice(config, data.train.count, data.train.height, data.train.width);
+      !advice.empty()) {
+    log.warning(advice);
+  }
   const std::string kind = data.train.tabular() ? fmt::format("samples of {} features", data.train.channels)
                                                 : fmt::format("images of {}x{}x{}", data.train.height,
                                                               data.train.width, data.train.channels);

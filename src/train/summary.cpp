@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
 
@@ -97,7 +98,7 @@ std::vector<std::string> accuracy_lines(const History& history) {
 
 std::string run_summary(const RunParts& run) {
   nlohmann::ordered_json summary;
-  summary["name"] = run.name;
+  summary["name"] = escaped(run.name);  // JSON is UTF-8, a folder's name need not be
   summary["network"] = run.network.name();
   summary["parameters"] = run.network.state().parameter_count();
   summary["data"] = to_string(run.data.kind);

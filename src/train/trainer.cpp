@@ -273,6 +273,8 @@ void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch)
   const ObjectiveMetrics& m = record.metrics;
   if (m.nonfinite == 0 && record.halted == 0 && std::isfinite(m.total)) return;
   const std::string cause = step_.diagnose(step_in_epoch);
+  std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
+  for (std::int64_t& sample : samples) sample = session_.data.train_origin[static_cast<std::size_t>(sample)];
   log_.clear_bar();
   // What is wrong before this process has changed anything, no rate has done.
   const bool was_loaded = !stepped_ && cause.starts_with("parameter ");
@@ -281,7 +283,7 @@ void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch)
       fmt::format("epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; "
                   "samples {}; {}",
                   progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
-                  fmt::join(step_.batch_samples(step_in_epoch), " "),
+                  fmt::join(samples, " "),
                   was_loaded ? "it was so when it was loaded"
                              : fmt::format("checkpoints in '{}' are from before. A lower optimiser.lr is the "
                                            "usual cure",
@@ -465,6 +467,7 @@ int train(RunConfig config, const BackendMaker& maker) {
   }
   // A resume that is refused leaves every file as it was: nothing is written before it is accepted.
   Log log(folder.file(run_files::kLog), config.log.progress, resumes);
+  for (const std::string& note : folder.notes()) log.line(note);
   try {
     // The resolved configuration repeats the run: it says what `auto` became.
     const int gpu = config.run.gpu;

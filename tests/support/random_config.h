@@ -33,6 +33,7 @@ class RandomConfig {
     c.run.tuning_cache = text(1);
     c.run.out_dir = text(1);
     c.run.resume = choice<ResumeMode>(3);
+    c.run.lock = flip();
     c.run.epochs = between(1, 1'000'000);
     c.run.max_hours = real(1e6);
     c.data.dataset = choice<DatasetKind>(8);
@@ -159,9 +160,9 @@ class RandomConfig {
   }
   // Text that a name may hold, with everything that needs quotes.
   std::string text(int least) {
-    static const std::vector<std::string> pieces = {"a",  "Z",  "0",    " ", "#",  ";", "\"",
-                                                    "\\", "=",  "[",    "]", "\t", "é", "字",
-                                                    "-",  ".x", "true", "'", "%s", "{}"};
+    static const std::vector<std::string> pieces = {"a",    "Z", "0",  " ",  "#",  ";",    "\"",   "\\",
+                                                    "=",    "[", "]",  "\t", "é",  "字",   "-",    ".x",
+                                                    "true", "'", "%s", "{}", "\n", "\x1b", "\xFF", "\xC3"};
     std::string result;
     for (int i = between(least, 12); i > 0; --i) {
       result += pieces[engine_() % pieces.size()];

@@ -307,6 +307,8 @@ TEST_CASE("label matrix file: numbers, comments, spaces and CRLF") {
   write_file_atomically(dir.file("m.csv"), "# truth, other\r\n 1 , 0.25\r\n\r\n0,1");
   const LabelMatrix matrix = read_label_matrix(dir.file("m.csv"), 2, MatrixKind::inclusion);
   CHECK(matrix.values == std::vector<double>{1, 0.25, 0, 1});
+  write_file_atomically(dir.file("m.csv"), "\ufeff\"1\",0.25\n0,\" 1\"\n\n");
+  CHECK(read_label_matrix(dir.file("m.csv"), 2, MatrixKind::inclusion).values == matrix.values);
   write_file_atomically(dir.file("d.csv"), "0.7,0.3\n1e-7,1\n");
   CHECK(read_label_matrix(dir.file("d.csv"), 2, MatrixKind::distractor).at(0, 1) == 0.3);
 }
@@ -330,6 +332,8 @@ TEST_CASE("label matrix file: what is wrong is named with line, row and sum") {
   CHECK(contains(inclusion("1,\n0,1\n"), "m.csv:1: item 2, \"\", is not a number"));
   CHECK(contains(inclusion("1,nan\n0,1\n"), "item 2, \"nan\", is not a number"));
   CHECK(contains(inclusion("1,0 1\n0,1\n"), "item 2, \"0 1\", is not a number"));
+  CHECK(contains(inclusion("1,0\u00a0\n0,1\n"), "m.csv:1: item 2, \"0\\u00a0\", is not a number"));
+  CHECK(contains(inclusion("1,\"0\n0,1\n"), "m.csv:1: \"1,\"0\": a quote is not closed"));
   const TempDir dir;
   CHECK(error_of([&] { read_label_matrix(dir.file("none.csv"), 2, MatrixKind::inclusion); }).code() ==
         ExitCode::data);

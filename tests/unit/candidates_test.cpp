@@ -189,11 +189,55 @@ TEST_CASE("candidate file: what is written is read back") {
         ExitCode::internal);
 }
 
-TEST_CASE("candidate file: hash and final newline may be missing, lines may end in CRLF") {
+TEST_CASE("candidate file: without a hash, and as spreadsheets and editors save it") {
   const TempDir dir;
-  const std::string crlf = "\r\nsample,candidates\r\n0,2 0\r\n1,1\r\n2,3 2 1 0";
-  write_file_atomically(dir.file("c.csv"), kHead + crlf);
-  CHECK(read_candidates(dir.file("c.csv"), 3, 4).words == three_sets().words);
+  const std::string quoted =
+      "\"" + kHead + "\"\n\"sample\",\"candidates\"\n\"0\",\"0 2\"\n1,\"1\"\n2,0 1 2 3\n";
+  const std::string filled_up = kHead + "\nsample,candidates,\n0,0 2,\n1,1,,\n2,0 1 2 3,\n";
+  for (const std::string& text :
+       {kHead + "\r\nsample,candidates\r\n0,2 0\r\n1,1\r\n2,3 2 1 0", "\xEF\xBB\xBF" + kHead + "\n" + kRows,
+        kHead + "\n" + kRows + "\n\n", quoted, filled_up}) {
+    CAPTURE(text);
+    write_file_atomically(dir.file("c.csv"), text);
+    CHECK(read_candidates(dir.file("c.csv"), 3, 4).words == three_sets().words);
+  }
+  CHECK(contains(refused("\ufeff\ufeff" + kHead + "\n" + kRows), "c.csv:1: \"\\ufeff# dpll candidates"));
+}
+
+TEST_CASE("candidate file: a sample is its index in the source, and the samples that are wanted are taken") {
+  const TempDir dir;
+  const std::string path = dir.file("c.csv");
+  const auto read = [&](const std::vector<std::int64_t>& wanted, std::int64_t source) {
+    return read_candidates(path, wanted, source, 4).words;
+  };
+  write_candidates(path, three_sets());
+  const std::vector<std::uint64_t> all = three_sets().words;
+  CHECK(read({0, 1}, 3) == std::vector<std::uint64_t>{all[0], all[1]});
+  CHECK(read({1}, 3) == std::vector<std::uint64_t>{all[1]});
+  CHECK(read({0, 2}, 9) == std::vector<std::uint64_t>{all[0], all[2]});
+  // Three sets for three samples that are not 0, 1, 2: their order is all that can be meant.
+  CHECK(read({2, 5, 7}, 9) == all);
+  CHECK(contains(
+      error_of([&] {
+        read({2, 5}, 9);
+      }),
+      "c.csv: sample 5 has no set: the file has those of 3 samples from 0 to 2, training takes 2 of 9; "
+      "every sample needs a set. Where nothing is known, all labels are candidates"));
+
+  write_candidates(path, three_sets(), {2, 5, 7});
+  const std::vector<std::uint8_t> bytes = read_file(path);
+  CHECK(std::string(bytes.begin(), bytes.end())
+            .ends_with("\nsample,position,candidates\n2,0,0 2\n5,1,1\n7,2,0 1 2 3\n"));
+  CHECK(read({2, 5, 7}, 9) == all);
+  CHECK(read({7}, 9) == std::vector<std::uint64_t>{all[2]});
+  CHECK(contains(error_of([&] { read({0, 1, 2}, 9); }), "sample 0 has no set"));
+  CHECK(contains(error_of([&] {
+                   read({2, 5, 7}, 7);
+                 }),
+                 "c.csv:5: sample 7 is not in the data set, whose 7 samples count from 0"));
+  // With the column, a file is never one of positions.
+  write_file_atomically(path, kHead + "\nsample,position,candidates\n0,0,1\n1,1,1\n2,2,1\n");
+  CHECK(contains(error_of([&] { read({3, 4, 5}, 9); }), "sample 3 has no set"));
 }
 
 TEST_CASE("candidate file: wrong first lines and columns") {
@@ -207,20 +251,23 @@ TEST_CASE("candidate file: wrong first lines and columns") {
                  "is not the first line of"));
   CHECK(contains(refused(kHead + "\n" + kRows, 3, 10),
                  "c.csv:1: the sets are for 4 classes, the data set has 10"));
-  CHECK(contains(refused(kHead + "\n" + kRows, 50000, 4),
-                 "c.csv:1: the sets are for 3 samples, the data set has 50000"));
+  CHECK(contains(refused(kHead + "\n" + kRows, 2, 4),
+                 "c.csv:1: the sets are for 3 samples, the data set has 2"));
+  CHECK(contains(refused(kHead + "\n" + kRows, 50000, 4), "c.csv: sample 3 has no set"));
   CHECK(contains(refused(kHead + "\nsample;candidates\n"),
-                 "c.csv:2: expected the columns \"sample,candidates\""));
+                 "c.csv:2: \"sample;candidates\" are not the columns; expected \"sample,candidates\""));
   CHECK(contains(refused(kHead + "\n"), "c.csv:2: the file ends where the columns should follow"));
 }
 
 TEST_CASE("candidate file: wrong rows name line and sample") {
-  CHECK(contains(refused_rows("0,0\n1,1\n"), "c.csv:5: the file ends where sample 2 of 3 should follow"));
-  CHECK(contains(refused_rows("0,0\n1,1\n2,2\n3,3\n"), "c.csv:6: there is text after the last of 3 samples"));
-  CHECK(contains(refused_rows("0,0\n1,1\n2,2\n\n"), "c.csv:6: there is text after the last of 3 samples"));
-  CHECK(contains(refused_rows("0,0\n1,\n2,2\n"), "c.csv:4: sample 1 has no candidate label"));
+  CHECK(contains(refused_rows("0,0\n1,1\n"), "c.csv:5: the file ends where row 3 of 3 should follow"));
+  CHECK(contains(refused_rows("0,0\n1,1\n2,2\n3,3\n"), "c.csv:6: \"3,3\" after the last of 3 samples"));
+  CHECK(contains(refused_rows("0,0\n1,\n2,2\n"),
+                 "c.csv:4: sample 1 has no candidate label; every sample needs one"));
   CHECK(contains(refused_rows("0,0\n1,4\n2,2\n"),
                  "c.csv:4: sample 1: label 4 is out of range; expected 0 to 3"));
+  CHECK(contains(refused_rows("0,1\n1,4\n2,2\n"),
+                 "expected 0 to 3; do the labels start at 1? They count from 0"));
   CHECK(contains(refused_rows("0,0\n1,99999999999999999999\n"),
                  "sample 1: \"99999999999999999999\" is not a label"));
   CHECK(contains(refused_rows("0,0\n1,-1\n2,2\n"), "c.csv:4: sample 1: \"-1\" is not a label"));
@@ -228,9 +275,11 @@ TEST_CASE("candidate file: wrong rows name line and sample") {
   CHECK(contains(refused_rows("0,0\n1,x\n2,2\n"), "c.csv:4: sample 1: \"x\" is not a label"));
   CHECK(contains(refused_rows("0,0\n1,1 \n2,2\n"), "c.csv:4: sample 1: \"\" is not a label"));
   CHECK(contains(refused_rows("0,0\n1,1;2\n2,2\n"), "c.csv:4: sample 1: \";2\" after label 1"));
-  CHECK(contains(refused_rows("0,0\n1,1,2\n2,2\n"), "c.csv:4: sample 1: \",2\" after label 1"));
-  CHECK(contains(refused_rows("0,0\n2,1\n1,2\n"), "c.csv:4: sample 2 where sample 1 should be"));
-  CHECK(contains(refused_rows("0,0\n0,1\n1,2\n"), "c.csv:4: sample 0 where sample 1 should be"));
+  CHECK(contains(refused_rows("0,0\n1,1,2\n2,2\n"), "c.csv:4: sample 1: \"2\" after the labels"));
+  CHECK(contains(refused_rows("0,0\n2,1\n1,2\n"),
+                 "c.csv:5: sample 1 after sample 2; samples must be in ascending"));
+  CHECK(contains(refused_rows("0,0\n0,1\n1,2\n"), "c.csv:4: sample 0 after sample 0"));
+  CHECK(contains(refused_rows("0,0\n1,\"1\n2,2\n"), "c.csv:4: \"1,\"1\": a quote is not closed"));
   CHECK(contains(refused_rows("0,0\n\n1,1\n2,2\n"), "c.csv:4: \"\" is not a row"));
   CHECK(contains(refused_rows("0,0\nx,1\n2,2\n"), "c.csv:4: \"x,1\" is not a row"));
   CHECK(contains(refused_rows("0 0\n"), "c.csv:3: \"0 0\" is not a row"));

@@ -304,7 +304,7 @@ TEST_CASE("config: the run's name must name a folder") {
   CHECK(contains(refused(fmt::format("[run]\nname = {}\n", std::string(256, 'a'))), "at most 255 bytes"));
   CHECK(parsed(fmt::format("[run]\nname = {}\n", std::string(255, 'a'))).run.name.size() == 255);
   CHECK(contains(error_of([] { parse_config("[run]", "", {}); }), "run.name \"\" cannot name a folder"));
-  CHECK(contains(refused("[run]\n", {{"run.name", "a\nb"}}), "holds the control character 0x0a"));
+  CHECK(contains(refused("[run]\n", {{"run.name", std::string("a\0b", 3)}}), "holds the byte 0x00"));
 }
 
 TEST_CASE("config: overrides come after the file, the last wins, and errors say --set") {

@@ -67,14 +67,20 @@ TEST_CASE("ini: comments after values need white space, quotes keep everything")
   CHECK(value_of(R"(k = "a \"b\" \\c")") == R"(a "b" \c)");
   CHECK(value_of(R"(k = C:\dir "x")") == R"(C:\dir "x")");
   CHECK(value_of("k = é ü 字") == "é ü 字");
+  CHECK(value_of(R"(k = "\xff\x0A\x5c")") == "\xFF\n\\");
+  // A path may be any bytes.
+  CHECK(value_of("k = r\xFF/\xE9 # \xE9") == "r\xFF/\xE9");
 }
 
 TEST_CASE("ini: ini_value writes what parse_ini reads back") {
-  for (const std::string value : {"", "a", " a", "a ", "a # b", ";", "#", "\"", "\\", "a\\", "\"a\\\"", "a=b",
-                                  "[x]", "tab\tin", "\tout", "C:\\x\\", "é"}) {
+  for (const std::string value :
+       {"",    "a",   " a",      "a ",    "a # b",   ";", "#",     "\"",    "\\",   "a\\",      "\"a\\\"",
+        "a=b", "[x]", "tab\tin", "\tout", "C:\\x\\", "é", "r\xFF", "\\xff", "a\nb", "\xC3 # \r"}) {
     CAPTURE(value);
     CHECK(value_of("k = " + ini_value(value)) == value);
+    CHECK(is_utf8(ini_value(value)));
   }
+  CHECK(ini_value("r\xFF\n\xC3\xA9") == "\"r\\xff\\x0a\xC3\xA9\"");
 }
 
 TEST_CASE("ini: malformed lines are refused with file and line") {
@@ -91,7 +97,9 @@ TEST_CASE("ini: malformed lines are refused with file and line") {
   CHECK(
       contains(refused("[s]\nk = \"a\" b\n"), "a.ini:2: k = \"a\" b: there is text after the closing quote"));
   CHECK(contains(refused("[s]\nk = \"a\"#b\n"), "text after the closing quote"));
-  CHECK(contains(refused("[s]\nk = \"a\\n\"\n"), "a backslash must be followed by"));
+  for (const char* escape : {"n", "x", "x1", "xg0", "x1g", "X41", "x-1"}) {
+    CHECK(contains(refused(fmt::format("[s]\nk = \"a\\{}\"\n", escape)), "a backslash must be followed by"));
+  }
 }
 
 TEST_CASE("ini: text without settings is refused") {
@@ -102,12 +110,15 @@ TEST_CASE("ini: text without settings is refused") {
 
 TEST_CASE("ini: binary content is refused") {
   CHECK(contains(refused(std::string("[s]\nk = a\0b\n", 12)),
-                 "a.ini:2: not a text file: control character 0x00 at byte 6"));
+                 "a.ini:2: not a text file: control character 0x00 at byte 6 of the line; in a value it is "
+                 "written \\x00, within quotes"));
   CHECK(contains(refused("\x7F"
                          "ELF\x02\x01"),
                  "a.ini:1: not a text file: control character 0x7f"));
   CHECK(contains(refused("[s]\rk = a\r"), "control character 0x0d"));
-  CHECK(contains(refused("\xFF\xFE["), "a.ini:1: not UTF-8 text: byte 0xff at byte 1"));
+  CHECK(contains(refused("\xFF\xFE["), "a.ini: this is UTF-16 text; save it as UTF-8"));
+  CHECK(contains(refused("\xFF["), "a.ini:1: not UTF-8 text: byte 0xff at byte 1"));
+  CHECK(contains(refused("[s]\nk\xFF = 1"), "a.ini:2: not UTF-8 text: byte 0xff at byte 2"));
   CHECK(contains(refused("[s]\n# \xE9t\xE9\n"), "a.ini:2: not UTF-8 text: byte 0xe9 at byte 3"));
   for (const std::string bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80",
                                 "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"}) {

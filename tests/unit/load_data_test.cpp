@@ -115,10 +115,14 @@ TEST_CASE("load_data: CIFAR-10 from its folder or the folder above, members plai
   const std::string folder = with_copy(dir, kCifar);
   write(folder + "/data_batch_3.bin.gz", dpll::test::gzip(read_file(folder + "/data_batch_3.bin")));
   fs::remove(folder + "/data_batch_3.bin");
-  write_file_atomically(folder + "/batches.meta.txt", "a\nb\r\n\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
+  write_file_atomically(folder + "/batches.meta.txt", "\ufeffa\nb\r\n\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
   const DataSet packed = load_data(config_of(DatasetKind::cifar10, folder));
   CHECK(fingerprint(packed) == fingerprint(data));
+  CHECK(packed.class_names[0] == "a");
   CHECK(packed.class_names[1] == "b");
+  write_file_atomically(folder + "/batches.meta.txt", "a\nb\xE9\n");
+  CHECK(contains(load_error(config_of(DatasetKind::cifar10, folder)),
+                 "batches.meta.txt:2: \"b\\xe9\" is not a name in UTF-8"));
   write_file_atomically(folder + "/batches.meta.txt", "a\nb\n");
   CHECK(contains(load_error(config_of(DatasetKind::cifar10, folder)),
                  "2 class names beside the data, expected 10"));
@@ -358,6 +362,7 @@ TEST_CASE("load_data: a user's arrays, their candidates cut and split with the s
   CHECK(data.train.count == 7);
   CHECK(data.validation.count == 3);
   CHECK(data.test.count == 0);
+  CHECK(data.source_count == kCount);
   REQUIRE(data.candidates.has_value());
   REQUIRE(data.candidates->size() == 28);
   for (std::size_t i = 0; i < 7; ++i) {

@@ -209,6 +209,47 @@ TEST_CASE("user arrays: candidates alone are enough") {
   CHECK_FALSE(unknown.train.has_labels());
 }
 
+TEST_CASE("user arrays: what seems to be meant is said") {
+  const auto warnings = [](const std::vector<std::int32_t>& labels, const std::vector<std::int32_t>& test) {
+    return Arrays()
+        .images()
+        .add("labels", {2}, labels)
+        .images("test_images", {static_cast<std::int64_t>(test.size()), 2, 3, 3})
+        .add("test_labels", {static_cast<std::int64_t>(test.size())}, test)
+        .load()
+        .warnings;
+  };
+  CHECK(warnings({0, 9}, {3}).empty());
+  CHECK(warnings({2, 9}, {3}).empty());
+  CHECK(warnings({98, 99}, {0}).empty());
+  CHECK(warnings({1, -1}, {0}).empty());
+  const std::vector<std::string> from_one = warnings({1, 3}, {2});
+  REQUIRE(from_one.size() == 1);
+  CHECK(from_one[0].ends_with(
+      "no sample has label 0, yet it counts as a class: do the labels start at 1? They count from 0"));
+  const std::vector<std::string> unknown = warnings({0, 255}, {4});
+  REQUIRE(unknown.size() == 1);
+  CHECK(
+      unknown[0].ends_with("label 255 makes 256 classes, and no sample has one from 5 to 254: does it mean "
+                           "unknown? That is -1, in a "
+                           "safetensors file, as i64 or i32"));
+
+  const Bytes table = {0, 1, 1, 0, 1, 1};
+  const auto labels_refused = [&](const std::vector<std::int32_t>& labels) {
+    return Arrays().images().add("candidates", {2, 3}, table).add("labels", {2}, labels).refused();
+  };
+  CHECK(contains(labels_refused({1, 3}), "do the labels start at 1? They count from 0"));
+  CHECK(
+      contains(labels_refused({0, 3}), "where it means that the label is unknown, write -1, as i64 or i32"));
+  CHECK(contains(labels_refused({1, 255}),
+                 "where it means that the label is unknown, write -1, as i64 or i32"));
+  CHECK(contains(Arrays().add("images", {1, 3, 8, 8}, Bytes(192)).refused(),
+                 "tensor 'images' has shape [1,3,8,8], which looks like [N,C,H,W]; expected [N,H,W,C]: "
+                 "images.transpose(0, 2, 3, 1) in NumPy"));
+  CHECK(contains(Arrays().images().add("candidates", {2, 3}, Bytes{1, 0, 1, 0, 0, 0}).refused(),
+                 "every sample needs a candidate. Where nothing is known, all labels are candidates"));
+}
+
 TEST_CASE("user arrays: what does not fit is refused by name") {
   const Bytes table = {1, 0, 1, 0, 1, 1};
   const std::vector<std::int32_t> labels = {0, 1};

@@ -137,6 +137,7 @@ TEST_CASE("metrics.csv is read") {
   CHECK(std::isnan(history.rows[2][1]));
   CHECK(history.rows[2][2] == -std::numeric_limits<double>::infinity());
   CHECK(read_text("epoch,lr\r\n1,0.5\r\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
+  CHECK(read_text("\ufeff\"epoch\",lr\n1,\"0.5\"\n\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
   CHECK(read_text("epoch,lr\n").rows.empty());
   CHECK(read_text("epoch,lr\n1,0.5").rows.size() == 1);  // no newline at the end
 }
@@ -147,10 +148,12 @@ TEST_CASE("a metrics.csv that is damaged is an error that names file and line") 
   };
   const std::vector<Case> cases = {
       {"", "metrics.csv:1: empty file"},
-      {"\n", "metrics.csv:1: \"\" is not a column name"},
+      {"\n", "metrics.csv:1: empty file"},
+      {"\nepoch\n", "metrics.csv:1: \"\" is not a column name"},
+      {"epoch,\"lr\n", "metrics.csv:1: \"epoch,\"lr\": a quote is not closed"},
       {"epoch,,lr\n", "metrics.csv:1: \"\" is not a column name"},
       {"epoch,lr,epoch\n", "metrics.csv:1: column epoch appears twice"},
-      {"epoch,l\x01r\n", "metrics.csv:1: \"l?r\" is not a column name"},
+      {"epoch,l\x01r\n", "metrics.csv:1: \"l\\x01r\" is not a column name"},
       {"epoch,lr\n1,0.1\n2\n", "metrics.csv:3: 1 fields, but line 1 names 2 columns"},
       {"epoch,lr\n1,0.1,7\n", "metrics.csv:2: 3 fields, but line 1 names 2 columns"},
       {"epoch,lr\n\n1,0.1\n", "metrics.csv:2: 1 fields"},
@@ -158,7 +161,7 @@ TEST_CASE("a metrics.csv that is damaged is an error that names file and line") 
       {"epoch,lr\n1, 0.1\n", "metrics.csv:2: column lr: \" 0.1\" is not a number"},
       {"epoch,lr\n1,1e999\n", "metrics.csv:2: column lr: \"1e999\" is not a number"},
       {"epoch,lr\n1," + std::string(1000, 'z') + "\n", "zzz...\" is not a number"},
-      {std::string("epoch,lr\n1,0.1\0\n", 15), "metrics.csv:2: column lr: \"0.1?\" is not a number"},
+      {std::string("epoch,lr\n1,0.1\0\n", 15), "metrics.csv:2: column lr: \"0.1\\x00\" is not a number"},
   };
   for (const Case& bad : cases) {
     INFO(bad.text);

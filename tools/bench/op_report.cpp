@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "config/csv.h"
 #include "dpll/files.h"
 
 namespace dpll::bench {
@@ -90,15 +91,15 @@ std::string ceilings_line(const Ceilings& c) {
 }
 
 std::string to_csv(const OpReport& report) {
-  std::string text = "benchmark";
-  for (const auto& [name, value] : columns_of({}, report.ceilings)) text += fmt::format(",{}", name);
-  text += "\n";
+  std::vector<std::string> columns = {"benchmark"};
+  for (const auto& [name, value] : columns_of({}, report.ceilings)) columns.emplace_back(name);
+  std::string text = csv_line(columns);
   for (const OpFigures& f : report.figures) {
-    text += fmt::format("\"{}\"", f.name);
+    std::vector<std::string> fields = {f.name};
     for (const auto& [name, value] : columns_of(f, report.ceilings)) {
-      text += value ? fmt::format(",{:.6g}", *value) : ",";
+      fields.push_back(value ? fmt::format("{:.6g}", *value) : "");
     }
-    text += "\n";
+    text += csv_line(fields);
   }
   return text;
 }

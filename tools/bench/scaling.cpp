@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "config/csv.h"
 #include "dpll/core/check.h"
 
 namespace dpll::bench {
@@ -91,15 +92,13 @@ Chart chart_of(const ScalingCurve& curve) {
 
 std::string csv_of(const ScalingCurve& curve) {
   const std::vector<Column> columns = columns_of(curve);
-  std::string text;
-  for (const Column& column : columns) text += (text.empty() ? "" : ",") + column.key;
-  text += "\n";
+  std::vector<std::string> keys;
+  for (const Column& column : columns) keys.push_back(column.key);
+  std::string text = csv_line(keys);
   for (std::size_t row = 0; row < curve.x.size(); ++row) {
-    std::string line;
-    for (const Column& column : columns) {
-      line += fmt::format("{}{:.8g}", line.empty() ? "" : ",", column.values[row]);
-    }
-    text += line + "\n";
+    std::vector<std::string> fields;
+    for (const Column& column : columns) fields.push_back(fmt::format("{:.8g}", column.values[row]));
+    text += csv_line(fields);
   }
   return text;
 }

@@ -8,13 +8,14 @@
 #include <array>
 #include <cctype>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
+#include "core/process.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 
@@ -26,21 +27,6 @@ namespace fs = std::filesystem;
 std::string whole_file(const std::string& path) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   return {bytes.begin(), bytes.end()};
-}
-
-// When process `pid` began, in the kernel's clock ticks since boot: with it a process is told from a later
-// one of the same number. Empty: there is none.
-std::string start_of(const std::string& pid) {
-  std::ifstream file("/proc/" + pid + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const std::size_t name_end = text.rfind(')');  // the name may hold spaces
-  if (name_end == std::string::npos) return "";
-  std::istringstream rest(text.substr(name_end + 1));
-  std::string field;
-  constexpr int kStart = 20;  // "starttime", counted behind the name
-  for (int i = 0; i < kStart && rest >> field; ++i) {
-  }
-  return field;
 }
 
 std::string host_name() {
@@ -173,7 +159,8 @@ void TuningCache::collect_notes() {
     if (name.starts_with(mine)) {
       const std::size_t dash = name.rfind('-');
       const std::string start = name.substr(dash + 1, name.find('.', dash) - dash - 1);
-      if (start_of(name.substr(mine.size(), dash - mine.size())) == start) continue;  // at work
+      const int pid = std::atoi(name.substr(mine.size(), dash - mine.size()).c_str());
+      if (process_start(pid) == start) continue;  // at work
       const fs::path grave = path.parent_path() / ("died-" + name.substr(std::string("trying-").size()));
       std::error_code gone;  // another process was quicker, or the folder is read-only
       fs::rename(path, grave, gone);
@@ -192,8 +179,8 @@ void TuningCache::collect_notes() {
 
 TuningCache::Trial::Trial(const TuningCache& cache, const std::string& key, const std::string& name) {
   if (cache.folder_.empty() || cache.unwritable_ || note_count == kMostNotes) return;
-  const std::string pid = std::to_string(getpid());
-  const std::string who = fmt::format("{}-{}-{}.{}", host_name(), pid, start_of(pid), int{note_count});
+  const pid_t pid = getpid();
+  const std::string who = fmt::format("{}-{}-{}.{}", host_name(), pid, process_start(pid), int{note_count});
   std::error_code ignored;
   fs::create_directories(cache.folder_, ignored);
   const std::string note = (fs::path(cache.folder_) / ("trying-" + who)).string();

@@ -208,7 +208,9 @@ TEST_CASE("device = auto: whoever is stopped while the GPU qualifies takes the o
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   REQUIRE(runs.qualifying() > 0);
   engine.signal(SIGTERM);
-  CHECK(engine.wait().exit_code == 128 + SIGTERM);
+  const ProcessResult stopped = engine.wait();
+  CHECK(stopped.exit_code == 128 + SIGTERM);
+  CHECK(has(stopped.out, "stopped by SIGTERM before the first step; the same command begins it again"));
   for (int i = 0; i < 200 && runs.qualifying() > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(runs.qualifying() == 0);

@@ -12,7 +12,8 @@ using namespace dpll::test;
 
 namespace {
 
-// The rate at which the first update makes the next step overflow, and half of which a few times over does not.
+// The rate at which the first update makes the next step overflow, and half of which a few times over does
+// not.
 const std::vector<std::string> kTooFast = {"optimiser.lr=1000", "optimiser.momentum=0", "run.epochs=4",
                                            "log.charts=false", "log.steps=1"};
 
@@ -36,8 +37,7 @@ std::vector<std::string> column(const EngineRuns& runs, const std::string& run, 
     return cells;
   };
   const std::vector<std::string> header = cells_of(lines.at(0));
-  const auto index =
-      static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
+  const auto index = static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
   std::vector<std::string> found;
   for (std::size_t i = 1; i < lines.size(); ++i) found.push_back(cells_of(lines[i]).at(index));
   return found;
@@ -59,8 +59,7 @@ TEST_CASE("guard: a run that diverges goes back with half the rate, until it lea
   CHECK(has(stops.err, "A lower optimiser.lr is the usual cure"));
   CHECK_FALSE(has(stops.err, "Rollback"));
 
-  const ProcessResult done =
-      runs.train("goes-on", {"guard.on_nonfinite=rollback", "guard.retries=20"});
+  const ProcessResult done = runs.train("goes-on", {"guard.on_nonfinite=rollback", "guard.retries=20"});
   require_done(done);
   const std::string log = read_text(runs.run_file("goes-on", "train.log"));
   const int rollbacks = count_of(log, " with ") > 0 ? count_of(log, "Rollback ") : 0;
@@ -68,8 +67,9 @@ TEST_CASE("guard: a run that diverges goes back with half the rate, until it lea
   CHECK(has(log, "Rollback 1 of 20: going back to epoch 1, step 0, with 0.5 of the learning rate"));
   CHECK(column(runs, "goes-on", "rollbacks").back() == std::to_string(rollbacks));
   CHECK(std::stod(column(runs, "goes-on", "lr").back()) == 1000 * std::ldexp(1.0, -rollbacks));
-  CHECK(SafetensorsFile::read(runs.run_file("goes-on", "checkpoint.safetensors")).metadata().at("rollbacks") ==
-        std::to_string(rollbacks));
+  CHECK(
+      SafetensorsFile::read(runs.run_file("goes-on", "checkpoint.safetensors")).metadata().at("rollbacks") ==
+      std::to_string(rollbacks));
   // A row for every step of every epoch, none of steps that were done in vain.
   CHECK(lines_of(read_text(runs.run_file("goes-on", "steps.csv"))).size() == 1 + 4 * 4);
 
@@ -77,8 +77,8 @@ TEST_CASE("guard: a run that diverges goes back with half the rate, until it lea
   CHECK(few.exit_code == 5);
   CHECK(has(few.err, "it went back 1 times already (guard.retries)"));
   // Where retries are left the same run goes on, with the rate that it had come to.
-  const ProcessResult more = run_process(
-      engine({runs.run_file("few", "config.ini"), "--resume", "--set", "guard.retries=20"}));
+  const ProcessResult more =
+      run_process(engine({runs.run_file("few", "config.ini"), "--resume", "--set", "guard.retries=20"}));
   require_done(more);
   CHECK(SafetensorsFile::read(runs.run_file("few", "model.safetensors")).get<float>("linear.2.bias") ==
         SafetensorsFile::read(runs.run_file("goes-on", "model.safetensors")).get<float>("linear.2.bias"));
@@ -130,7 +130,8 @@ TEST_CASE("evaluation: a loss that overflows is infinite, and the tensor is name
   const EpochScores nan = loss_with(std::numeric_limits<float>::quiet_NaN());
   CHECK(nan.test_loss == std::numeric_limits<double>::infinity());
   REQUIRE(nan.warnings.size() == 1);
-  CHECK(nan.warnings[0].starts_with("the test loss is not finite: parameter '" + model.spec(last).name + "' "));
+  CHECK(
+      nan.warnings[0].starts_with("the test loss is not finite: parameter '" + model.spec(last).name + "' "));
 
   // Finite parameters, whose products are not.
   std::vector<float> weight = model.read(ModelState::Array::value, last - 1);

@@ -17,11 +17,6 @@ namespace {
 const std::vector<std::string> kTooFast = {"optimiser.lr=1000", "optimiser.momentum=0", "run.epochs=4",
                                            "log.charts=false", "log.steps=1"};
 
-std::vector<std::string> with(std::vector<std::string> settings, const std::vector<std::string>& more) {
-  settings.insert(settings.end(), more.begin(), more.end());
-  return settings;
-}
-
 // Column `name` of a run's metrics.csv, as text.
 std::vector<std::string> column(const EngineRuns& runs, const std::string& run, const std::string& name) {
   const std::vector<std::string> lines = lines_of(read_text(runs.run_file(run, "metrics.csv")));

@@ -112,7 +112,8 @@ RunIdentity run_identity(const RunConfig& config, const Network& network, const 
 }
 
 void save_checkpoint(const RunFolder& folder, const RunConfig& config, const RunIdentity& identity,
-                     const Progress& progress, const ModelState& model, const TrainingStep& step) {
+                     const Progress& progress, const ModelState& model, const TrainingStep& step,
+                     bool replaces) {
   SafetensorsWriter writer;
   add_training_state(writer, model, step);
   const std::vector<float> targets = step.targets();
@@ -139,7 +140,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   // The current file stays in place until the new one takes its name; a second name keeps its contents.
   const std::string current = folder.file(run_files::kCheckpoint);
   const std::string previous = folder.file(run_files::kPreviousCheckpoint);
-  if (folder.has(run_files::kCheckpoint)) {
+  if (folder.has(run_files::kCheckpoint) && !replaces) {
     unlink(previous.c_str());
     // FAT, SMB and others have no second names.
     std::error_code no_copy;
@@ -194,9 +195,11 @@ void set_damaged_checkpoint_aside(const RunFolder& folder) {
 
 LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
                                  const RunIdentity& identity, Progress& progress, ModelState& model,
-                                 TrainingStep& step) {
+                                 TrainingStep& step, WhichCheckpoint which) {
   LoadedCheckpoint loaded;
-  const SafetensorsFile file = read_newest_checkpoint(folder, loaded.damage);
+  const SafetensorsFile file = which == WhichCheckpoint::previous
+                                   ? read_checkpoint(folder.file(run_files::kPreviousCheckpoint))
+                                   : read_newest_checkpoint(folder, loaded.damage);
   for (const auto& [key, ours] : identity) {
     const std::string theirs = required(file, "identity/" + key);
     if (theirs != ours) {

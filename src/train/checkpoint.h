@@ -56,22 +56,24 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
 std::int64_t integer_metadata(const SafetensorsFile& file, const std::string& key);
 
 // Writes folder/checkpoint.safetensors: temporary file, sync, rename; the one before is kept under its own
-// name.
+// name, or with `replaces` given up.
 void save_checkpoint(const RunFolder& folder, const RunConfig& config, const RunIdentity& identity,
-                     const Progress& progress, const ModelState& model, const TrainingStep& step);
+                     const Progress& progress, const ModelState& model, const TrainingStep& step,
+                     bool replaces = false);
 
 // What is to be said of a checkpoint that was read back, one line each.
 struct LoadedCheckpoint {
   std::string damage;  // what is wrong with the newest, where the one before it was taken; or empty
   std::vector<std::string> changes;  // settings that may change (an epoch count, for example) but did
 };
+enum class WhichCheckpoint { newest, previous };
 // Reads the newest checkpoint back or, where that is missing or damaged, the one before it. Error(data)
 // naming the file and what differs when both are damaged, of another format, or when it belongs to another
 // network, data set, candidate sets or to other settings of `identity`, or holds values that cannot be (see
 // checkpoint_checks.h). Writes nothing.
 LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& config,
                                  const RunIdentity& identity, Progress& progress, ModelState& model,
-                                 TrainingStep& step);
+                                 TrainingStep& step, WhichCheckpoint which = WhichCheckpoint::newest);
 // Gives a newest checkpoint that is damaged another name, so that the good one before it is not replaced by
 // it.
 void set_damaged_checkpoint_aside(const RunFolder& folder);

@@ -4,10 +4,17 @@
 #include <string>
 
 #include "dpll/backend.h"
+#include "dpll/core/check.h"
 #include "dpll/model/model_state.h"
 #include "dpll/model/network.h"
 
 namespace dpll {
+
+// A step whose loss or gradient, or running statistics, are not finite.
+class NotFinite : public Error {
+ public:
+  using Error::Error;
+};
 
 // "'block1.conv1' [64,16,32,32] has inf at element 17", or empty. Waits for the backend.
 std::string first_nonfinite(Backend& backend, const std::string& name, const Tensor& tensor);

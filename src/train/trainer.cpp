@@ -23,6 +23,7 @@
 #include "train/device_check.h"
 #include "train/epoch_row.h"
 #include "train/forecast.h"
+#include "train/nonfinite.h"
 #include "train/run_device.h"
 #include "train/schedule.h"
 #include "train/session.h"
@@ -38,12 +39,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// A step whose loss or gradient is not finite.
-class NotFinite : public Error {
- public:
-  using Error::Error;
-};
 
 // A run in progress. The constructor loads and builds everything, run() trains.
 class Trainer {
@@ -64,10 +59,12 @@ class Trainer {
   void take_records(const std::vector<StepRecord>& records, double lambda,
                     const std::vector<double>& learning_rates);
   void check_finite(const StepRecord& record, std::int64_t step_in_epoch);
+  void check_statistics();
+  NotFinite not_finite(const std::string& what) const;
   void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
-  void finish_epoch();  // evaluates; throws Stopped
-  void save();
+  void finish_epoch();               // evaluates; throws Stopped
+  void save(bool replaces = false);  // the newest checkpoint, instead of keeping it as the one before
   void write_selected_model();
   void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
   RunLength run_length() const;
@@ -94,7 +91,10 @@ class Trainer {
   RunTables tables_;
   StepTimer timer_;
   bool resumed_ = false;
-  bool stepped_ = false;       // has this process changed the parameters?
+  bool stepped_ = false;  // has this process changed the parameters?
+  // Steps of the run at the newest checkpoint, and at the one that the last rollback went to.
+  std::int64_t steps_saved_ = 0, steps_gone_back_to_ = -1;
+  int failures_since_save_ = 0;
   int selected_on_disk_ = -1;  // the epoch whose model is model_selected.safetensors; 0: no file; -1: unknown
   double earlier_seconds_ = 0;  // that the user waited for this run's earlier processes
   Clock::time_point epoch_start_;
@@ -153,6 +153,7 @@ void Trainer::resume(const std::function<void()>& accepted) {
     log_.warning("changed since the checkpoint: " + change);
   }
   session_epoch_offset_ = progress_.epoch_seconds;
+  steps_saved_ = steps_done();
   earlier_seconds_ = progress_.total_seconds;
   resumed_ = true;
   write_selected_model();
@@ -198,11 +199,10 @@ int Trainer::run(const std::function<void()>& accepted) {
       const trace::Range range("epoch");
       try {
         train_epoch();
+        finish_epoch();
       } catch (const NotFinite& failure) {
         roll_back(failure);
-        continue;
       }
-      finish_epoch();
     }
   } catch (const Stopped&) {
     return stop();
@@ -278,19 +278,22 @@ void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch)
   log_.clear_bar();
   // What is wrong before this process has changed anything, no rate has done.
   const bool was_loaded = !stepped_ && cause.starts_with("parameter ");
-  throw NotFinite(
-      ExitCode::run,
-      fmt::format("epoch {}, step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; "
-                  "samples {}; {}",
-                  progress_.epoch + 1, step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause,
-                  fmt::join(samples, " "),
-                  was_loaded ? "it was so when it was loaded"
-                             : fmt::format("checkpoints in '{}' are from before. A lower optimiser.lr is the "
-                                           "usual cure",
-                                           folder_.path())));
+  const std::string what =
+      fmt::format("step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
+                  step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause, fmt::join(samples, " "));
+  throw was_loaded ? NotFinite(ExitCode::run, what + "; it was so when it was loaded") : not_finite(what);
 }
 
-// Goes back to the last checkpoint, with half the learning rate from there on; or throws `failure`.
+NotFinite Trainer::not_finite(const std::string& what) const {
+  return {
+      ExitCode::run,
+      fmt::format("epoch {}, {}; checkpoints in '{}' are from before. A lower optimiser.lr is the usual cure",
+                  progress_.epoch + 1, what, folder_.path())};
+}
+
+// Goes back to the last checkpoint, with half the learning rate from there on; or throws `failure`. Where
+// that fails twice before there is a new checkpoint, the run had diverged when that one was written: then to
+// the one before it, and at last to the beginning.
 void Trainer::roll_back(const NotFinite& failure) {
   if (config_.guard.on_nonfinite == OnNonfinite::stop || !stepped_) throw failure;
   const int rollbacks = progress_.rollbacks + 1;
@@ -298,9 +301,17 @@ void Trainer::roll_back(const NotFinite& failure) {
     throw Error(failure.code(), fmt::format("{}; it went back {} times already (guard.retries)",
                                             failure.what(), progress_.rollbacks));
   }
+  failures_since_save_ = steps_saved_ == steps_gone_back_to_ ? failures_since_save_ + 1 : 1;
   step_.forget_failure();
   progress_ = {};
-  load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
+  if (failures_since_save_ <= 2) {
+    load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
+  } else if (failures_since_save_ <= 4 && folder_.has(run_files::kPreviousCheckpoint)) {
+    load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, WhichCheckpoint::previous);
+  } else {
+    model_.initialise(config_.run.seed);
+    step_.restart();
+  }
   progress_.history = with_columns(progress_.history, metrics_columns());
   progress_.rollbacks = rollbacks;
   session_epoch_offset_ = progress_.epoch_seconds;
@@ -310,7 +321,8 @@ void Trainer::roll_back(const NotFinite& failure) {
                   failure.what(), rollbacks, config_.guard.retries, progress_.epoch + 1,
                   progress_.step_in_epoch, rate_factor()));
   // At once, so that a run which is killed does not begin again with the rate that failed.
-  save();
+  save(true);
+  steps_gone_back_to_ = steps_saved_;
   tables_.begin(progress_.history, steps_done());
 }
 
@@ -343,7 +355,16 @@ RunLength Trainer::run_length() const {
                                                   config_.views.strong + 1)};
 }
 
+// Variances overflow before losses do; a checkpoint that has them could not be gone on with.
+void Trainer::check_statistics() {
+  const std::string cause = nonfinite_statistics(model_);
+  if (cause.empty()) return;
+  log_.clear_bar();
+  throw not_finite(fmt::format("after step {}: not finite: {}", progress_.step_in_epoch, cause));
+}
+
 void Trainer::finish_epoch() {
+  check_statistics();
   EpochFigures epoch;
   epoch.epoch = progress_.epoch + 1;
   epoch.epochs = config_.run.epochs;
@@ -383,9 +404,11 @@ void Trainer::finish_epoch() {
   tables_.epoch_done(progress_.history);
 }
 
-void Trainer::save() {
+void Trainer::save(bool replaces) {
+  check_statistics();
   progress_.total_seconds = seconds_waited();
-  save_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
+  save_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, replaces);
+  steps_saved_ = steps_done();
   write_selected_model();
 }
 

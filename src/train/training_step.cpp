@@ -60,15 +60,6 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   targets_buffer_ =
       backend_.allocate(Tensor{nullptr, backend_.master_dtype(), table}.bytes(), "the target table");
   targets_ = targets_buffer_.tensor(backend_.master_dtype(), table);
-  std::vector<float> initial(static_cast<std::size_t>(table.elements()), 0.0F);
-  for (std::int64_t i = 0; i < samples_; ++i) {
-    const float share = 1.0F / static_cast<float>(candidates.size(i));
-    for (int c = 0; c < classes_; ++c) {
-      if (candidates.contains(i, c)) initial[static_cast<std::size_t>(i * classes_ + c)] = share;
-    }
-  }
-  set_targets(initial);
-
   constexpr std::size_t kSlot = 256;
   static_assert(sizeof(StepState) <= kSlot && sizeof(ObjectiveMetrics) <= kSlot &&
                 sizeof(UpdateHealth) <= kSlot);
@@ -79,7 +70,7 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   total_ = reinterpret_cast<ObjectiveMetrics*>(base + 2 * kSlot);
   health_ = reinterpret_cast<UpdateHealth*>(base + 3 * kSlot);
 
-  set_state({.seed = seed_, .loss_scale = backend_.compute_dtype() == DType::f16 ? kFirstLossScale : 1.0F});
+  restart();
   const auto steps = static_cast<std::size_t>(steps_per_epoch_);
   records_buffer_ = backend_.allocate(steps * sizeof(StepRecord), "the records of an epoch's steps");
   records_ = static_cast<StepRecord*>(records_buffer_.data());
@@ -302,10 +293,25 @@ std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch
   return {first, end};
 }
 
+void TrainingStep::restart() {
+  const CandidateSets sets = candidates();
+  std::vector<float> initial(static_cast<std::size_t>(samples_ * classes_), 0.0F);
+  for (std::int64_t i = 0; i < samples_; ++i) {
+    const float share = 1.0F / static_cast<float>(sets.size(i));
+    for (int c = 0; c < classes_; ++c) {
+      if (sets.contains(i, c)) initial[static_cast<std::size_t>(i * classes_ + c)] = share;
+    }
+  }
+  set_targets(initial);
+  backend_.fill_zero(as_bytes(total_));
+  backend_.fill_zero(as_bytes(health_));
+  set_state({.seed = seed_, .loss_scale = backend_.compute_dtype() == DType::f16 ? kFirstLossScale : 1.0F});
+}
+
 void TrainingStep::forget_failure() {
   while (!requests_.empty()) collect_records();
   backend_.synchronize();
-  backend_.fill_zero(Tensor{health_, DType::u8, {sizeof(UpdateHealth)}});
+  backend_.fill_zero(as_bytes(health_));
 }
 
 std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {

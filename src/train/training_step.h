@@ -60,6 +60,8 @@ class TrainingStep {
   // The target table [samples, classes], float32.
   std::vector<float> targets() const;
   void set_targets(const std::vector<float>& targets);
+  // Targets, sums, health and loss scale as they were before the first step.
+  void restart();
   CandidateSets candidates() const;
 
   // The phases of a full batch's step in order (augment, forward, objective, backward, update), for

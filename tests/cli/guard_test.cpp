@@ -14,8 +14,9 @@ namespace {
 
 // The rate at which the first update makes the next step overflow, and half of which a few times over does
 // not.
-const std::vector<std::string> kTooFast = {"optimiser.lr=1000", "optimiser.momentum=0", "run.epochs=4",
-                                           "log.charts=false", "log.steps=1"};
+const std::vector<std::string> kTooFast = {
+    "optimiser.lr=1000", "optimiser.momentum=0", "optimiser.weight_decay=1000",
+    "run.epochs=4",      "log.charts=false",     "log.steps=1"};
 
 // Column `name` of a run's metrics.csv, as text.
 std::vector<std::string> column(const EngineRuns& runs, const std::string& run, const std::string& name) {
@@ -54,12 +55,12 @@ TEST_CASE("guard: a run that diverges goes back with half the rate, until it lea
   CHECK(has(stops.err, "A lower optimiser.lr is the usual cure"));
   CHECK_FALSE(has(stops.err, "Rollback"));
 
-  const ProcessResult done = runs.train("goes-on", {"guard.on_nonfinite=rollback", "guard.retries=20"});
+  const ProcessResult done = runs.train("goes-on", {"guard.on_nonfinite=rollback", "guard.retries=100"});
   require_done(done);
   const std::string log = read_text(runs.run_file("goes-on", "train.log"));
   const int rollbacks = count_of(log, " with ") > 0 ? count_of(log, "Rollback ") : 0;
   REQUIRE(rollbacks > 0);
-  CHECK(has(log, "Rollback 1 of 20: going back to epoch 1, step 0, with 0.5 of the learning rate"));
+  CHECK(has(log, ", step 0, with 0.5 of the learning rate from there on"));
   CHECK(column(runs, "goes-on", "rollbacks").back() == std::to_string(rollbacks));
   CHECK(std::stod(column(runs, "goes-on", "lr").back()) == 1000 * std::ldexp(1.0, -rollbacks));
   CHECK(
@@ -73,10 +74,10 @@ TEST_CASE("guard: a run that diverges goes back with half the rate, until it lea
   CHECK(has(few.err, "it went back 1 times already (guard.retries)"));
   // Where retries are left the same run goes on, with the rate that it had come to.
   const ProcessResult more =
-      run_process(engine({runs.run_file("few", "config.ini"), "--resume", "--set", "guard.retries=20"}));
+      run_process(engine({runs.run_file("few", "config.ini"), "--resume", "--set", "guard.retries=100"}));
   require_done(more);
-  CHECK(SafetensorsFile::read(runs.run_file("few", "model.safetensors")).get<float>("linear.2.bias") ==
-        SafetensorsFile::read(runs.run_file("goes-on", "model.safetensors")).get<float>("linear.2.bias"));
+  CHECK(SafetensorsFile::read(runs.run_file("few", "model.safetensors")).get<float>("linear.0.weight") ==
+        SafetensorsFile::read(runs.run_file("goes-on", "model.safetensors")).get<float>("linear.0.weight"));
 }
 
 TEST_CASE("guard: with finite numbers a run with rollback is the run without it") {
@@ -97,6 +98,9 @@ TEST_CASE("evaluation: a loss that overflows is infinite, and the tensor is name
   const std::unique_ptr<Backend> backend = make_cpu_backend({.threads = 1});
   RunConfig config;
   config.model = tiny_mlp({4});
+  config.views.mean = config.views.std = {0.5};
+  config.views.pad = config.views.cutout = 0;
+  config.views.policy = AugmentPolicy::none;
   const std::unique_ptr<Network> network = make_network(*backend, config.model, {4, 4, 1, 3}, false);
   network->state().initialise(1);
   DataSet data;

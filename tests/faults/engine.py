@@ -163,12 +163,17 @@ class Trial:
 
 
 def tensors_of(path):
-    """Digest of a safetensors file without its metadata, which name the run's folder."""
+    """Digests of a safetensors file's tensors, without the metadata, which name the run's folder, and the history, which has
+    times."""
     data = path.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + data[8 + size :]).hexdigest()
+    found = {}
+    for name, tensor in header.items():
+        if name not in ("__metadata__", "history"):
+            begin, end = tensor.pop("data_offsets")
+            found[name] = (json.dumps(tensor), hashlib.sha256(data[8 + size + begin : 8 + size + end]).hexdigest())
+    return found
 
 
 def table_of(path):

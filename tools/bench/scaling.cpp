@@ -26,6 +26,10 @@ std::vector<Column> columns_of(const ScalingCurve& curve) {
     for (const CurveLine& line : *lines) columns.push_back({line.key, line.y});
   }
   if (!curve.spread.empty()) columns.push_back({"spread", curve.spread});
+  for (const Column& column : columns) {
+    DPLL_CHECK(column.values.size() == curve.x.size(), "curve {}: {} has {} values at {} places", curve.name,
+               column.key, column.values.size(), curve.x.size());
+  }
   for (const CurveLine& limit : curve.limits) {
     Column share{"percent_of_" + limit.key, {}};
     for (std::size_t i = 0; i < curve.x.size(); ++i) {
@@ -33,10 +37,6 @@ std::vector<Column> columns_of(const ScalingCurve& curve) {
       share.values.push_back(100 * (curve.less_is_better ? 1 / ratio : ratio));
     }
     columns.push_back(share);
-  }
-  for (const Column& column : columns) {
-    DPLL_CHECK(column.values.size() == curve.x.size(), "curve {}: {} has {} values at {} places", curve.name,
-               column.key, column.values.size(), curve.x.size());
   }
   return columns;
 }

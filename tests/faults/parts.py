@@ -138,7 +138,8 @@ def signalled(engine, reference, point, number):
         if ended.code == 0:
             # It came when there was nothing left to stop.
             why, outcome = trial.verdict(reference), "went on"
-        elif ended.code == 128 + number:
+        elif ended.code == 128 + number or (ended.code == -number and checkpoints(trial.points(), 1 << 30) == 0):
+            # Before the run begins the signal itself ends the process, which a shell tells by the same number.
             why, outcome = recovered(trial, reference), "recovered"
         else:
             why, outcome = f"not the exit code of that signal: {ended.words()}", "lost"

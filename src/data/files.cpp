@@ -78,8 +78,9 @@ std::string resolve_target(const std::string& path) {
 void sync_folder(const std::filesystem::path& folder, const std::string& path) {
   const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // EINVAL: a file system whose folders cannot be synced; the renamed file is as safe as it gets there.
-  if (fd.get() < 0 || (::fsync(fd.get()) != 0 && errno != EINVAL)) {
-    fail(ExitCode::run, "wrote {}, but cannot sync its folder: {}", path, reason(errno));
+  const int error = fd.get() < 0 ? errno : sync_to_disk(fd.get());
+  if (error != 0 && error != EINVAL) {
+    fail(ExitCode::run, "wrote {}, but cannot sync its folder: {}", path, reason(error));
   }
 }
 
@@ -146,6 +147,13 @@ void write_all(int fd, ByteView bytes, const std::string& path) {
   }
 }
 
+int sync_to_disk(int fd) {
+  while (::fsync(fd) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
 namespace {
 
 // A new file beside `target`; -1 with errno where it cannot be made. Threads and processes that write the
@@ -175,10 +183,9 @@ void write_file_atomically(const std::string& path, const std::vector<ByteView>&
   if (fd.get() < 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
   TemporaryFile guard(temporary);
   for (const ByteView part : parts) write_all(fd.get(), part, path);
-  int synced = 0;
-  while ((synced = ::fsync(fd.get())) != 0 && errno == EINTR) {
+  if (const int error = sync_to_disk(fd.get()); error != 0) {
+    fail(ExitCode::run, "cannot write {}: {}", path, reason(error));
   }
-  if (synced != 0) fail(ExitCode::run, "cannot write {}: {}", path, reason(errno));
   if (const int error = fd.close(); error != 0) {
     fail(ExitCode::run, "cannot write {}: {}", path, reason(error));
   }

@@ -124,8 +124,13 @@ bool FolderLock::lock_by_flock() {
   const int file = open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0)
     fail(ExitCode::run, "cannot write into the run folder '{}': {}", folder_, std::strerror(errno));
-  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-    const int reason = errno;
+  int reason = 0;
+  while (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    reason = errno;
+    if (reason != EINTR) break;
+    reason = 0;
+  }
+  if (reason != 0) {
     const std::string holder = holder_of(file);
     close(file);
     if (reason == ENOLCK || reason == ENOSYS || reason == EOPNOTSUPP) {
@@ -154,10 +159,14 @@ bool FolderLock::lock_by_flock() {
          "the run folder '{}' is in use by another process; wait for it or choose another run.name", folder_);
   }
   const std::string pid = std::to_string(getpid());
-  if (ftruncate(file, 0) != 0 || pwrite(file, pid.data(), pid.size(), 0) < 0) {
-    const std::string reason = std::strerror(errno);
+  try {
+    if (ftruncate(file, 0) != 0) {
+      fail(ExitCode::run, "cannot write '{}': {}", lock_path_, std::strerror(errno));
+    }
+    write_all(file, {reinterpret_cast<const std::uint8_t*>(pid.data()), pid.size()}, lock_path_);
+  } catch (...) {
     close(file);
-    fail(ExitCode::run, "cannot write '{}': {}", lock_path_, reason);
+    throw;
   }
   file_ = file;
   return true;
@@ -172,7 +181,7 @@ void FolderLock::lock_by_owner_file() {
       owns_ = true;
       try {
         write_all(file, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, owner_path_);
-        fsync(file);
+        sync_to_disk(file);
       } catch (...) {
         close(file);
         unlink(owner_path_.c_str());

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <vector>
 
+#include "data/write_all.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 
@@ -21,7 +22,7 @@ void sync_parents(const std::string& path) {
   for (const std::filesystem::path& folder : {run.parent_path(), run.parent_path().parent_path()}) {
     const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0) continue;  // a folder that may not be read: nothing to be done
-    fsync(file);
+    sync_to_disk(file);
     close(file);
   }
 }

@@ -127,19 +127,28 @@ class Trial:
             for which, value in limits:
                 resource.setrlimit(which, (value, value))
 
-        return subprocess.Popen(self.command(*settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env=self.environment(**faults), cwd=self.folder, text=True, errors="replace",
-                                preexec_fn=set_limits if limits else None)  # fmt: skip
+        # Files, not pipes: nobody reads while it runs.
+        number = len(list(self.folder.glob("*.out")))
+        with open(self.folder / f"{number}.out", "w") as out, open(self.folder / f"{number}.err", "w") as err:
+            process = subprocess.Popen(self.command(*settings), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                       env=self.environment(**faults), cwd=self.folder,
+                                       preexec_fn=set_limits if limits else None)  # fmt: skip
+        process.number = number
+        return process
 
-    def run(self, *settings, limits=(), **faults):
-        process = self.start(*settings, limits=limits, **faults)
+    def wait(self, process, seconds=TIME_LIMIT):
+        late = ""
         try:
-            out, err = process.communicate(timeout=TIME_LIMIT)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            out, err = process.communicate()
-            return Ended(124, out, err + f"\nno end after {TIME_LIMIT} s")
-        return Ended(process.returncode, out, err)
+            process.wait()
+            late = f"\nno end after {seconds} s"
+        out, err = ((self.folder / f"{process.number}.{kind}").read_text(errors="replace") for kind in ("out", "err"))
+        return Ended(124 if late else process.returncode, out, err + late)
+
+    def run(self, *settings, limits=(), **faults):
+        return self.wait(self.start(*settings, limits=limits, **faults))
 
     def go_on(self, *settings):
         """What a user does after something went wrong: the same command, going on where that is possible."""

@@ -35,6 +35,12 @@ def checkpoints(points, last):
     return sum(p.call == "rename" and p.more.endswith("/checkpoint.safetensors") for p in points if p.number < last)
 
 
+def trains(trial):
+    """Whether there is anything that a signal could lose: a run that has begun and has not ended."""
+    done = checkpoints(trial.points(), 1 << 30)
+    return done > 0 and not (trial.run_folder / "summary.json").exists()
+
+
 def killed(part, engine, reference, points, number, fault):
     with engine.trial() as trial:
         ended = trial.run(fault=fault, at=number)
@@ -138,8 +144,8 @@ def signalled(engine, reference, point, number):
         if ended.code == 0:
             # It came when there was nothing left to stop.
             why, outcome = trial.verdict(reference), "went on"
-        elif ended.code == 128 + number or (ended.code == -number and checkpoints(trial.points(), 1 << 30) == 0):
-            # Before the run begins the signal itself ends the process, which a shell tells by the same number.
+        elif ended.code == 128 + number or (ended.code == -number and not trains(trial)):
+            # Before and after the run the signal itself ends the process, which a shell tells by the same number.
             why, outcome = recovered(trial, reference), "recovered"
         else:
             why, outcome = f"not the exit code of that signal: {ended.words()}", "lost"
@@ -162,11 +168,11 @@ def two_at_once(engine, reference):
         for process in begun:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        ended = [engines.Ended(process.wait(engines.TIME_LIMIT), *process.communicate()) for process in begun]
+        ended = [trial.wait(process) for process in begun]
         codes = sorted(one.code for one in ended)
         refused = next((one for one in ended if one.code == 5), None)
         why = None
-        if codes != [5, 143] or refused is None or "in use" not in refused.err:
+        if codes not in ([5, 143], [-signal.SIGTERM, 5]) or refused is None or "in use" not in refused.err:
             why = "; ".join(one.words() for one in ended)
         return Trial("two processes", "two at once", "lost" if why else "went on", why or "")
 
@@ -290,10 +296,10 @@ def flat_memory(engine, epochs, steps):
                 done = 0
             samples.append((done, resident(process)))
             time.sleep(0.05)
-        out, err = process.communicate()
+        ended = trial.wait(process)
         what = f"{steps} steps in {epochs} epochs"
-        if process.returncode != 0:
-            return Trial("flat memory", what, "lost", engines.Ended(process.returncode, out, err).words())
+        if ended.code != 0:
+            return Trial("flat memory", what, "lost", ended.words())
         samples = [bytes_ for done, bytes_ in samples if done > 0 and bytes_ > 0]
         late = samples[len(samples) // 5 :]
         if not late:

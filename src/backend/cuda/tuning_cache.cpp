@@ -83,7 +83,8 @@ class FolderLock {
  public:
   explicit FolderLock(const std::string& folder)
       : file_(open((folder + "/tuning.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-    if (file_ >= 0) flock(file_, LOCK_EX);
+    while (file_ >= 0 && flock(file_, LOCK_EX) != 0 && errno == EINTR) {
+    }
   }
   ~FolderLock() {
     if (file_ >= 0) close(file_);

@@ -18,7 +18,7 @@ if(DPLL_HARDENING AND NOT DPLL_SANITIZE)
   # Needs the optimiser, which sees how large things are. Some systems' compilers define a lower level.
   target_compile_options(dpll_hardening INTERFACE
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<CONFIG:Debug>>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>)
-  target_link_options(dpll_hardening INTERFACE -Wl,-z,relro -Wl,-z,now)
+  target_link_options(dpll_hardening INTERFACE "LINKER:-z,relro" "LINKER:-z,now")
 endif()
 if(DPLL_ASSERTIONS)
   target_compile_definitions(dpll_hardening INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)

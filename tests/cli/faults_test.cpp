@@ -11,7 +11,7 @@ const std::string kFaults = std::string(DPLL_SOURCE_DIR) + "/tools/faults";
 
 TEST_CASE("tools/faults: whatever hurts a run, nothing is lost") {
 #ifndef DPLL_FAULT_POINTS
-  note_skip("the sanitizer's library has to be loaded before all others");
+  note_skip("the sanitizer's library has to be loaded before all others", false);
 #else
   // All of them take some minutes; these are others than those of a run with another offset.
   const ProcessResult done =
@@ -24,7 +24,7 @@ TEST_CASE("tools/faults: whatever hurts a run, nothing is lost") {
 
 TEST_CASE("tools/faults: a loss is found and said") {
 #ifndef DPLL_FAULT_POINTS
-  note_skip("the sanitizer's library has to be loaded before all others");
+  note_skip("the sanitizer's library has to be loaded before all others", false);
 #else
   // A program that forgets its run when it is started again.
   const TempDir folder;

@@ -135,6 +135,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   writer.set_metadata("total_seconds", fmt::format("{}", progress.total_seconds));
   writer.set_metadata("skipped_steps", std::to_string(progress.skipped_steps));
   writer.set_metadata("rollbacks", std::to_string(progress.rollbacks));
+  writer.set_metadata("failures_here", std::to_string(progress.failures_here));
   writer.set_metadata(kDigestKey, writer.digest());
 
   // The current file stays in place until the new one takes its name; a second name keeps its contents.
@@ -221,6 +222,7 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
   }
   if (file.metadata().contains("rollbacks")) progress.rollbacks = number<int>(file, "rollbacks");
+  if (file.metadata().contains("failures_here")) progress.failures_here = number<int>(file, "failures_here");
   progress.history = read_history(file, progress.epoch);
   if (file.contains(kSelectedModel)) {
     progress.selected = {number<int>(file, "selected_epoch"), file.get<std::uint8_t>(kSelectedModel)};

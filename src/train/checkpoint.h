@@ -6,7 +6,8 @@
 //           selected_model [bytes] (with a selected epoch: that model's whole file)
 // Metadata  format, the resolved config, what ties the file to its run (network, data, candidates), epoch,
 //           step (that of the end where the epoch is trained and not yet evaluated), seconds, columns of the
-//           history, selected epoch, skipped steps, rollbacks, loss scale and good steps behind it
+//           history, selected epoch, skipped steps, rollbacks and failures behind it, loss scale and good
+//           steps behind it
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,7 @@ struct Progress {
   double total_seconds = 0;        // that the user has waited for the run, in all its processes
   std::int64_t skipped_steps = 0;  // of this epoch, for a gradient that was not finite
   int rollbacks = 0;               // of the run, each of which halved the learning rate
+  int failures_here = 0;           // so often it could not be gone on from the newest checkpoint
   History history;                 // a row per finished epoch
   SelectedModel selected;
 };

@@ -137,7 +137,9 @@ void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limit
     number_within<float>(file, "loss_scale", kLeastLossScale, kMostLossScale);
     number_within<std::uint32_t>(file, "good_steps", 0, std::numeric_limits<std::uint32_t>::max());
   }
-  if (file.metadata().contains("rollbacks")) number_within<int>(file, "rollbacks", 0, kMostRollbacks);
+  for (const char* count : {"rollbacks", "failures_here"}) {
+    if (file.metadata().contains(count)) number_within<int>(file, count, 0, kMostRollbacks);
+  }
   if (file.contains("selected_model")) number_within<std::int64_t>(file, "selected_epoch", 1, epoch);
   check_targets(file, limits.candidates);
   check_sums(file, static_cast<double>(limits.candidates.count));

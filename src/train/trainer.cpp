@@ -91,10 +91,7 @@ class Trainer {
   RunTables tables_;
   StepTimer timer_;
   bool resumed_ = false;
-  bool stepped_ = false;  // has this process changed the parameters?
-  // Steps of the run at the newest checkpoint, and at the one that the last rollback went to.
-  std::int64_t steps_saved_ = 0, steps_gone_back_to_ = -1;
-  int failures_since_save_ = 0;
+  bool stepped_ = false;       // has this process changed the parameters?
   int selected_on_disk_ = -1;  // the epoch whose model is model_selected.safetensors; 0: no file; -1: unknown
   double earlier_seconds_ = 0;  // that the user waited for this run's earlier processes
   Clock::time_point epoch_start_;
@@ -153,7 +150,6 @@ void Trainer::resume(const std::function<void()>& accepted) {
     log_.warning("changed since the checkpoint: " + change);
   }
   session_epoch_offset_ = progress_.epoch_seconds;
-  steps_saved_ = steps_done();
   earlier_seconds_ = progress_.total_seconds;
   resumed_ = true;
   write_selected_model();
@@ -276,12 +272,14 @@ void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch)
   std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
   for (std::int64_t& sample : samples) sample = session_.data.train_origin[static_cast<std::size_t>(sample)];
   log_.clear_bar();
-  // What is wrong before this process has changed anything, no rate has done.
-  const bool was_loaded = !stepped_ && cause.starts_with("parameter ");
   const std::string what =
       fmt::format("step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
                   step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause, fmt::join(samples, " "));
-  throw was_loaded ? NotFinite(ExitCode::run, what + "; it was so when it was loaded") : not_finite(what);
+  // What is wrong before this process has changed anything, no rate has done.
+  if (!stepped_ && cause.starts_with("parameter ")) {
+    fail(ExitCode::run, "epoch {}, {}; it was so when it was loaded", progress_.epoch + 1, what);
+  }
+  throw not_finite(what);
 }
 
 NotFinite Trainer::not_finite(const std::string& what) const {
@@ -295,18 +293,18 @@ NotFinite Trainer::not_finite(const std::string& what) const {
 // that fails twice before there is a new checkpoint, the run had diverged when that one was written: then to
 // the one before it, and at last to the beginning.
 void Trainer::roll_back(const NotFinite& failure) {
-  if (config_.guard.on_nonfinite == OnNonfinite::stop || !stepped_) throw failure;
+  if (config_.guard.on_nonfinite == OnNonfinite::stop) throw failure;
   const int rollbacks = progress_.rollbacks + 1;
   if (rollbacks > config_.guard.retries) {
     throw Error(failure.code(), fmt::format("{}; it went back {} times already (guard.retries)",
                                             failure.what(), progress_.rollbacks));
   }
-  failures_since_save_ = steps_saved_ == steps_gone_back_to_ ? failures_since_save_ + 1 : 1;
+  const int failures = progress_.failures_here + 1;
   step_.forget_failure();
   progress_ = {};
-  if (failures_since_save_ <= 2) {
+  if (failures <= 2) {
     load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
-  } else if (failures_since_save_ <= 4 && folder_.has(run_files::kPreviousCheckpoint)) {
+  } else if (failures <= 4 && folder_.has(run_files::kPreviousCheckpoint)) {
     load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, WhichCheckpoint::previous);
   } else {
     model_.initialise(config_.run.seed);
@@ -314,6 +312,7 @@ void Trainer::roll_back(const NotFinite& failure) {
   }
   progress_.history = with_columns(progress_.history, metrics_columns());
   progress_.rollbacks = rollbacks;
+  progress_.failures_here = failures;
   session_epoch_offset_ = progress_.epoch_seconds;
   log_.warning(
       fmt::format("{}. Rollback {} of {}: going back to epoch {}, step {}, with {:g} of the "
@@ -322,7 +321,6 @@ void Trainer::roll_back(const NotFinite& failure) {
                   progress_.step_in_epoch, rate_factor()));
   // At once, so that a run which is killed does not begin again with the rate that failed.
   save(true);
-  steps_gone_back_to_ = steps_saved_;
   tables_.begin(progress_.history, steps_done());
 }
 
@@ -407,8 +405,8 @@ void Trainer::finish_epoch() {
 void Trainer::save(bool replaces) {
   check_statistics();
   progress_.total_seconds = seconds_waited();
+  if (!replaces) progress_.failures_here = 0;
   save_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, replaces);
-  steps_saved_ = steps_done();
   write_selected_model();
 }
 

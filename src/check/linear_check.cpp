@@ -5,10 +5,6 @@
 namespace dpll::check {
 namespace {
 
-std::size_t size(std::int64_t count) {
-  return static_cast<std::size_t>(count);
-}
-
 // Sums of squares of the columns (or, with `rows`, the rows) of a matrix of `columns` columns.
 Doubles squares_of(const Floats& matrix, int columns, bool rows) {
   const std::size_t width = size(columns), height = matrix.size() / width;

@@ -10,6 +10,10 @@
 
 namespace dpll::check {
 
+inline std::size_t size(std::int64_t count) {
+  return static_cast<std::size_t>(count);
+}
+
 // What the checks of one call share.
 struct CheckContext {
   Backend& cpu;

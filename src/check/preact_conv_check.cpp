@@ -6,10 +6,6 @@
 namespace dpll::check {
 namespace {
 
-std::size_t size(std::int64_t count) {
-  return static_cast<std::size_t>(count);
-}
-
 Groups groups_of_x(const PreactConvSpec& s) {
   return {s.views, std::int64_t{s.batch} * s.height * s.width, s.in_channels};
 }

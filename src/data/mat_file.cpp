@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/text.h"
+#include "data/shape_text.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -121,10 +122,6 @@ std::vector<double> take_numbers(MatStream& stream, std::size_t count) {
 }
 
 }  // namespace
-
-std::string shape_text(const std::vector<std::size_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ","));
-}
 
 void MatFile::check_header() const {
   constexpr std::array<std::uint8_t, 8> kHdf5 = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};

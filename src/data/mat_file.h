@@ -67,7 +67,4 @@ class MatFile {
   std::vector<Variable> variables_;
 };
 
-// "[32,32,3,10]", for messages.
-std::string shape_text(const std::vector<std::size_t>& shape);
-
 }  // namespace dpll

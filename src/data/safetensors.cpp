@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "data/shape_text.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 
@@ -50,10 +51,6 @@ const char* file_name_of(DType dtype) {
       return "F64";
   }
   fail(ExitCode::internal, "unknown element type {}", static_cast<int>(dtype));
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return json(shape).dump();
 }
 
 // nlohmann::json keeps the last of several equal keys; a header that has them says two things about one

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "data/mat_file.h"
+#include "data/shape_text.h"
 #include "dpll/core/check.h"
 
 namespace dpll {

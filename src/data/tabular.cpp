@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "data/mat_file.h"
+#include "data/shape_text.h"
 #include "data/split.h"
 #include "dpll/core/check.h"
 

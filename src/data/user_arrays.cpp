@@ -6,6 +6,7 @@
 #include <array>
 
 #include "data/label_advice.h"
+#include "data/shape_text.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -16,10 +17,6 @@ namespace {
 constexpr std::int64_t kMostClasses = 65536;
 constexpr std::array<const char*, 5> kKnown = {"images", "labels", "candidates", "test_images",
                                                "test_labels"};
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ","));
-}
 
 ImageSet read_images(const SafetensorsFile& file, const std::string& name) {
   const std::vector<std::int64_t>& shape = file.entry(name).shape;

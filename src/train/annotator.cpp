@@ -25,7 +25,7 @@
 namespace dpll {
 namespace {
 
-constexpr const char* kFormat = "dpll annotator 1";
+constexpr const char* kOutputsFormat = "dpll annotator 1";
 constexpr const char* kCheckpointFormat = "dpll annotator checkpoint 1";
 constexpr const char* kLogits = "logits";
 
@@ -72,7 +72,7 @@ std::string settings_text(const RunConfig& run, const ViewSetup& views, const Ru
 struct CacheKey {
   std::string data, settings;
   std::string path(const std::string& folder, const char* ending) const {
-    const std::string text = fmt::format("{}\n{}\n{}", kFormat, data, settings);
+    const std::string text = fmt::format("{}\n{}\n{}", kOutputsFormat, data, settings);
     return fmt::format("{}/annotator-{}.{}", folder, sha256_hex(text.data(), text.size()).substr(0, 16),
                        ending);
   }
@@ -97,7 +97,7 @@ std::optional<std::vector<float>> cached_logits(const std::string& path, const C
   std::string problem;
   try {
     const SafetensorsFile file = SafetensorsFile::read(path);
-    problem = problem_of(file, kFormat, key);
+    problem = problem_of(file, kOutputsFormat, key);
     if (problem.empty()) check_parameters(file, kLogits);
     if (problem.empty()) {
       std::vector<float> logits = file.get<float>(kLogits, {data.train.count, data.classes});
@@ -125,7 +125,7 @@ void write_cache(const std::string& path, const CacheKey& key, const DataSet& da
   make_folder_of(path);
   SafetensorsWriter writer;
   writer.add(kLogits, DType::f32, {data.train.count, data.classes}, logits.data());
-  writer.set_metadata("format", kFormat);
+  writer.set_metadata("format", kOutputsFormat);
   writer.set_metadata("data", key.data);
   writer.set_metadata("settings", key.settings);
   writer.set_metadata(kDigestKey, writer.digest());

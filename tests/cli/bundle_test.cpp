@@ -8,8 +8,6 @@ using namespace dpll::test;
 
 namespace {
 
-const std::string kTools = std::string(DPLL_SOURCE_DIR) + "/tools/";
-
 std::string build_folder() {
   return std::filesystem::path(engine({})[0]).parent_path().string();
 }

@@ -18,6 +18,7 @@
 
 namespace dpll::test {
 
+inline const std::string kTools = std::string(DPLL_SOURCE_DIR) + "/tools/";
 inline const std::string kFashionFolder = std::string(DPLL_TEST_FIXTURES) + "/fashion-mnist/plain";
 
 inline std::string read_text(const std::string& path) {
@@ -84,6 +85,12 @@ class EngineRuns {
   }
   std::vector<std::string> resume_command(const std::string& name) const {
     return engine({run_file(name, "config.ini"), "--resume"});
+  }
+
+  ProcessResult resume(const std::string& name, const std::vector<std::string>& settings = {}) const {
+    std::vector<std::string> command = resume_command(name);
+    for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
+    return run_process(command);
   }
 
  private:

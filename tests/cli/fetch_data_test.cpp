@@ -12,8 +12,6 @@ using namespace dpll::test;
 
 namespace {
 
-const std::string kTools = std::string(DPLL_SOURCE_DIR) + "/tools";
-
 // "name MD5" of every file.
 std::vector<std::string> listed(const nlohmann::json& files) {
   std::vector<std::string> lines;
@@ -43,13 +41,14 @@ TEST_CASE("tools/fetch_data: mirrors that behave, stop half-way, serve other byt
     DPLL_SKIP("python3 is not installed");
   }
   const std::string script = std::string(DPLL_SOURCE_DIR) + "/tests/cli/fetch_data_test.py";
-  const ProcessResult result = run_process({python, "python3", script, kTools + "/fetch_data"});
+  const ProcessResult result = run_process({python, "python3", script, kTools + "fetch_data"});
   CHECK_MESSAGE(result.exit_code == 0, result.out, result.err);
   CHECK(has(result.err, "Ran 16 tests"));
 }
 
 TEST_CASE("tools/fetch_data: its table names the files, sums and folders that the engine expects") {
-  const nlohmann::json table = nlohmann::json::parse(read_text(kTools + "/fetch_data.json"));
+  const nlohmann::json table =
+      nlohmann::json::parse(read_text(std::string(DPLL_SOURCE_DIR) + "/tools/fetch_data.json"));
   const auto check_set = [&](const char* name, DatasetKind kind) {
     CAPTURE(std::string(name));
     const PublishedSet& set = published_set(kind);

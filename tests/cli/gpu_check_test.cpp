@@ -154,7 +154,7 @@ class Rehearsal {
 
 const std::vector<std::string> kFourFiles = {"all.txt", "rest.tar.xz", "results.json", "summary.txt"};
 
-void wait_for(const std::function<bool()>& condition) {
+void wait_half_a_minute_for(const std::function<bool()>& condition) {
   for (int i = 0; i < 600 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   REQUIRE(condition());
 }
@@ -300,7 +300,7 @@ TEST_CASE("tools/gpu_check: whoever kills it loses nothing before; asked to stop
     rehearsal.cases({"gpu: a", "gpu: waits", "gpu: b"},
                     "case $1 in *waits) echo $$ >\"" + rehearsal.place() + "waits\"; sleep 100 ;; esac");
     Child check(rehearsal.command({"--only", "versions", "goldens"}), {});
-    wait_for([&] { return has_lines(rehearsal.place() + "waits", 1); });
+    wait_half_a_minute_for([&] { return has_lines(rehearsal.place() + "waits", 1); });
     check.signal(number);
     const ProcessResult ended = check.wait();
     const std::string summary = read_text(rehearsal.out("summary.txt"));

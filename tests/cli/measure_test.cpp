@@ -9,8 +9,6 @@ using namespace dpll::test;
 
 namespace {
 
-const std::string kTools = std::string(DPLL_SOURCE_DIR) + "/tools/";
-
 ProcessResult python(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"/usr/bin/env", "python3"});
   return run_process(arguments);

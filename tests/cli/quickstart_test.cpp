@@ -7,8 +7,6 @@ using namespace dpll::test;
 
 namespace {
 
-const std::string kTools = std::string(DPLL_SOURCE_DIR) + "/tools/";
-
 // A tree whose tools/build makes a program that says how it was called.
 class Quickstart {
  public:

@@ -14,13 +14,6 @@ namespace {
 
 const std::vector<std::string> kOneEpoch = {"run.epochs=1", "log.charts=false"};
 
-ProcessResult resume(const EngineRuns& runs, const std::string& name,
-                     const std::vector<std::string>& settings = {}) {
-  std::vector<std::string> command = runs.resume_command(name);
-  for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
-  return run_process(command);
-}
-
 }  // namespace
 
 TEST_CASE("run folder: a resume that is refused leaves every byte as it was") {
@@ -28,12 +21,12 @@ TEST_CASE("run folder: a resume that is refused leaves every byte as it was") {
   require_done(runs.train("a"));
   const auto before = hashes_of(runs.run_folder("a"));
   for (const char* change : {"optimiser.batch=4", "run.seed=9", "views.strong=3"}) {
-    const ProcessResult refused = resume(runs, "a", {"run.epochs=2", change});
+    const ProcessResult refused = runs.resume("a", {"run.epochs=2", change});
     CHECK_MESSAGE(refused.exit_code == 4, change);
     CHECK(has(refused.err, "belongs to another run: "));
     CHECK(hashes_of(runs.run_folder("a")) == before);
   }
-  require_done(resume(runs, "a", {"run.epochs=2"}));
+  require_done(runs.resume("a", {"run.epochs=2"}));
   // One that has nowhere to go on from makes no folder.
   const ProcessResult nowhere = run_process(engine({runs.config(), "--set", "run.name=nowhere", "--resume"}));
   CHECK(nowhere.exit_code == 5);
@@ -49,7 +42,7 @@ TEST_CASE("run folder: killed before the first checkpoint, a run begins anew") {
   for (const char* name : {"checkpoint.safetensors", "model.safetensors", "labels.csv", "summary.json"}) {
     fs::remove(runs.run_file("killed", name));
   }
-  const ProcessResult refused = resume(runs, "killed");
+  const ProcessResult refused = runs.resume("killed");
   CHECK(refused.exit_code == 5);
   CHECK(has(refused.err, "has no checkpoint to resume from; without --resume it begins anew"));
   const ProcessResult again = runs.train("killed");
@@ -69,17 +62,17 @@ TEST_CASE("run folder: results that are missing, or of fewer epochs than the che
   const std::vector<std::uint8_t> model = read_file(runs.run_file("a", "model.safetensors"));
   for (const char* name : {"model.safetensors", "labels.csv", "summary.json"}) {
     fs::remove(runs.run_file("a", name));
-    const ProcessResult result = resume(runs, "a");
+    const ProcessResult result = runs.resume("a");
     require_done(result);
     CHECK(has(result.out, "is complete: 1 epochs"));
     CHECK_MESSAGE(fs::exists(runs.run_file("a", name)), name);
   }
   CHECK(read_file(runs.run_file("a", "model.safetensors")) == model);
   // Extended, and killed between the last checkpoint and the results: those of one epoch lie there.
-  require_done(resume(runs, "a", {"run.epochs=2"}));
+  require_done(runs.resume("a", {"run.epochs=2"}));
   write_file_atomically(runs.run_file("a", "model.safetensors"), model.data(), model.size());
   write_text(runs.run_file("a", "summary.json"), summary);
-  require_done(resume(runs, "a", {"run.epochs=2"}));
+  require_done(runs.resume("a", {"run.epochs=2"}));
   CHECK(has(read_text(runs.run_file("a", "summary.json")), "\"epochs\": 2"));
   CHECK(read_file(runs.run_file("a", "model.safetensors")) != model);
 }
@@ -89,7 +82,7 @@ TEST_CASE("run folder: a copied or renamed run goes on where it lies") {
   require_done(runs.train("a"));
   fs::copy(runs.run_folder("a"), runs.run_folder("b"), fs::copy_options::recursive);
   const auto original = hashes_of(runs.run_folder("a"));
-  const ProcessResult copied = resume(runs, "b", {"run.epochs=2"});
+  const ProcessResult copied = runs.resume("b", {"run.epochs=2"});
   require_done(copied);
   CHECK(hashes_of(runs.run_folder("a")) == original);
   CHECK(lines_of(read_text(runs.run_file("b", "metrics.csv"))).size() == 3);
@@ -116,7 +109,7 @@ TEST_CASE("run folder: a newest checkpoint that is damaged or missing is replace
     bytes[bytes.size() / 2] ^= 1;
     fs::remove(newest);
     if (!missing) write_file_atomically(newest, bytes.data(), bytes.size());
-    const ProcessResult result = resume(runs, name, {"run.epochs=3"});
+    const ProcessResult result = runs.resume(name, {"run.epochs=3"});
     require_done(result);
     CHECK(has(result.out,
               missing ? "checkpoint.safetensors is missing; going on from the checkpoint before it: epoch 2"

@@ -63,13 +63,6 @@ std::size_t lines_in(const std::string& path) {
   return fs::exists(path) ? lines_of(read_text(path)).size() : 0;
 }
 
-ProcessResult resume(const EngineRuns& runs, const std::string& name,
-                     const std::vector<std::string>& settings = {}) {
-  std::vector<std::string> command = runs.resume_command(name);
-  for (const std::string& setting : settings) command.insert(command.end(), {"--set", setting});
-  return run_process(command);
-}
-
 void check_same(const EngineRuns& runs, const std::string& a, const std::string& b) {
   for (const char* name : {"model.safetensors", "labels.csv", "steps.csv"}) {
     CAPTURE(name);
@@ -103,7 +96,7 @@ TEST_CASE(
     CHECK_MESSAGE(has(stopped.out, "in epoch 1 before its evaluation"), stopped.out, stopped.err);
     CHECK(has(stopped.out, "to go on: dpll_engine " + runs.run_file(name, "config.ini") + " --resume"));
     CHECK(lines_in(runs.run_file(name, "metrics.csv")) == 0);
-    const ProcessResult resumed = resume(runs, name);
+    const ProcessResult resumed = runs.resume(name);
     require_done(resumed);
     CHECK(has(resumed.out, "going on from epoch 1, step 1 of "));
     check_same(runs, "whole", name);
@@ -141,7 +134,7 @@ TEST_CASE(
   // Without a limit it ends as if nothing had been.
   fs::remove_all(runs.run_folder("limited"));
   CHECK(runs.train("limited", settings).exit_code == 75);
-  require_done(resume(runs, "limited", {"run.max_hours=0"}));
+  require_done(runs.resume("limited", {"run.max_hours=0"}));
   check_same(runs, "whole", "limited");
 }
 
@@ -161,7 +154,7 @@ TEST_CASE("stop: a second Ctrl-C ends the process at once, with the last checkpo
   CHECK(ended.exit_code == 128 + SIGINT);
   CHECK(has(ended.err, "ended at once by a signal"));
   CHECK_FALSE(has(ended.out, "stopped by"));
-  const ProcessResult again = resume(runs, "a", {"run.max_hours=1e-9"});
+  const ProcessResult again = runs.resume("a", {"run.max_hours=1e-9"});
   CHECK(again.exit_code == 75);
   CHECK(has(again.out, "going on from epoch 1, step "));
 }
@@ -214,7 +207,7 @@ TEST_CASE("stop: a console that goes away, is full or was never there changes no
     check_same(runs, "whole", name);
     CHECK(has(read_text(runs.run_file(name, "train.log")), "done in"));
     CHECK(lines_in(runs.run_file(name, "metrics.csv")) == 3);
-    require_done(resume(runs, name));
+    require_done(runs.resume(name));
   }
 }
 

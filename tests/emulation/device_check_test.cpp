@@ -22,7 +22,7 @@ namespace {
 constexpr int kSamples = 20, kSide = 8, kClasses = 3;
 
 // Noise around a brightness that tells the class, in RGB.
-void write_data(const TempDir& folder) {
+void write_checked_data(const TempDir& folder) {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> labels;
   PhiloxStream draw(3, Purpose::split, 0, 0, 0);
@@ -166,10 +166,10 @@ auto zero_runs(std::size_t run, std::size_t stride) {
 }
 
 // Runs a call; may change it before and what it left after.
-using Fault = std::function<void(Backend&, const AnyCall&)>;
+using CallFault = std::function<void(Backend&, const AnyCall&)>;
 
 template <typename Call, typename Body>
-Fault fault_in(const Body& body) {
+CallFault fault_in(const Body& body) {
   return [body](Backend& backend, const AnyCall& any) {
     std::visit(
         [&](const auto& observed) {
@@ -184,13 +184,13 @@ Fault fault_in(const Body& body) {
 }
 
 // The statistics of two views are exchanged when they have been measured.
-const Fault kSwappedOutput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
+const CallFault kSwappedOutput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
   observed.run(observed.call);
   if (observed.spec.stats) change(backend, observed.call.y_stats, swap_views);
 });
 
 template <typename Call>
-Fault swapped_input() {
+CallFault swapped_input() {
   return fault_in<Call>([](Backend& backend, const auto& observed) {
     Call call = observed.call;
     if (!call.x_stats.defined()) return observed.run(call);
@@ -201,7 +201,7 @@ Fault swapped_input() {
 }
 
 // The last input channel of a convolution that has many is left out.
-const Fault kDroppedInput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
+const CallFault kDroppedInput = fault_in<PreactConvForward>([](Backend& backend, const auto& observed) {
   PreactConvForward call = observed.call;
   if (observed.spec.in_channels < 16) return observed.run(call);
   const std::size_t value = size_of(call.weight.dtype);
@@ -212,7 +212,7 @@ const Fault kDroppedInput = fault_in<PreactConvForward>([](Backend& backend, con
 });
 
 template <typename Call>
-Fault dropped_output(Tensor Call::*output) {
+CallFault dropped_output(Tensor Call::*output) {
   return fault_in<Call>([output](Backend& backend, const auto& observed) {
     observed.run(observed.call);
     const Tensor& tensor = observed.call.*output;
@@ -224,7 +224,7 @@ Fault dropped_output(Tensor Call::*output) {
 }
 
 // The update leaves the weights that the operations read as they were.
-const Fault kStaleCopy = fault_in<SgdCall>([](Backend& backend, const auto& observed) {
+const CallFault kStaleCopy = fault_in<SgdCall>([](Backend& backend, const auto& observed) {
   const Tensor& weights = observed.call.weight.defined() ? observed.call.weight : observed.call.value;
   const Changed before(backend, weights, [](std::vector<std::byte>&) {});
   observed.run(observed.call);
@@ -235,7 +235,7 @@ const Fault kStaleCopy = fault_in<SgdCall>([](Backend& backend, const auto& obse
 
 TEST_CASE("device = check: a right backend passes on every network in every precision") {
   const TempDir folder;
-  write_data(folder);
+  write_checked_data(folder);
   RunConfig wide = tiny_check(folder, Architecture::wide_resnet);
   wide.model.width = test_depth(10, 2);
   wide.optimiser.batch = 2;
@@ -271,7 +271,7 @@ TEST_CASE("device = check: data without images passes") {
 
 TEST_CASE("device = check: convolutions that apply batch norm themselves pass") {
   const TempDir folder;
-  write_data(folder);
+  write_checked_data(folder);
   // Tuning runs every way some dozens of times, by plain loops.
   RunConfig config = tiny_check(folder, Architecture::wide_resnet);
   config.optimiser.batch = 4;
@@ -293,10 +293,10 @@ TEST_CASE("device = check: convolutions that apply batch norm themselves pass") 
 
 TEST_CASE("device = check: planted faults are found in every precision, where they are") {
   const TempDir folder;
-  write_data(folder);
+  write_checked_data(folder);
   struct Planted {
     const char* name;
-    Fault fault;
+    CallFault fault;
     Architecture architecture;
     std::string marked;  // in one of the marked lines
   };
@@ -339,7 +339,7 @@ TEST_CASE("device = check: planted faults are found in every precision, where th
 
 TEST_CASE("device = check: a kernel that is broken is marked, and what is printed says where") {
   const TempDir folder;
-  write_data(folder);
+  write_checked_data(folder);
   const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
   const Result result = check(tiny_check(folder, Architecture::wide_resnet), kKinds[0],
                               [](const Kind& kind) { return make_mutant_cuda_backend(kind.type); });

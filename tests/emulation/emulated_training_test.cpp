@@ -26,24 +26,24 @@ using namespace dpll::test;
 
 namespace {
 
-constexpr int kSamples = 20, kSide = 8, kClasses = 3;
+constexpr int kTrainSamples = 20, kImageSide = 8, kClassCount = 3;
 
 // Noise around a brightness that tells the class, in RGB.
-std::string write_data(const TempDir& folder) {
+std::string write_training_data(const TempDir& folder) {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> labels;
   PhiloxStream draw(3, Purpose::split, 0, 0, 0);
-  for (int i = 0; i < kSamples; ++i) {
-    labels.push_back(i % kClasses);
-    for (int p = 0; p < kSide * kSide * 3; ++p) {
+  for (int i = 0; i < kTrainSamples; ++i) {
+    labels.push_back(i % kClassCount);
+    for (int p = 0; p < kImageSide * kImageSide * 3; ++p) {
       pixels.push_back(
-          static_cast<std::uint8_t>(60 * (i % kClasses) + static_cast<int>(draw.next_below(90))));
+          static_cast<std::uint8_t>(60 * (i % kClassCount) + static_cast<int>(draw.next_below(90))));
     }
   }
   SafetensorsWriter writer;
   for (const std::string part : {"", "test_"}) {
-    writer.add(part + "images", DType::u8, {kSamples, kSide, kSide, 3}, pixels.data());
-    writer.add(part + "labels", DType::i32, {kSamples}, labels.data());
+    writer.add(part + "images", DType::u8, {kTrainSamples, kImageSide, kImageSide, 3}, pixels.data());
+    writer.add(part + "labels", DType::i32, {kTrainSamples}, labels.data());
   }
   std::string path = folder.file("data.safetensors");
   writer.write(path);
@@ -104,7 +104,7 @@ std::vector<double> losses_of(const TempDir& folder, const std::string& run) {
 
 TEST_CASE("emulated CUDA: runs in every precision are the CPU's within its rounding") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   REQUIRE(train(tiny_run(folder, "cpu")) == 0);
   const std::vector<double> want = losses_of(folder, "cpu");
   REQUIRE(want.size() == 9);
@@ -131,7 +131,7 @@ TEST_CASE("emulated CUDA: runs in every precision are the CPU's within its round
 
 TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same bytes, loss scale included") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f16) == 0);
   // While data load a signal would end the program.
   const std::string steps = folder.file("runs/stopped/" + std::string(run_files::kSteps));
@@ -160,7 +160,7 @@ TEST_CASE("emulated CUDA: a run stopped anywhere and resumed ends with the same 
 // Three steps an epoch, two passes of an evaluation.
 TEST_CASE("emulated CUDA: a run whose GPU is lost ends with an error and goes on from its last checkpoint") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   REQUIRE(train_emulated(tiny_run(folder, "whole"), DType::f32) == 0);
   for (const int replays : {0, 1, 4, 7, 11}) {
     CAPTURE(replays);
@@ -187,7 +187,7 @@ TEST_CASE("emulated CUDA: a run whose GPU is lost ends with an error and goes on
 
 TEST_CASE("emulated CUDA: tuning for a configuration leaves nothing for its run to find out") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   RunConfig config = tiny_run(folder, "tuned");
   config.run.epochs = 1;
   config.data.selection_fraction = 0.35;  // 7 of 20: steps of 5, 5 and 3, evaluations of 4 and 3
@@ -210,7 +210,7 @@ TEST_CASE("emulated CUDA: tuning for a configuration leaves nothing for its run 
 
   const auto tuner = backend();
   const DataSet data = load_data(config);
-  const auto network = make_network(*tuner, config.model, {kSide, kSide, 3, kClasses}, false);
+  const auto network = make_network(*tuner, config.model, {kImageSide, kImageSide, 3, kClassCount}, false);
   for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
   const std::set<std::string> tuned = keys_of(tuner->tuning_choices());
   CHECK(tuned == keys_of(std::string(of_run.begin(), of_run.end())));
@@ -224,7 +224,7 @@ TEST_CASE("emulated CUDA: tuning for a configuration leaves nothing for its run 
 
 TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and names the step") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
     RunConfig config = tiny_run(folder, std::string("broken-") + name_of(type));
     config.views.mean = {0.5, 0.5, 0.5};
@@ -237,7 +237,7 @@ TEST_CASE("emulated CUDA: a run that is not finite stops in every precision and 
 
 TEST_CASE("a run that does not fit says what would, and that does") {
   const TempDir folder;
-  write_data(folder);
+  write_training_data(folder);
   RunConfig config = tiny_run(folder, "large");
   const std::size_t limit = std::size_t{2} << 20;
   const auto maker = [&](const RunConfig::Run&, const Warn&, const std::string&) {

@@ -9,8 +9,12 @@ file(GLOB backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cu
 function(dpll_add_emulated_backend target kernel_folder sources)
   add_library(${target} OBJECT ${sources} ${backend_sources}
     ${emulation_folder}/emulated_backend.cpp ${emulation_folder}/reference_library.cpp)
-  set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX)
-  target_compile_options(${target} PRIVATE -xc++)
+  # Kernels are alone as nvcc compiles them.
+  set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX SKIP_UNITY_BUILD_INCLUSION ON)
+  # Where the time goes when it runs are the kernels and the loops in place of cuDNN.
+  target_compile_options(${target} PRIVATE -xc++ $<IF:$<CONFIG:Release>,-O1,-O0>)
+  set_source_files_properties(${sources} ${emulation_folder}/reference_library.cpp PROPERTIES
+    COMPILE_OPTIONS $<IF:$<CONFIG:Release>,-O3,-O1>)
   target_compile_definitions(${target} PRIVATE DPLL_EMULATED ${ARGN})
   target_include_directories(${target} BEFORE PRIVATE ${kernel_folder} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE dpll_core)
@@ -112,7 +116,8 @@ target_compile_definitions(dpll_engine_emulated PRIVATE DPLL_EMULATED)
 target_include_directories(dpll_engine_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_engine_emulated PRIVATE dpll_core dpll_emulated_cuda Boost::context)
 add_dependencies(dpll_tests dpll_engine_emulated)
-set_source_files_properties(emulation/qualification_test.cpp cli/gpu_check_test.cpp PROPERTIES
-  COMPILE_DEFINITIONS "DPLL_ENGINE_EMULATED=\"$<TARGET_FILE:dpll_engine_emulated>\"")
-target_include_directories(dpll_tests PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
+target_compile_definitions(dpll_cases PRIVATE DPLL_ENGINE_EMULATED="$<TARGET_FILE:dpll_engine_emulated>")
+foreach(part dpll_tests dpll_cases)
+  target_include_directories(${part} PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
+endforeach()
 target_link_libraries(dpll_tests PRIVATE Boost::context)

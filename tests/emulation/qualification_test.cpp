@@ -122,11 +122,11 @@ TEST_CASE("device = auto: a GPU that shows that it computes right is used, and r
 TEST_CASE(
     "device = auto: a GPU that computes wrong, crashes, hangs or lacks memory is left for the CPU, and said "
     "once") {
-  struct Fault {
+  struct BadGpu {
     const char *gpus, *said;
     bool remembered;
   };
-  const Fault faults[] = {
+  const BadGpu faults[] = {
       {"wrong", " is right: ", true},
       {"changing", "not the same bits in a second run", true},
       {"crashes", "it ended the process: signal 9 (Killed)", false},
@@ -135,7 +135,7 @@ TEST_CASE(
       {"no_memory", "not enough GPU memory", false},
       {"busy", "all CUDA-capable devices are busy or unavailable", false},
   };
-  for (const Fault& fault : faults) {
+  for (const BadGpu& fault : faults) {
     CAPTURE(std::string(fault.gpus));
     const GpuRuns runs;
     const ProcessResult result = runs.run(fault.gpus, "run");

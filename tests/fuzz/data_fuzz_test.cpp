@@ -28,7 +28,8 @@ namespace {
 // Runs `parse` on `trials` variants of `good` and on every truncation below `reach` bytes. Both outcomes must
 // occur, or the test tests nothing.
 template <typename Parse>
-void fuzz(const std::vector<std::uint8_t>& good, std::size_t reach, std::uint32_t trials, Parse&& parse) {
+void fuzz_bytes(const std::vector<std::uint8_t>& good, std::size_t reach, std::uint32_t trials,
+                Parse&& parse) {
   int parsed = 0, refused = 0;
   const auto attempt = [&](const std::vector<std::uint8_t>& bytes) {
     try {
@@ -68,31 +69,32 @@ void read_everything(const SafetensorsFile& file) {
 TEST_CASE("fuzz: damaged safetensors files parse or throw Error") {
   const std::vector<std::uint8_t> good =
       read_file(std::string(DPLL_TEST_FIXTURES) + "/safetensors/python.safetensors");
-  fuzz(good, good.size(), 20000,
-       [](const std::vector<std::uint8_t>& bytes) { read_everything(SafetensorsFile::parse(bytes, "x")); });
+  fuzz_bytes(good, good.size(), 20000, [](const std::vector<std::uint8_t>& bytes) {
+    read_everything(SafetensorsFile::parse(bytes, "x"));
+  });
 }
 
 TEST_CASE("fuzz: damaged gzip streams unzip or throw Error") {
   const std::vector<std::uint8_t> good =
       read_file(std::string(DPLL_TEST_FIXTURES) + "/fashion-mnist/gz/train-labels-idx1-ubyte.gz");
-  fuzz(good, good.size(), 5000, [](const std::vector<std::uint8_t>& bytes) { gunzip(bytes, "x"); });
+  fuzz_bytes(good, good.size(), 5000, [](const std::vector<std::uint8_t>& bytes) { gunzip(bytes, "x"); });
 }
 
 TEST_CASE("fuzz: damaged IDX and CIFAR files parse or throw Error") {
   const std::string fixtures = DPLL_TEST_FIXTURES;
   const std::vector<std::uint8_t> images =
       read_file(fixtures + "/fashion-mnist/plain/t10k-images-idx3-ubyte");
-  fuzz(images, 32, 5000, [](const std::vector<std::uint8_t>& bytes) {
+  fuzz_bytes(images, 32, 5000, [](const std::vector<std::uint8_t>& bytes) {
     const ImageSet set = parse_idx_images(bytes, "x");
     REQUIRE(set.count * set.image_bytes() == static_cast<std::int64_t>(set.pixels.size()));
   });
   const std::vector<std::uint8_t> labels =
       read_file(fixtures + "/fashion-mnist/plain/t10k-labels-idx1-ubyte");
-  fuzz(labels, labels.size(), 5000, [](const std::vector<std::uint8_t>& bytes) {
+  fuzz_bytes(labels, labels.size(), 5000, [](const std::vector<std::uint8_t>& bytes) {
     for (const std::int32_t label : parse_idx_labels(bytes, "x", 10)) REQUIRE((label >= 0 && label < 10));
   });
   const std::vector<std::uint8_t> cifar = read_file(fixtures + "/cifar-10-batches-bin/data_batch_1.bin");
-  fuzz(cifar, 4, 2000, [](const std::vector<std::uint8_t>& bytes) {
+  fuzz_bytes(cifar, 4, 2000, [](const std::vector<std::uint8_t>& bytes) {
     const ImageSet set = parse_cifar(bytes, "x", CifarLabels::ten);
     REQUIRE(set.count * set.image_bytes() == static_cast<std::int64_t>(set.pixels.size()));
   });
@@ -106,7 +108,7 @@ TEST_CASE("fuzz: damaged MAT files of SVHN parse or throw Error") {
         .add("X", {32, 32, 3}, std::vector<std::uint8_t>(3072, 7))
         .add("y", {1, 1}, std::vector<std::uint8_t>{10});
     const std::vector<std::uint8_t> good = read_file(dir.file("x"));
-    fuzz(good, compressed ? good.size() : 256, 3000, [](const std::vector<std::uint8_t>& bytes) {
+    fuzz_bytes(good, compressed ? good.size() : 256, 3000, [](const std::vector<std::uint8_t>& bytes) {
       const ImageSet set = parse_svhn(bytes, "x");
       REQUIRE(set.count * set.image_bytes() == static_cast<std::int64_t>(set.pixels.size()));
       REQUIRE(set.labels.size() == static_cast<std::size_t>(set.count));
@@ -124,7 +126,7 @@ TEST_CASE("fuzz: damaged files of a user's arrays load or throw Error") {
   writer.add("candidates", DType::u8, {2, 2}, candidates.data());
   writer.write(dir.file("x"));
   const std::vector<std::uint8_t> good = read_file(dir.file("x"));
-  fuzz(good, good.size(), 10000, [](const std::vector<std::uint8_t>& bytes) {
+  fuzz_bytes(good, good.size(), 10000, [](const std::vector<std::uint8_t>& bytes) {
     const DataSet data = data_from_arrays(SafetensorsFile::parse(bytes, "x"));
     REQUIRE(data.train.count * data.train.image_bytes() ==
             static_cast<std::int64_t>(data.train.pixels.size()));
@@ -138,13 +140,14 @@ TEST_CASE("fuzz: damaged files of a user's arrays load or throw Error") {
 TEST_CASE("fuzz: damaged pickles of CIFAR's python version") {
   const std::vector<std::uint8_t> planes(std::size_t{2} * 3072, 3);
   // Within the first 250 bytes lie all opcodes but the last few; behind them, pixels.
-  fuzz(test::cifar_pickle({{"labels", {1, 2}}}, planes), 250, 3000,
-       [](const std::vector<std::uint8_t>& bytes) { parse_cifar_python(bytes, "f", CifarLabels::ten); });
+  fuzz_bytes(
+      test::cifar_pickle({{"labels", {1, 2}}}, planes), 250, 3000,
+      [](const std::vector<std::uint8_t>& bytes) { parse_cifar_python(bytes, "f", CifarLabels::ten); });
 }
 
 TEST_CASE("fuzz: damaged .tar.gz archives") {
   const std::vector<std::uint8_t> archive = test::tar_gz({{"a/data_batch_1", {1, 2, 3}}, {"a/b", {4, 5}}});
-  fuzz(archive, archive.size(), 2000, [](const std::vector<std::uint8_t>& bytes) {
+  fuzz_bytes(archive, archive.size(), 2000, [](const std::vector<std::uint8_t>& bytes) {
     read_tar_gz(
         bytes, "f", [](const std::string&) { return true; }, 1 << 20);
   });
@@ -153,7 +156,7 @@ TEST_CASE("fuzz: damaged .tar.gz archives") {
 TEST_CASE("fuzz: damaged .mat files of tabular sets, dense and sparse") {
   for (const char* name : {"dense.mat", "sparse.mat"}) {
     const std::vector<std::uint8_t> good = read_file(std::string(DPLL_TEST_FIXTURES) + "/tabular/" + name);
-    fuzz(good, 700, 1500, [](const std::vector<std::uint8_t>& bytes) {
+    fuzz_bytes(good, 700, 1500, [](const std::vector<std::uint8_t>& bytes) {
       const DataSet data = parse_tabular(bytes, "f");
       REQUIRE(data.train.count * data.train.channels ==
               static_cast<std::int64_t>(data.train.features.size()));
@@ -169,5 +172,6 @@ TEST_CASE("fuzz: damaged .mat files of tabular sets, dense and sparse") {
     writer.add_sparse("partial_target", 2, 3, {1, 1, 0, 1, 1, 0});
   }
   const std::vector<std::uint8_t> good = read_file(dir.file("a.mat"));
-  fuzz(good, good.size(), 6000, [](const std::vector<std::uint8_t>& bytes) { parse_tabular(bytes, "f"); });
+  fuzz_bytes(good, good.size(), 6000,
+             [](const std::vector<std::uint8_t>& bytes) { parse_tabular(bytes, "f"); });
 }

@@ -33,7 +33,7 @@ CandidateSets three_sets() {
 const std::string kHead = "# dpll candidates, classes = 4, count = 3";
 const std::string kRows = "sample,candidates\n0,0 2\n1,1\n2,0 1 2 3\n";
 
-Error refused(const std::string& text, std::int64_t count = 3, int classes = 4) {
+Error candidates_error(const std::string& text, std::int64_t count = 3, int classes = 4) {
   const TempDir dir;
   write_file_atomically(dir.file("c.csv"), text);
   Error error = error_of([&] { read_candidates(dir.file("c.csv"), count, classes); });
@@ -43,7 +43,7 @@ Error refused(const std::string& text, std::int64_t count = 3, int classes = 4) 
 }
 
 Error refused_rows(const std::string& rows) {
-  return refused(fmt::format("{}\nsample,candidates\n{}", kHead, rows));
+  return candidates_error(fmt::format("{}\nsample,candidates\n{}", kHead, rows));
 }
 
 }  // namespace
@@ -201,7 +201,8 @@ TEST_CASE("candidate file: without a hash, and as spreadsheets and editors save 
     write_file_atomically(dir.file("c.csv"), text);
     CHECK(read_candidates(dir.file("c.csv"), 3, 4).words == three_sets().words);
   }
-  CHECK(contains(refused("\ufeff\ufeff" + kHead + "\n" + kRows), "c.csv:1: \"\\ufeff# dpll candidates"));
+  CHECK(contains(candidates_error("\ufeff\ufeff" + kHead + "\n" + kRows),
+                 "c.csv:1: \"\\ufeff# dpll candidates"));
 }
 
 TEST_CASE("candidate file: a sample is its index in the source, and the samples that are wanted are taken") {
@@ -241,22 +242,23 @@ TEST_CASE("candidate file: a sample is its index in the source, and the samples 
 }
 
 TEST_CASE("candidate file: wrong first lines and columns") {
-  CHECK(contains(refused(""), "c.csv:1: the file ends where the first line"));
-  CHECK(contains(refused("sample,candidates\n0,1\n"),
+  CHECK(contains(candidates_error(""), "c.csv:1: the file ends where the first line"));
+  CHECK(contains(candidates_error("sample,candidates\n0,1\n"),
                  "c.csv:1: \"sample,candidates\" is not the first line of"));
-  CHECK(contains(refused(kHead + "x\n" + kRows), "is not the first line of"));
-  CHECK(contains(refused(kHead + ", sha256 = 12\n" + kRows), "is not the first line of"));
-  CHECK(contains(refused("# dpll candidates, classes = , count = 3\n" + kRows), "is not the first line of"));
-  CHECK(contains(refused("# dpll candidates, classes = 99999999999999999999, count = 3\n"),
+  CHECK(contains(candidates_error(kHead + "x\n" + kRows), "is not the first line of"));
+  CHECK(contains(candidates_error(kHead + ", sha256 = 12\n" + kRows), "is not the first line of"));
+  CHECK(contains(candidates_error("# dpll candidates, classes = , count = 3\n" + kRows),
                  "is not the first line of"));
-  CHECK(contains(refused(kHead + "\n" + kRows, 3, 10),
+  CHECK(contains(candidates_error("# dpll candidates, classes = 99999999999999999999, count = 3\n"),
+                 "is not the first line of"));
+  CHECK(contains(candidates_error(kHead + "\n" + kRows, 3, 10),
                  "c.csv:1: the sets are for 4 classes, the data set has 10"));
-  CHECK(contains(refused(kHead + "\n" + kRows, 2, 4),
+  CHECK(contains(candidates_error(kHead + "\n" + kRows, 2, 4),
                  "c.csv:1: the sets are for 3 samples, the data set has 2"));
-  CHECK(contains(refused(kHead + "\n" + kRows, 50000, 4), "c.csv: sample 3 has no set"));
-  CHECK(contains(refused(kHead + "\nsample;candidates\n"),
+  CHECK(contains(candidates_error(kHead + "\n" + kRows, 50000, 4), "c.csv: sample 3 has no set"));
+  CHECK(contains(candidates_error(kHead + "\nsample;candidates\n"),
                  "c.csv:2: \"sample;candidates\" are not the columns; expected \"sample,candidates\""));
-  CHECK(contains(refused(kHead + "\n"), "c.csv:2: the file ends where the columns should follow"));
+  CHECK(contains(candidates_error(kHead + "\n"), "c.csv:2: the file ends where the columns should follow"));
 }
 
 TEST_CASE("candidate file: wrong rows name line and sample") {
@@ -288,9 +290,9 @@ TEST_CASE("candidate file: wrong rows name line and sample") {
 
 TEST_CASE("candidate file: contents that do not match their hash") {
   const std::string head = fmt::format("{}, sha256 = {}\n", kHead, candidates_sha256(three_sets()));
-  CHECK(contains(refused(head + "sample,candidates\n0,0 2\n1,0\n2,0 1 2 3\n"),
+  CHECK(contains(candidates_error(head + "sample,candidates\n0,0 2\n1,0\n2,0 1 2 3\n"),
                  "do not have the SHA-256 of line 1"));
-  CHECK(contains(refused(head + "sample,candidates\n0,0 2\n1,1\n2,0 1 2"),
+  CHECK(contains(candidates_error(head + "sample,candidates\n0,0 2\n1,1\n2,0 1 2"),
                  "do not have the SHA-256 of line 1"));
 }
 

@@ -31,7 +31,7 @@ RunConfig parsed(const std::string& text, const std::vector<Override>& overrides
   return parse_config(text, "dir/a.ini", overrides);
 }
 
-Error refused(const std::string& text, const std::vector<Override>& overrides = {}) {
+Error config_error(const std::string& text, const std::vector<Override>& overrides = {}) {
   Error error = error_of([&] { parsed(text, overrides); });
   CHECK(error.code() == ExitCode::config);
   return error;
@@ -178,27 +178,27 @@ TEST_CASE("config: to_ini and parse_config are inverse on random configurations"
 }
 
 TEST_CASE("config: unknown sections and keys name the nearest") {
-  CHECK(contains(refused("[run]\n[optimizer]\nlr = 1\n"),
+  CHECK(contains(config_error("[run]\n[optimizer]\nlr = 1\n"),
                  "dir/a.ini:2: unknown section [optimizer]; did you mean optimiser?"));
-  CHECK(contains(refused("[zzzzzzzz]\n"),
+  CHECK(contains(config_error("[zzzzzzzz]\n"),
                  "unknown section [zzzzzzzz]; known sections: run, data, candidates, annotator, "
                  "views, model, objective, optimiser, evaluation, log, checkpoint"));
-  CHECK(contains(refused("[run]\nepoch = 3\n"),
+  CHECK(contains(config_error("[run]\nepoch = 3\n"),
                  "dir/a.ini:2: run.epoch = 3: unknown key; did you mean run.epochs?"));
-  CHECK(contains(refused("[run]\nlr = 3\n"), "unknown key; did you mean annotator.lr or optimiser.lr?"));
-  CHECK(contains(refused("[run]\nbatch = 3\n"),
+  CHECK(contains(config_error("[run]\nlr = 3\n"), "unknown key; did you mean annotator.lr or optimiser.lr?"));
+  CHECK(contains(config_error("[run]\nbatch = 3\n"),
                  "did you mean annotator.batch or optimiser.batch or evaluation.batch?"));
-  CHECK(contains(refused("[log]\nqqqqqqqq = 3\n"),
+  CHECK(contains(config_error("[log]\nqqqqqqqq = 3\n"),
                  "unknown key; known keys of [log]: steps, charts, progress"));
-  CHECK(contains(refused("[run]\n", {{"optimizer.lrr", "1"}}),
+  CHECK(contains(config_error("[run]\n", {{"optimizer.lrr", "1"}}),
                  "--set optimizer.lrr=1: unknown key; did you mean optimiser.lr?"));
-  CHECK(contains(refused("[run]\n", {{"optimizer.lr", "1"}}),
+  CHECK(contains(config_error("[run]\n", {{"optimizer.lr", "1"}}),
                  "--set optimizer.lr=1: unknown key; did you mean optimiser.lr?"));
 }
 
 TEST_CASE("config: wrong values say what would be right") {
   const auto problem = [](const std::string& section, const std::string& line) {
-    return refused(fmt::format("[{}]\n{}\n", section, line));
+    return config_error(fmt::format("[{}]\n{}\n", section, line));
   };
   CHECK(contains(
       problem("data", "dataset = cifar-10"),
@@ -265,46 +265,50 @@ TEST_CASE("config: wrong values say what would be right") {
 
 TEST_CASE("config: keys that contradict each other name the one given last") {
   CHECK(contains(
-      refused("[model]\ndepth = 33\n"),
+      config_error("[model]\ndepth = 33\n"),
       "dir/a.ini:2: model.depth = 33: wide_resnet needs depth = 6n + 4; the nearest to 33 are 28 and 34"));
-  CHECK(contains(refused("[model]\ndepth = 11\n"), "the nearest to 11 are 10 and 16"));
-  CHECK(contains(refused("[model]\ndepth = 995\n"), "the nearest to 995 are 994 and 1000"));
+  CHECK(contains(config_error("[model]\ndepth = 11\n"), "the nearest to 11 are 10 and 16"));
+  CHECK(contains(config_error("[model]\ndepth = 995\n"), "the nearest to 995 are 994 and 1000"));
   CHECK(parsed("[model]\ndepth = 33\narchitecture = lenet\n").model.depth == 33);
-  CHECK(contains(refused("[optimiser]\nlr_decay_epochs = 10, 10\n"), "must increase, but 10 follows 10"));
-  CHECK(contains(refused("[optimiser]\nlr_decay_epochs = 10, 20, 5\n"), "must increase, but 5 follows 20"));
-  CHECK(contains(refused("[candidates]\nmode = file\n"),
+  CHECK(
+      contains(config_error("[optimiser]\nlr_decay_epochs = 10, 10\n"), "must increase, but 10 follows 10"));
+  CHECK(contains(config_error("[optimiser]\nlr_decay_epochs = 10, 20, 5\n"),
+                 "must increase, but 5 follows 20"));
+  CHECK(contains(config_error("[candidates]\nmode = file\n"),
                  "dir/a.ini:2: candidates.mode = file: mode file needs candidates.file"));
   CHECK(parsed("[candidates]\nmode = file\nfile = x.csv").candidates.file == "x.csv");
-  CHECK(contains(refused("[candidates]\nmode = dataset\n"),
+  CHECK(contains(config_error("[candidates]\nmode = dataset\n"),
                  "need data.dataset = safetensors or tabular; cifar10 holds none"));
-  CHECK(contains(refused("[optimiser]\nnesterov = true\nmomentum = 0\n"),
+  CHECK(contains(config_error("[optimiser]\nnesterov = true\nmomentum = 0\n"),
                  "dir/a.ini:3: optimiser.momentum = 0: Nesterov momentum needs momentum above 0"));
-  CHECK(contains(refused("[views]\nmean = 0.5\n"),
+  CHECK(contains(config_error("[views]\nmean = 0.5\n"),
                  "dir/a.ini:2: views.mean = 0.5: mean and std must be given together"));
-  CHECK(contains(refused("[views]\nstd = 0.5\n"), "must be given together"));
-  CHECK(contains(refused("[views]\nmean = 0.5\nstd = 1, 1, 1\n"), "mean has 1 and std 3 items"));
+  CHECK(contains(config_error("[views]\nstd = 0.5\n"), "must be given together"));
+  CHECK(contains(config_error("[views]\nmean = 0.5\nstd = 1, 1, 1\n"), "mean has 1 and std 3 items"));
   CHECK(contains(
-      refused("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 6\n"),
+      config_error("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 6\n"),
       "dir/a.ini:4: optimiser.warmup_epochs = 6: a warm-up of 6 epochs is longer than the run of 5"));
   CHECK(parsed("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 5\n").optimiser.warmup_epochs == 5);
-  CHECK(contains(refused("[optimiser]\nwarmup_epochs = 6\n", {{"run.epochs", "5"}}),
+  CHECK(contains(config_error("[optimiser]\nwarmup_epochs = 6\n", {{"run.epochs", "5"}}),
                  "--set run.epochs=5: a warm-up of 6 epochs is longer than the run of 5"));
-  CHECK(contains(refused("[optimiser]\nschedule = cosine\nlr_min = 0.2\n"),
+  CHECK(contains(config_error("[optimiser]\nschedule = cosine\nlr_min = 0.2\n"),
                  "lr_min = 0.2 is more than lr = 0.1"));
-  CHECK(contains(refused("[data]\ncoarse_labels = yes\n"),
+  CHECK(contains(config_error("[data]\ncoarse_labels = yes\n"),
                  "coarse_labels is for dataset = cifar100, not for cifar10"));
-  CHECK(contains(refused("[data]\nsvhn_extra = yes\n"), "svhn_extra is for dataset = svhn, not for cifar10"));
-  CHECK(contains(refused("[data]\ndataset = idx\n"), "dataset idx needs data.path"));
+  CHECK(contains(config_error("[data]\nsvhn_extra = yes\n"),
+                 "svhn_extra is for dataset = svhn, not for cifar10"));
+  CHECK(contains(config_error("[data]\ndataset = idx\n"), "dataset idx needs data.path"));
 }
 
 TEST_CASE("config: the run's name must name a folder") {
   for (const std::string name : {".", "..", "a/b", "/", "../x"}) {
-    CHECK(contains(refused(fmt::format("[run]\nname = {}\n", name)), "cannot name a folder"));
+    CHECK(contains(config_error(fmt::format("[run]\nname = {}\n", name)), "cannot name a folder"));
   }
-  CHECK(contains(refused(fmt::format("[run]\nname = {}\n", std::string(256, 'a'))), "at most 255 bytes"));
+  CHECK(
+      contains(config_error(fmt::format("[run]\nname = {}\n", std::string(256, 'a'))), "at most 255 bytes"));
   CHECK(parsed(fmt::format("[run]\nname = {}\n", std::string(255, 'a'))).run.name.size() == 255);
   CHECK(contains(error_of([] { parse_config("[run]", "", {}); }), "run.name \"\" cannot name a folder"));
-  CHECK(contains(refused("[run]\n", {{"run.name", std::string("a\0b", 3)}}), "holds the byte 0x00"));
+  CHECK(contains(config_error("[run]\n", {{"run.name", std::string("a\0b", 3)}}), "holds the byte 0x00"));
 }
 
 TEST_CASE("config: overrides come after the file, the last wins, and errors say --set") {
@@ -312,11 +316,11 @@ TEST_CASE("config: overrides come after the file, the last wins, and errors say 
       parsed("[run]\nepochs = 3\n", {{"run.epochs", "4"}, {"run.epochs", "5"}, {"data.path", "a # b"}});
   CHECK(c.run.epochs == 5);
   CHECK(c.data.path == "a # b");
-  CHECK(contains(refused("[run]\n", {{"run.epochs", "x"}}),
+  CHECK(contains(config_error("[run]\n", {{"run.epochs", "x"}}),
                  "--set run.epochs=x: not a number; expected: integer"));
-  CHECK(contains(refused("[run]\nepochs = x\n", {{"run.epochs", "5"}}), "dir/a.ini:2: run.epochs = x"));
-  CHECK(
-      contains(refused("[run]\n", {{"model.depth", "30"}}), "--set model.depth=30: wide_resnet needs depth"));
+  CHECK(contains(config_error("[run]\nepochs = x\n", {{"run.epochs", "5"}}), "dir/a.ini:2: run.epochs = x"));
+  CHECK(contains(config_error("[run]\n", {{"model.depth", "30"}}),
+                 "--set model.depth=30: wide_resnet needs depth"));
 
   const Override setting = parse_override("data.path = a=b ");
   CHECK(setting.key == "data.path");

@@ -26,8 +26,8 @@ const std::vector<BnGeometry> kGeometries = {
     {1, 900, 31},  {2, 5, 1025},  {1, 33, 1024}, {3, 9000, 32},  {2, 20000, 10},
 };
 
-struct Problem {
-  explicit Problem(const BnGeometry& g)
+struct BatchNormProblem {
+  explicit BatchNormProblem(const BnGeometry& g)
       : geometry(g),
         x(elements()),
         d_a(elements()),
@@ -97,7 +97,7 @@ struct Problem {
 };
 
 // [V, 2, C] in double.
-Doubles expected_stats(const Problem& p) {
+Doubles expected_stats(const BatchNormProblem& p) {
   Doubles stats(p.stats.size());
   for (std::size_t v = 0; v < p.views(); ++v) {
     for (std::size_t c = 0; c < p.channels(); ++c) {
@@ -133,7 +133,7 @@ std::string name(const BnGeometry& g) {
 TEST_CASE("cpu batch norm: statistics of a view equal a two-pass computation in double") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    Problem p(g);
+    BatchNormProblem p(g);
     const Floats x = p.x;
     p.make_stats();
     CHECK(p.x == x);
@@ -152,8 +152,8 @@ TEST_CASE("cpu batch norm: statistics of a view equal a two-pass computation in 
 TEST_CASE("cpu batch norm: the residual is added in the statistics' pass") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    Problem p(g);
-    Problem plain(g);
+    BatchNormProblem p(g);
+    BatchNormProblem plain(g);
     for (std::size_t i = 0; i < plain.x.size(); ++i) plain.x[i] += p.d_a[i];
     cpu::view_stats(p.stats.data(), p.x.data(), p.d_a.data(), g, p.workspace.data());
     plain.make_stats();
@@ -169,7 +169,7 @@ TEST_CASE("cpu batch norm: a mean of a million sigmas leaves the variance exact"
   for (const int channels : {1, 20, 32, 500}) {
     CAPTURE(channels);
     const double sigma = 1e-2;
-    Problem p({2, 8000, channels});
+    BatchNormProblem p({2, 8000, channels});
     std::mt19937 random(11);
     std::normal_distribution<double> normal(1e4, sigma);
     for (float& x : p.x) x = static_cast<float>(normal(random));
@@ -192,7 +192,7 @@ TEST_CASE("cpu batch norm: rows that drift or jump away from the first ones keep
     for (const double jump : {0.0, 1.0, -1e4}) {
       CAPTURE(channels);
       CAPTURE(jump);
-      Problem p({1, 20000, channels});
+      BatchNormProblem p({1, 20000, channels});
       for (std::size_t r = 0; r < p.rows(); ++r) {
         const double drift = jump == 0 ? static_cast<double>(r) : r % 1000 < 7 ? 0.0 : jump;
         for (std::size_t c = 0; c < p.channels(); ++c) {
@@ -210,7 +210,7 @@ TEST_CASE("cpu batch norm: rows that drift or jump away from the first ones keep
 }
 
 TEST_CASE("cpu batch norm: a constant channel has variance zero, NaN and infinity stay visible") {
-  Problem p({2, 3000, 5});
+  BatchNormProblem p({2, 3000, 5});
   for (std::size_t i = 0; i < p.x.size(); ++i) {
     if (i % 5 == 1) p.x[i] = 12345.678F;
   }
@@ -231,7 +231,7 @@ TEST_CASE("cpu batch norm: a constant channel has variance zero, NaN and infinit
 TEST_CASE("cpu batch norm: scale, shift and running statistics, view after view") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    Problem p(g);
+    BatchNormProblem p(g);
     Doubles mean(p.running_mean.begin(), p.running_mean.end());
     Doubles var(p.running_var.begin(), p.running_var.end());
     p.prepare();
@@ -256,7 +256,7 @@ TEST_CASE("cpu batch norm: scale, shift and running statistics, view after view"
 }
 
 TEST_CASE("cpu batch norm: evaluation uses the running statistics for every view and leaves them alone") {
-  Problem p({3, 50, 20});
+  BatchNormProblem p({3, 50, 20});
   const Floats mean = p.running_mean;
   const Floats var = p.running_var;
   cpu::batch_norm_prepare(p.scale.data(), p.shift.data(), p.bn(), nullptr, p.geometry);
@@ -276,7 +276,7 @@ TEST_CASE("cpu batch norm: evaluation uses the running statistics for every view
 TEST_CASE("cpu batch norm: apply, also in place") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    Problem p(g);
+    BatchNormProblem p(g);
     p.prepare();
     Floats a(p.x.size(), -1.0F);
     cpu::bn_relu_apply(a.data(), p.x.data(), p.scale.data(), p.shift.data(), g);
@@ -303,7 +303,7 @@ TEST_CASE("cpu batch norm: apply, also in place") {
 TEST_CASE("cpu batch norm: backward equals the formulas in double") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    Problem p(g);
+    BatchNormProblem p(g);
     p.prepare();
     p.make_sums();
     Floats d_x(p.x.size(), -7.0F);
@@ -374,11 +374,11 @@ TEST_CASE("cpu batch norm: backward equals the formulas in double") {
 TEST_CASE("cpu batch norm: one, two and three threads give the same bits") {
   for (const BnGeometry& g : kGeometries) {
     CAPTURE(name(g));
-    std::vector<Problem> results;
+    std::vector<BatchNormProblem> results;
     std::vector<Floats> gradients;
     for (const int count : {1, 2, 3}) {
       const test::ThreadCount threads(count);
-      Problem p(g);
+      BatchNormProblem p(g);
       p.prepare();
       p.make_sums();
       Floats d_x(p.x.size());

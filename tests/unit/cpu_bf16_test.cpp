@@ -42,13 +42,13 @@ Floats floats_of(const HostTensor& tensor) {
   return {tensor.values.begin(), tensor.values.end()};
 }
 
-HostTensor rounded(HostTensor tensor) {
+HostTensor to_bf16(HostTensor tensor) {
   for (double& value : tensor.values) value = bf16_to_float(float_to_bf16(static_cast<float>(value)));
   return tensor;
 }
 
-struct Problem {
-  explicit Problem(const ConvGeometry& geometry) : g(geometry) {
+struct Bf16Problem {
+  explicit Bf16Problem(const ConvGeometry& geometry) : g(geometry) {
     Random random(kSeed);
     a = random.normal_tensor({g.images, g.height, g.width, g.in_channels});
     weight = random.normal_tensor({g.out_channels, g.in_channels, g.kernel, g.kernel});
@@ -63,9 +63,9 @@ struct Results {
 };
 
 // The sums themselves, in double, of rounded factors.
-Results expected(const Problem& p) {
+Results expected(const Bf16Problem& p) {
   const ConvGeometry& g = p.g;
-  const HostTensor a = rounded(p.a), weight = rounded(p.weight), d_y = rounded(p.d_y);
+  const HostTensor a = to_bf16(p.a), weight = to_bf16(p.weight), d_y = to_bf16(p.d_y);
   Results r{HostTensor(p.d_y.shape), HostTensor(p.a.shape), HostTensor(p.weight.shape)};
   const int taps = g.kernel * g.kernel;
   for (std::int64_t n = 0; n < g.images; ++n) {
@@ -88,7 +88,8 @@ Results expected(const Problem& p) {
   return r;
 }
 
-HostTensor run(const Convolution& conv, const HostTensor& from, const HostTensor& weight, const Shape& to) {
+HostTensor convolve(const Convolution& conv, const HostTensor& from, const HostTensor& weight,
+                    const Shape& to) {
   const Floats in = floats_of(from), w = floats_of(weight);
   auto scratch = memory(conv.scratch_bytes()), packed = memory(conv.packed_bytes());
   Floats out(static_cast<std::size_t>(to.elements()), std::numeric_limits<float>::quiet_NaN());
@@ -98,7 +99,7 @@ HostTensor run(const Convolution& conv, const HostTensor& from, const HostTensor
   return host_tensor(out.data(), to);
 }
 
-HostTensor whole_gradient(const Problem& p) {
+HostTensor whole_gradient(const Bf16Problem& p) {
   const auto gradient = make_conv_backward_weight(p.g);
   const Floats a = floats_of(p.a), d_y = floats_of(p.d_y);
   auto scratch = memory(gradient->scratch_bytes());
@@ -108,7 +109,7 @@ HostTensor whole_gradient(const Problem& p) {
 }
 
 // Image by image on two lanes in turn.
-HostTensor partial_gradient(const Problem& p) {
+HostTensor partial_gradient(const Bf16Problem& p) {
   ConvGeometry image = p.g;
   image.images = 1;
   constexpr int kLanes = 2;
@@ -157,17 +158,17 @@ TEST_CASE("bf16 on the CPU: convolutions are the sums of products of rounded fac
   };
   for (ConvGeometry g : geometries) {
     g.products = DType::bf16;
-    const Problem problem(g);
+    const Bf16Problem problem(g);
     const Results want = expected(problem);
     const std::string label = fmt::format("{}x{} stride {}, {} -> {}, ", g.kernel, g.kernel, g.stride,
                                           g.in_channels, g.out_channels);
     const double taps = g.kernel * g.kernel;
     const double pixels = static_cast<double>(g.images) * g.out_height() * g.out_width();
     CHECK(difference(label + "y", kSeed,
-                     run(*make_conv_forward(g, false, 1), problem.a, problem.weight, want.y.shape), want.y,
-                     rounding(taps * g.in_channels, want.y)) == "");
+                     convolve(*make_conv_forward(g, false, 1), problem.a, problem.weight, want.y.shape),
+                     want.y, rounding(taps * g.in_channels, want.y)) == "");
     CHECK(difference(label + "d_a", kSeed,
-                     run(*make_conv_backward_data(g, 1), problem.d_y, problem.weight, want.d_a.shape),
+                     convolve(*make_conv_backward_data(g, 1), problem.d_y, problem.weight, want.d_a.shape),
                      want.d_a, rounding(taps * g.out_channels, want.d_a)) == "");
     for (const int threads : {1, 3}) {
       const ThreadCount count(threads);

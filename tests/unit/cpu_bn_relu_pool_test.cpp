@@ -24,8 +24,8 @@ std::size_t size(std::int64_t n) {
 
 // Tensors and memory of one bn_relu_pool. `step` > 0 makes x a multiple of it, so that windows have many
 // equal maxima.
-struct Problem {
-  Problem(const BnReluPoolSpec& s, float step)
+struct BnReluPoolProblem {
+  BnReluPoolProblem(const BnReluPoolSpec& s, float step)
       : spec(s),
         op(cpu::make_bn_relu_pool(s)),
         channels(size(s.channels)),
@@ -110,7 +110,7 @@ struct Problem {
 
 // The same in double: what the CPU must compute, from x alone.
 struct Expected {
-  Expected(const Problem& problem, const Doubles& x_) : p(problem), x(x_) {
+  Expected(const BnReluPoolProblem& problem, const Doubles& x_) : p(problem), x(x_) {
     const BnReluPoolSpec& s = p.spec;
     z.resize(x.size());
     xhat.resize(x.size());
@@ -215,7 +215,7 @@ struct Expected {
     }
   }
 
-  const Problem& p;
+  const BnReluPoolProblem& p;
   Doubles x, z, xhat, inverse, y, d_x, d_gamma, d_beta;
 };
 
@@ -269,7 +269,7 @@ TEST_CASE("cpu bn_relu_pool: forward and backward equal the formulas in double")
     for (const float step : {0.0F, 0.25F}) {
       CAPTURE(name(spec));
       CAPTURE(step);
-      Problem p(spec, step);
+      BnReluPoolProblem p(spec, step);
       Expected expected(p, Doubles(p.x.begin(), p.x.end()));
       p.forward();
       CHECK(worst(p.y, expected.y) < 1e-5);
@@ -286,7 +286,7 @@ TEST_CASE("cpu bn_relu_pool: forward and backward equal the formulas in double")
 TEST_CASE("cpu bn_relu_pool: backward is the derivative of forward by finite differences") {
   for (const Pool pool : {Pool::none, Pool::max2, Pool::global_average}) {
     CAPTURE(static_cast<int>(pool));
-    Problem p(spec_of(pool, 2, 2, 5, 3, 2), 0);
+    BnReluPoolProblem p(spec_of(pool, 2, 2, 5, 3, 2), 0);
     p.forward();
     p.backward();
     Doubles x(p.x.begin(), p.x.end());
@@ -316,7 +316,7 @@ TEST_CASE("cpu bn_relu_pool: of equal maxima the first in row order takes the gr
   const std::vector<Floats> windows = {
       {5, 5, 5, 5}, {1, 5, 5, 2}, {1, 2, 5, 5}, {0, 1, 2, 5}, {-1, -1, -2, -3}};
   const std::vector<int> taker = {0, 1, 2, 3, -1};  // z of the last one is negative: no gradient
-  Problem p(spec_of(Pool::max2, 1, 5, 2, 2, 1), 0);
+  BnReluPoolProblem p(spec_of(Pool::max2, 1, 5, 2, 2, 1), 0);
   for (std::size_t n = 0; n < windows.size(); ++n) {
     for (std::size_t k = 0; k < 4; ++k) p.x[n * 4 + k] = windows[n][k];
   }
@@ -338,7 +338,7 @@ TEST_CASE("cpu bn_relu_pool: of equal maxima the first in row order takes the gr
 }
 
 TEST_CASE("cpu bn_relu_pool: maxima that only rounding makes equal are equal") {
-  Problem p(spec_of(Pool::max2, 1, 1, 2, 2, 1), 0);
+  BnReluPoolProblem p(spec_of(Pool::max2, 1, 1, 2, 2, 1), 0);
   p.x = {-2, 1, std::nextafter(1.0F, 2.0F), 0};
   p.stats = {0, 1};
   p.gamma = {1};
@@ -351,8 +351,8 @@ TEST_CASE("cpu bn_relu_pool: maxima that only rounding makes equal are equal") {
 }
 
 TEST_CASE("cpu bn_relu_pool: pixels that pooling drops still get the gradient of the statistics") {
-  Problem p(spec_of(Pool::max2, 1, 2, 27, 27, 3), 0);
-  Problem other(p.spec, 0);
+  BnReluPoolProblem p(spec_of(Pool::max2, 1, 2, 27, 27, 3), 0);
+  BnReluPoolProblem other(p.spec, 0);
   p.forward();
   p.backward();
   // y has 13 x 13 pixels and does not see the last row and column; changed there, with the statistics kept, x
@@ -374,7 +374,7 @@ TEST_CASE("cpu bn_relu_pool: pixels that pooling drops still get the gradient of
 TEST_CASE("cpu bn_relu_pool: training updates the running statistics once, evaluation uses them") {
   for (const Pool pool : {Pool::none, Pool::max2, Pool::global_average}) {
     CAPTURE(static_cast<int>(pool));
-    Problem train(spec_of(pool, 3, 4, 6, 6, 20), 0);
+    BnReluPoolProblem train(spec_of(pool, 3, 4, 6, 6, 20), 0);
     Doubles mean(train.running_mean.begin(), train.running_mean.end());
     Doubles var(train.running_var.begin(), train.running_var.end());
     for (std::size_t v = 0; v < 3; ++v) {
@@ -390,7 +390,7 @@ TEST_CASE("cpu bn_relu_pool: training updates the running statistics once, evalu
 
     BnReluPoolSpec spec = train.spec;
     spec.mode = Mode::eval;
-    Problem eval(spec, 0.25F);
+    BnReluPoolProblem eval(spec, 0.25F);
     const Floats before_mean = eval.running_mean;
     const Floats before_var = eval.running_var;
     CHECK(eval.op->saved_bytes() == 0);
@@ -410,7 +410,7 @@ TEST_CASE("cpu bn_relu_pool: a NaN among the pixels shows in the output") {
         CAPTURE(k);
         BnReluPoolSpec spec = spec_of(pool, 1, 1, 2, 2, 17);
         spec.mode = mode;
-        Problem p(spec, 0);
+        BnReluPoolProblem p(spec, 0);
         p.x[p.in(0, k / 2, k % 2, 3)] = std::numeric_limits<float>::quiet_NaN();
         p.forward();
         int count = 0;
@@ -424,7 +424,7 @@ TEST_CASE("cpu bn_relu_pool: a NaN among the pixels shows in the output") {
 TEST_CASE("cpu bn_relu_pool: one, two and three threads give the same bits") {
   for (const BnReluPoolSpec& spec : specs()) {
     CAPTURE(name(spec));
-    Problem first(spec, 0);
+    BnReluPoolProblem first(spec, 0);
     {
       const test::ThreadCount threads(1);
       first.forward();
@@ -432,7 +432,7 @@ TEST_CASE("cpu bn_relu_pool: one, two and three threads give the same bits") {
     }
     for (const int count : {2, 3}) {
       const test::ThreadCount threads(count);
-      Problem p(spec, 0);
+      BnReluPoolProblem p(spec, 0);
       p.forward();
       p.backward();
       CHECK(p.y == first.y);

@@ -23,7 +23,7 @@ struct Layer {
   Floats x, weight, bias, d_y, y, y_stats, d_x, d_weight, d_bias;
 
   explicit Layer(const LinearSpec& s) : spec(s) {
-    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
     Random random(5);
     const auto normal = [&](int n, double mean) {
       Floats values(static_cast<std::size_t>(n));
@@ -34,19 +34,19 @@ struct Layer {
     weight = normal(s.in_features * s.out_features, 0);
     bias = normal(s.out_features, 3);
     d_y = normal(s.rows() * s.out_features, 0.1);
-    y.assign(d_y.size(), kNan);
-    y_stats.assign(2 * bias.size() * static_cast<std::size_t>(s.views), kNan);
-    d_x.assign(x.size(), kNan);
-    d_weight.assign(weight.size(), kNan);
-    d_bias.assign(bias.size(), kNan);
+    y.assign(d_y.size(), nan);
+    y_stats.assign(2 * bias.size() * static_cast<std::size_t>(s.views), nan);
+    d_x.assign(x.size(), nan);
+    d_weight.assign(weight.size(), nan);
+    d_bias.assign(bias.size(), nan);
   }
 
   void run() {
     const auto op = cpu::make_linear(spec);
-    struct alignas(64) Line {
+    struct alignas(64) CacheLine {
       std::byte bytes[64];
     };
-    std::vector<Line> workspace(op->workspace_bytes() / sizeof(Line) + 1);
+    std::vector<CacheLine> workspace(op->workspace_bytes() / sizeof(CacheLine) + 1);
     const Shape in{spec.rows(), spec.in_features};
     const Shape out{spec.rows(), spec.out_features};
     LinearForward forward{.y = tensor_of(y, out),

@@ -25,7 +25,7 @@ namespace {
 using Floats = std::vector<float>;
 
 constexpr double kEps = 1e-5;
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 
 struct Case {
   const char* name;
@@ -252,7 +252,7 @@ struct alignas(64) Line {
 
 std::vector<Line> poisoned(std::size_t bytes) {
   Line line{};
-  std::fill(std::begin(line.values), std::end(line.values), kNan);
+  std::fill(std::begin(line.values), std::end(line.values), kNotANumber);
   return std::vector<Line>(bytes / sizeof(Line) + 1, line);
 }
 
@@ -268,8 +268,8 @@ Run run_cpu(const Case& c) {
 
   run.running_mean = in.running_mean;
   run.running_var = in.running_var;
-  run.d_gamma.assign(in.gamma.size(), kNan);
-  run.d_beta.assign(in.gamma.size(), kNan);
+  run.d_gamma.assign(in.gamma.size(), kNotANumber);
+  run.d_beta.assign(in.gamma.size(), kNotANumber);
   const BatchNorm bn{tensor_of(in.gamma),        tensor_of(in.beta),     tensor_of(run.running_mean),
                      tensor_of(run.running_var), tensor_of(run.d_gamma), tensor_of(run.d_beta)};
   const std::vector<double> stats = stats_of({in.x.begin(), in.x.end()}, s.views, s.in_channels);
@@ -281,9 +281,9 @@ Run run_cpu(const Case& c) {
   std::vector<std::int32_t> order(kDataSet);
   for (int i = 0; i < kDataSet; ++i) order[static_cast<std::size_t>(i)] = (i * 37) % kDataSet;
 
-  run.y = c.shared && s.residual ? in.residual : Floats(count(out_shape(s)), kNan);
-  run.y_stats.assign(count(view_stats_shape(s.views, s.out_channels)), kNan);
-  run.projected.assign(count(out_shape(s)), kNan);
+  run.y = c.shared && s.residual ? in.residual : Floats(count(out_shape(s)), kNotANumber);
+  run.y_stats.assign(count(view_stats_shape(s.views, s.out_channels)), kNotANumber);
+  run.projected.assign(count(out_shape(s)), kNotANumber);
   PreactConvForward forward;
   forward.y = tensor_of(run.y, out_shape(s));
   if (s.stats) forward.y_stats = tensor_of(run.y_stats, view_stats_shape(s.views, s.out_channels));
@@ -307,9 +307,9 @@ Run run_cpu(const Case& c) {
 
   workspace_lines = poisoned(op->workspace_bytes());
   run.d_x = in.d_x;
-  run.d_weight.assign(in.weight.size(), kNan);
-  run.d_projection_weight.assign(in.projection_weight.size(), kNan);
-  run.d_bias.assign(in.bias.size(), kNan);
+  run.d_weight.assign(in.weight.size(), kNotANumber);
+  run.d_projection_weight.assign(in.projection_weight.size(), kNotANumber);
+  run.d_bias.assign(in.bias.size(), kNotANumber);
   PreactConvBackward backward;
   if (s.input_gradient) backward.d_x = tensor_of(run.d_x, in_shape(s));
   backward.accumulate = c.accumulate;

@@ -30,7 +30,7 @@ std::vector<std::uint8_t> bytes_of(const std::string& text) {
   return {text.begin(), text.end()};
 }
 
-std::string read_text(const std::string& path) {
+std::string text_in(const std::string& path) {
   const std::vector<std::uint8_t> bytes = read_file(path);
   return {bytes.begin(), bytes.end()};
 }
@@ -84,10 +84,10 @@ TEST_CASE("files: what is written is read back, also empty and large") {
     CHECK(read_file(dir.file("x")) == data);
   }
   write_file_atomically(dir.file("text"), "two\nlines\n");
-  CHECK(read_text(dir.file("text")) == "two\nlines\n");
+  CHECK(text_in(dir.file("text")) == "two\nlines\n");
   const std::vector<std::uint8_t> a = bytes_of("one"), b = bytes_of(""), c = bytes_of(" two");
   write_file_atomically(dir.file("parts"), {ByteView(a), ByteView(b), ByteView(c)});
-  CHECK(read_text(dir.file("parts")) == "one two");
+  CHECK(text_in(dir.file("parts")) == "one two");
   CHECK(files_in(dir.path()) == 3);  // no temporary files stay
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("files: a write that fails half-way leaves the old file and no tempora
   }();
   CHECK(error.code() == ExitCode::run);
   CHECK(contains(error, dir.file("metrics.csv") + ": File too large"));
-  CHECK(read_text(dir.file("metrics.csv")) == "old");
+  CHECK(text_in(dir.file("metrics.csv")) == "old");
   CHECK(files_in(dir.path()) == 1);
 }
 
@@ -208,7 +208,7 @@ TEST_CASE("files: devices and folders are not replaced, symbolic links stay") {
   std::filesystem::create_symlink("target", dir.file("link"));
   write_file_atomically(dir.file("link"), "new");
   CHECK(std::filesystem::is_symlink(dir.file("link")));
-  CHECK(read_text(dir.file("target")) == "new");
+  CHECK(text_in(dir.file("target")) == "new");
 }
 
 // RFC 1321 and FIPS 180-2 test vectors.

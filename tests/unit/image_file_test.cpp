@@ -24,7 +24,7 @@ Bytes file_of(const std::string& name) {
   return read_file(kFolder + name);
 }
 
-Error refused(const Bytes& bytes, int channels = 0) {
+Error image_error(const Bytes& bytes, int channels = 0) {
   Error error = error_of([&] { decode_image(bytes, "f", channels); });
   CHECK(error.code() == ExitCode::data);
   CHECK(contains(error, "f: "));
@@ -81,37 +81,37 @@ TEST_CASE("image file: the picture's own number of channels") {
   for (const char* name : {"420.jpg", "rgba.png", "palette.png"}) {
     CHECK_MESSAGE(decode_image(file_of(name), name, 0).channels == 3, name);
   }
-  CHECK(contains(refused(file_of("rgb.png"), 4), "pictures have 1 or 3 channels, expected 4"));
+  CHECK(contains(image_error(file_of("rgb.png"), 4), "pictures have 1 or 3 channels, expected 4"));
 }
 
 TEST_CASE("image file: what is not read is refused with its reason") {
-  CHECK(contains(refused(file_of("cmyk.jpg")), "4 colour components (CMYK?), expected grey or RGB"));
-  CHECK(contains(refused(file_of("grey16.png")), "16 bits of grey, expected 8"));
+  CHECK(contains(image_error(file_of("cmyk.jpg")), "4 colour components (CMYK?), expected grey or RGB"));
+  CHECK(contains(image_error(file_of("grey16.png")), "16 bits of grey, expected 8"));
   const auto text = [](const std::string& bytes) { return Bytes(bytes.begin(), bytes.end()); };
-  CHECK(contains(refused({}), "not a PNG or JPEG file; other formats are to be converted"));
-  CHECK(contains(refused(text("GIF89a......")), "not a PNG or JPEG file (it looks like GIF)"));
-  CHECK(contains(refused(text("BM..........")), "(it looks like BMP)"));
-  CHECK(contains(refused(text("RIFF....WEBPVP8 ")), "(it looks like WebP)"));
+  CHECK(contains(image_error({}), "not a PNG or JPEG file; other formats are to be converted"));
+  CHECK(contains(image_error(text("GIF89a......")), "not a PNG or JPEG file (it looks like GIF)"));
+  CHECK(contains(image_error(text("BM..........")), "(it looks like BMP)"));
+  CHECK(contains(image_error(text("RIFF....WEBPVP8 ")), "(it looks like WebP)"));
 }
 
 TEST_CASE("image file: a picture that is too large is refused before there is memory for it") {
-  CHECK(contains(refused(png_header(1 << 20, 1 << 20)),
+  CHECK(contains(image_error(png_header(1 << 20, 1 << 20)),
                  "a picture of 1048576x1048576 pixels; at most 67108864"));
-  CHECK(contains(refused(png_header(1 << 14, (1 << 12) + 1)), "a picture of 4097x16384 pixels"));
-  CHECK(contains(refused(png_header(0x7FFFFFFF, 1)), "not a whole PNG file: "));
-  CHECK(contains(refused(png_header(0, 1)), "not a whole PNG file: "));
-  CHECK(contains(refused(png_header(3, 3)), "not a whole PNG file: "));
+  CHECK(contains(image_error(png_header(1 << 14, (1 << 12) + 1)), "a picture of 4097x16384 pixels"));
+  CHECK(contains(image_error(png_header(0x7FFFFFFF, 1)), "not a whole PNG file: "));
+  CHECK(contains(image_error(png_header(0, 1)), "not a whole PNG file: "));
+  CHECK(contains(image_error(png_header(3, 3)), "not a whole PNG file: "));
   // A chunk of 1.7 GB, of which a few bytes are there.
   Bytes chunk = png_header(3, 3);
   const Bytes exif = {0x66, 0, 0, 0, 'e', 'X', 'I', 'f', 'M', 'M', 0, '*'};
   chunk.insert(chunk.begin() + 33, exif.begin(), exif.end());
-  CHECK(contains(refused(chunk), "truncated: the chunk at byte 33 announces 1711276032 bytes, "));
+  CHECK(contains(image_error(chunk), "truncated: the chunk at byte 33 announces 1711276032 bytes, "));
   // The size stands in the segment that begins with FF C0, behind its length and precision.
   Bytes jpeg = file_of("444.jpg");
   std::size_t frame = 0;
   while (jpeg[frame] != 0xFF || jpeg[frame + 1] != 0xC0) ++frame;
   for (std::size_t i = 5; i < 9; ++i) jpeg[frame + i] = 0xF0;
-  CHECK(contains(refused(jpeg), "a picture of 61680x61680 pixels"));
+  CHECK(contains(image_error(jpeg), "a picture of 61680x61680 pixels"));
 }
 
 TEST_CASE("image file: a file that is cut off anywhere is refused") {
@@ -122,7 +122,7 @@ TEST_CASE("image file: a file that is cut off anywhere is refused") {
     // The two bytes of JPEG's end mark say nothing of the picture.
     const std::size_t needed = std::string(name).ends_with(".jpg") ? whole.size() - 2 : whole.size();
     for (std::size_t length = 0; length < needed; ++length) {
-      refused({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)});
+      image_error({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)});
     }
   }
 }
@@ -133,7 +133,7 @@ TEST_CASE("image file: a table of more Huffman codes than there are is refused")
   while (jpeg[table] != 0xFF || jpeg[table + 1] != 0xC4) ++table;
   // Behind mark, length and class: the number of codes of 1 bit, of 2 bits, ...
   for (std::size_t i = 0; i < 16; ++i) jpeg[table + 5 + i] = 0xFF;
-  CHECK(contains(refused(jpeg), "not a whole JPEG file: "));
+  CHECK(contains(image_error(jpeg), "not a whole JPEG file: "));
 }
 
 TEST_CASE("image file: an orientation outside of its range, and blocks that are cut off") {

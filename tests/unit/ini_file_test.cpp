@@ -20,7 +20,7 @@ std::string value_of(const std::string& line) {
   return file.entries[0].value;
 }
 
-Error refused(const std::string& text) {
+Error ini_error(const std::string& text) {
   Error error = error_of([&] { parse_ini(text, "a.ini"); });
   CHECK(error.code() == ExitCode::config);
   return error;
@@ -84,46 +84,47 @@ TEST_CASE("ini: ini_value writes what parse_ini reads back") {
 }
 
 TEST_CASE("ini: malformed lines are refused with file and line") {
-  CHECK(contains(refused("[s]\nx\n"), "a.ini:2: \"x\" is neither"));
-  CHECK(contains(refused("[s]\n= 3\n"), "a.ini:2: \"= 3\" is neither"));
-  CHECK(contains(refused("[s\n"), "a.ini:1: \"[s\" is not a section header"));
-  CHECK(contains(refused("[]\n"), "a.ini:1: \"[]\" is not a section header"));
-  CHECK(contains(refused("[s] x\n"), "a.ini:1: \"[s] x\" is not a section header"));
-  CHECK(contains(refused("\nk = 1\n[s]\n"), "a.ini:2: key \"k\" stands before any section"));
-  CHECK(contains(refused("[s]\nk = 1\n[t]\nk = 1\n[s]\nk = 2\n"),
+  CHECK(contains(ini_error("[s]\nx\n"), "a.ini:2: \"x\" is neither"));
+  CHECK(contains(ini_error("[s]\n= 3\n"), "a.ini:2: \"= 3\" is neither"));
+  CHECK(contains(ini_error("[s\n"), "a.ini:1: \"[s\" is not a section header"));
+  CHECK(contains(ini_error("[]\n"), "a.ini:1: \"[]\" is not a section header"));
+  CHECK(contains(ini_error("[s] x\n"), "a.ini:1: \"[s] x\" is not a section header"));
+  CHECK(contains(ini_error("\nk = 1\n[s]\n"), "a.ini:2: key \"k\" stands before any section"));
+  CHECK(contains(ini_error("[s]\nk = 1\n[t]\nk = 1\n[s]\nk = 2\n"),
                  "a.ini:6: s.k is given a second time; it stands already in line 2"));
-  CHECK(contains(refused("[s]\nk = \"a\n"), "a.ini:2: k = \"a: the closing quote is missing"));
-  CHECK(contains(refused("[s]\nk = \"a\\\"\n"), "closing quote is missing"));
-  CHECK(
-      contains(refused("[s]\nk = \"a\" b\n"), "a.ini:2: k = \"a\" b: there is text after the closing quote"));
-  CHECK(contains(refused("[s]\nk = \"a\"#b\n"), "text after the closing quote"));
+  CHECK(contains(ini_error("[s]\nk = \"a\n"), "a.ini:2: k = \"a: the closing quote is missing"));
+  CHECK(contains(ini_error("[s]\nk = \"a\\\"\n"), "closing quote is missing"));
+  CHECK(contains(ini_error("[s]\nk = \"a\" b\n"),
+                 "a.ini:2: k = \"a\" b: there is text after the closing quote"));
+  CHECK(contains(ini_error("[s]\nk = \"a\"#b\n"), "text after the closing quote"));
   for (const char* escape : {"n", "x", "x1", "xg0", "x1g", "X41", "x-1"}) {
-    CHECK(contains(refused(fmt::format("[s]\nk = \"a\\{}\"\n", escape)), "a backslash must be followed by"));
+    CHECK(
+        contains(ini_error(fmt::format("[s]\nk = \"a\\{}\"\n", escape)), "a backslash must be followed by"));
   }
 }
 
 TEST_CASE("ini: text without settings is refused") {
   for (const std::string text : {"", "\n\n", "# only\n; comments\n", "\xEF\xBB\xBF"}) {
-    CHECK(contains(refused(text), "a.ini: holds no configuration"));
+    CHECK(contains(ini_error(text), "a.ini: holds no configuration"));
   }
 }
 
 TEST_CASE("ini: binary content is refused") {
-  CHECK(contains(refused(std::string("[s]\nk = a\0b\n", 12)),
+  CHECK(contains(ini_error(std::string("[s]\nk = a\0b\n", 12)),
                  "a.ini:2: not a text file: control character 0x00 at byte 6 of the line; in a value it is "
                  "written \\x00, within quotes"));
-  CHECK(contains(refused("\x7F"
-                         "ELF\x02\x01"),
+  CHECK(contains(ini_error("\x7F"
+                           "ELF\x02\x01"),
                  "a.ini:1: not a text file: control character 0x7f"));
-  CHECK(contains(refused("[s]\rk = a\r"), "control character 0x0d"));
-  CHECK(contains(refused("\xFF\xFE["), "a.ini: this is UTF-16 text; save it as UTF-8"));
-  CHECK(contains(refused("\xFF["), "a.ini:1: not UTF-8 text: byte 0xff at byte 1"));
-  CHECK(contains(refused("[s]\nk\xFF = 1"), "a.ini:2: not UTF-8 text: byte 0xff at byte 2"));
-  CHECK(contains(refused("[s]\n# \xE9t\xE9\n"), "a.ini:2: not UTF-8 text: byte 0xe9 at byte 3"));
+  CHECK(contains(ini_error("[s]\rk = a\r"), "control character 0x0d"));
+  CHECK(contains(ini_error("\xFF\xFE["), "a.ini: this is UTF-16 text; save it as UTF-8"));
+  CHECK(contains(ini_error("\xFF["), "a.ini:1: not UTF-8 text: byte 0xff at byte 1"));
+  CHECK(contains(ini_error("[s]\nk\xFF = 1"), "a.ini:2: not UTF-8 text: byte 0xff at byte 2"));
+  CHECK(contains(ini_error("[s]\n# \xE9t\xE9\n"), "a.ini:2: not UTF-8 text: byte 0xe9 at byte 3"));
   for (const std::string bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80",
                                 "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82"}) {
     CAPTURE(bad);
-    CHECK(contains(refused("[s]\n# " + bad), "not UTF-8 text"));
+    CHECK(contains(ini_error("[s]\n# " + bad), "not UTF-8 text"));
   }
   CHECK(parse_ini("[s]\n# \xC2\x80 \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF",
                   "")

@@ -44,7 +44,7 @@ Bytes plain(Write&& write) {
 }
 
 template <typename Read>
-Error refused(const Bytes& bytes, Read&& read) {
+Error mat_error(const Bytes& bytes, Read&& read) {
   Error error = error_of([&] { read(MatFile(bytes, "f.mat")); });
   CHECK(error.code() == ExitCode::data);
   CHECK(contains(error, "f.mat: "));
@@ -131,19 +131,19 @@ TEST_CASE("mat file: sizes that are not those of the elements are refused") {
   };
   const MatWriter w("/dev/null");
   const Bytes three = w.numbers(std::vector<double>{1, 2, 3});
-  CHECK(
-      contains(refused(parts(6, {2, 2}, three), number), "variable x is damaged: 24 bytes of elements of 8"));
-  CHECK(contains(refused(parts(6, {3, 1}, {}), number), "variable x is truncated or damaged"));
-  CHECK(contains(refused(parts(6, {2147483647, 2147483647}, three), number), "variable x is damaged"));
-  CHECK(contains(refused(parts(6, std::vector<std::size_t>(5, 2147483647), three),
-                         [](MatFile f) { f.read_numbers("x"); }),
+  CHECK(contains(mat_error(parts(6, {2, 2}, three), number),
+                 "variable x is damaged: 24 bytes of elements of 8"));
+  CHECK(contains(mat_error(parts(6, {3, 1}, {}), number), "variable x is truncated or damaged"));
+  CHECK(contains(mat_error(parts(6, {2147483647, 2147483647}, three), number), "variable x is damaged"));
+  CHECK(contains(mat_error(parts(6, std::vector<std::size_t>(5, 2147483647), three),
+                           [](MatFile f) { f.read_numbers("x"); }),
                  "variable x claims to be [2147483647,"));
-  CHECK(contains(refused(parts(6, {4294967295, 1}, three), number), "negative size"));
-  CHECK(contains(refused(parts(6, std::vector<std::size_t>(65, 1), three), number), "1 to 64 numbers"));
-  CHECK(contains(refused(parts(99, {3, 1}, three), number), "variable x is of an unknown class"));
+  CHECK(contains(mat_error(parts(6, {4294967295, 1}, three), number), "negative size"));
+  CHECK(contains(mat_error(parts(6, std::vector<std::size_t>(65, 1), three), number), "1 to 64 numbers"));
+  CHECK(contains(mat_error(parts(99, {3, 1}, three), number), "variable x is of an unknown class"));
   Bytes more = three;
   more.insert(more.end(), three.begin(), three.end());
-  CHECK(contains(refused(parts(6, {3, 1}, more), number), "32 bytes follow its elements"));
+  CHECK(contains(mat_error(parts(6, {3, 1}, more), number), "32 bytes follow its elements"));
 }
 
 TEST_CASE("mat file: sparse arrays whose indices lie are refused") {
@@ -157,7 +157,7 @@ TEST_CASE("mat file: sparse arrays whose indices lie are refused") {
   CHECK(read(MatFile(sparse({2, 2}, {0, 1}, {0, 1, 2}, two), "f")) == std::vector<double>{5, 0, 0, 6});
   // More room than elements, as MATLAB leaves it.
   CHECK(read(MatFile(sparse({2, 2}, {0, 1, 9}, {0, 1, 2}, two), "f")) == std::vector<double>{5, 0, 0, 6});
-  const auto message = [&](const Bytes& bytes) { return refused(bytes, read); };
+  const auto message = [&](const Bytes& bytes) { return mat_error(bytes, read); };
   CHECK(contains(message(sparse({2, 2}, {0, 2}, {0, 1, 2}, two)), "row 2 of 2 in column 1"));
   CHECK(contains(message(sparse({2, 2}, {0, -1}, {0, 1, 2}, two)), "row 4294967295 of 2"));
   CHECK(contains(message(sparse({2, 2}, {0, 1}, {0, 3, 2}, two)), "column 0 is elements 0 to 3"));
@@ -178,7 +178,7 @@ TEST_CASE("mat file: a zipped variable with another size, checksum or content th
   CHECK(read(MatFile(good, "f")) == std::vector<double>{1, 2, 3});
   Bytes checksum = good;
   checksum.back() ^= 1;
-  CHECK(contains(refused(checksum, read), "variable x is "));
+  CHECK(contains(mat_error(checksum, read), "variable x is "));
   // Any byte of the stream: it is found, or what is read is the same.
   for (std::size_t at = 136; at < good.size(); ++at) {
     Bytes damaged = good;

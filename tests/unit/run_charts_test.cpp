@@ -54,7 +54,7 @@ void write_plain(const std::string& path, const std::string& text) {
   REQUIRE(file.flush().good());
 }
 
-History read_text(const std::string& text) {
+History history_of(const std::string& text) {
   const TempDir folder;
   write_plain(folder.file("metrics.csv"), text);
   return read_metrics_csv(folder.file("metrics.csv"));
@@ -128,7 +128,7 @@ TEST_CASE("losses over several orders of magnitude get a logarithmic axis") {
 }
 
 TEST_CASE("metrics.csv is read") {
-  const History history = read_text("epoch,train_loss,test_accuracy\n1,2.25,\n2,1e-3,0.5\n3,nan,-inf\n");
+  const History history = history_of("epoch,train_loss,test_accuracy\n1,2.25,\n2,1e-3,0.5\n3,nan,-inf\n");
   CHECK(history.columns == std::vector<std::string>{"epoch", "train_loss", "test_accuracy"});
   REQUIRE(history.rows.size() == 3);
   CHECK(history.rows[0][1] == 2.25);
@@ -136,10 +136,10 @@ TEST_CASE("metrics.csv is read") {
   CHECK(history.rows[1] == std::vector<double>{2, 1e-3, 0.5});
   CHECK(std::isnan(history.rows[2][1]));
   CHECK(history.rows[2][2] == -std::numeric_limits<double>::infinity());
-  CHECK(read_text("epoch,lr\r\n1,0.5\r\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
-  CHECK(read_text("\ufeff\"epoch\",lr\n1,\"0.5\"\n\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
-  CHECK(read_text("epoch,lr\n").rows.empty());
-  CHECK(read_text("epoch,lr\n1,0.5").rows.size() == 1);  // no newline at the end
+  CHECK(history_of("epoch,lr\r\n1,0.5\r\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
+  CHECK(history_of("\ufeff\"epoch\",lr\n1,\"0.5\"\n\n").rows == std::vector<std::vector<double>>{{1, 0.5}});
+  CHECK(history_of("epoch,lr\n").rows.empty());
+  CHECK(history_of("epoch,lr\n1,0.5").rows.size() == 1);  // no newline at the end
 }
 
 TEST_CASE("a metrics.csv that is damaged is an error that names file and line") {
@@ -165,7 +165,7 @@ TEST_CASE("a metrics.csv that is damaged is an error that names file and line") 
   };
   for (const Case& bad : cases) {
     INFO(bad.text);
-    const Error error = error_of([&] { read_text(bad.text); });
+    const Error error = error_of([&] { history_of(bad.text); });
     CHECK(error.code() == ExitCode::data);
     CHECK(contains(error, bad.message));
   }

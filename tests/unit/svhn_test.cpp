@@ -32,7 +32,7 @@ std::uint8_t fixture_pixel(std::size_t n, std::size_t y, std::size_t x, std::siz
 }
 
 // A file with two images and their labels, each variable changed or left out as a test likes.
-struct Parts {
+struct SvhnParts {
   std::vector<std::size_t> x_shape = {32, 32, 3, 2}, y_shape = {2, 1};
   Bytes x = Bytes(2 * kImage, 9), y = {10, 3};
   bool compressed = true;
@@ -51,7 +51,7 @@ struct Parts {
   }
 };
 
-Error refused(const Bytes& bytes) {
+Error svhn_error(const Bytes& bytes) {
   Error error = error_of([&] { parse_svhn(bytes, "x.mat"); });
   CHECK(error.code() == ExitCode::data);
   CHECK(contains(error, "x.mat: "));
@@ -84,7 +84,7 @@ TEST_CASE("svhn: columns become rows, and label 10 the digit 0") {
 }
 
 TEST_CASE("svhn: uncompressed files, labels of another class or in a row, a single image") {
-  Parts parts;
+  SvhnParts parts;
   parts.compressed = false;
   CHECK(parse_svhn(parts.file(), "x").labels == std::vector<std::int32_t>{0, 3});
   const auto with_labels = [&](auto values, const std::vector<std::size_t>& shape) {
@@ -103,25 +103,26 @@ TEST_CASE("svhn: uncompressed files, labels of another class or in a row, a sing
 }
 
 TEST_CASE("svhn: variables that are missing or of another kind are refused by name") {
-  const Parts parts;
+  const SvhnParts parts;
   const auto file = [&](auto&& write) { return parts.written(write); };
-  CHECK(contains(refused(file([&](MatWriter& w) {
+  CHECK(contains(svhn_error(file([&](MatWriter& w) {
                    w.add("y", {2, 1}, parts.y).add("Y", "text");
                  })),
                  "no variable X; it has y, Y"));
-  CHECK(contains(refused(file([&](MatWriter& w) { w.add("X", parts.x_shape, parts.x); })),
+  CHECK(contains(svhn_error(file([&](MatWriter& w) { w.add("X", parts.x_shape, parts.x); })),
                  "no variable y; it has X"));
-  CHECK(contains(refused(file([&](MatWriter& w) {
+  CHECK(contains(svhn_error(file([&](MatWriter& w) {
                    w.add("X", {3072, 2}, std::vector<double>(6144));
                  })),
                  "variable X is double, expected uint8"));
-  CHECK(contains(refused(file([&](MatWriter& w) { w.add("X", "text"); })), "variable X is char, expected"));
-  CHECK(contains(refused(file([&](MatWriter& w) {
+  CHECK(
+      contains(svhn_error(file([&](MatWriter& w) { w.add("X", "text"); })), "variable X is char, expected"));
+  CHECK(contains(svhn_error(file([&](MatWriter& w) {
                    w.add_sparse("X", 2, 2, {1, 0, 0, 1});
                  })),
                  "variable X is sparse, expected uint8"));
   const auto with_x = [&](auto&& write) {
-    return refused(file([&](MatWriter& w) {
+    return svhn_error(file([&](MatWriter& w) {
       w.add("X", parts.x_shape, parts.x);
       write(w);
     }));
@@ -136,28 +137,28 @@ TEST_CASE("svhn: variables that are missing or of another kind are refused by na
 
 TEST_CASE("svhn: sizes, counts and labels that do not fit are refused") {
   const auto changed = [](auto&& change) {
-    Parts parts;
+    SvhnParts parts;
     change(parts);
-    return refused(parts.file());
+    return svhn_error(parts.file());
   };
-  CHECK(contains(changed([](Parts& p) {
+  CHECK(contains(changed([](SvhnParts& p) {
                    p.x_shape = {3, 32, 32, 2};
                  }),
                  "variable X is [3,32,32,2], expected [32,32,3,N]"));
-  CHECK(contains(changed([](Parts& p) { p.x_shape = {3072, 2}; }), "X is [3072,2], expected"));
-  CHECK(contains(changed([](Parts& p) {
+  CHECK(contains(changed([](SvhnParts& p) { p.x_shape = {3072, 2}; }), "X is [3072,2], expected"));
+  CHECK(contains(changed([](SvhnParts& p) {
                    p.y = {1, 2, 3, 4}, p.y_shape = {2, 2};
                  }),
                  "y is [2,2], expected [N,1]"));
-  CHECK(contains(changed([](Parts& p) {
+  CHECK(contains(changed([](SvhnParts& p) {
                    p.y = {1, 2, 3}, p.y_shape = {3, 1};
                  }),
                  "3 labels in y for the 2 images in X"));
-  CHECK(contains(changed([](Parts& p) { p.y[1] = 0; }), "label 0 of sample 1 is out of range: 1 to 10"));
-  CHECK(contains(changed([](Parts& p) { p.y[0] = 11; }), "label 11 of sample 0"));
+  CHECK(contains(changed([](SvhnParts& p) { p.y[1] = 0; }), "label 0 of sample 1 is out of range: 1 to 10"));
+  CHECK(contains(changed([](SvhnParts& p) { p.y[0] = 11; }), "label 11 of sample 0"));
   for (const double wrong : {1.5, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
-    const Parts parts;
-    CHECK(contains(refused(parts.written([&](MatWriter& w) {
+    const SvhnParts parts;
+    CHECK(contains(svhn_error(parts.written([&](MatWriter& w) {
                      w.add("X", parts.x_shape, parts.x).add("y", {2, 1}, std::vector<double>{1, wrong});
                    })),
                    "of sample 1 is out of range"));
@@ -165,34 +166,35 @@ TEST_CASE("svhn: sizes, counts and labels that do not fit are refused") {
 }
 
 TEST_CASE("svhn: files that are none, of another version or cut off are refused") {
-  CHECK(contains(refused({}), "not a MAT file of version 5 to 7.2 (0 bytes are less than its header)"));
+  CHECK(contains(svhn_error({}), "not a MAT file of version 5 to 7.2 (0 bytes are less than its header)"));
   const std::string html = "<!DOCTYPE html>" + std::string(500, ' ');
-  CHECK(contains(refused(Bytes(html.begin(), html.end())), "not a MAT file of version 5 to 7.2"));
-  Bytes hdf5 = Parts().file();
+  CHECK(contains(svhn_error(Bytes(html.begin(), html.end())), "not a MAT file of version 5 to 7.2"));
+  Bytes hdf5 = SvhnParts().file();
   hdf5.resize(512);
   hdf5[125] = 2;
   const std::string magic = "\x89HDF\r\n\x1a\n";
   hdf5.insert(hdf5.end(), magic.begin(), magic.end());
-  CHECK(contains(refused(hdf5), "version 7.3 (HDF5), expected version 5 to 7.2; MATLAB writes one by save"));
+  CHECK(
+      contains(svhn_error(hdf5), "version 7.3 (HDF5), expected version 5 to 7.2; MATLAB writes one by save"));
   for (const bool compressed : {true, false}) {
-    Parts parts;
+    SvhnParts parts;
     parts.compressed = compressed;
     Bytes bytes = parts.file();
     bytes.pop_back();
-    CHECK(contains(refused(bytes), "truncated: the element at byte "));
+    CHECK(contains(svhn_error(bytes), "truncated: the element at byte "));
     bytes.resize(129);
-    CHECK(contains(refused(bytes), "1 after the last element"));
+    CHECK(contains(svhn_error(bytes), "1 after the last element"));
     bytes.resize(128);
-    CHECK(contains(refused(bytes), "no variable X; it has none"));
+    CHECK(contains(svhn_error(bytes), "no variable X; it has none"));
   }
   // A whole element whose compressed stream ends early.
-  Bytes bytes = Parts().file();
+  Bytes bytes = SvhnParts().file();
   const std::size_t length = bytes[132] + 256u * bytes[133];
   bytes.erase(bytes.begin() + 136 + static_cast<std::ptrdiff_t>(length) - 20,
               bytes.begin() + 136 + static_cast<std::ptrdiff_t>(length));
   bytes[132] = static_cast<std::uint8_t>((length - 20) % 256);
   bytes[133] = static_cast<std::uint8_t>((length - 20) / 256);
-  CHECK(contains(refused(bytes), "is truncated or damaged"));
+  CHECK(contains(svhn_error(bytes), "is truncated or damaged"));
 }
 
 TEST_CASE("load_data: SVHN with and without its extra images") {

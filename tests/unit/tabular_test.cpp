@@ -40,7 +40,7 @@ Bytes written(Write&& write) {
 }
 
 // Three samples of two features, two classes; column-major.
-struct Parts {
+struct TabularParts {
   std::vector<double> data = {1, 2, 3, 10, 20, 30}, target = {1, 0, 0, 1, 1, 0}, partial = {1, 1, 0, 1, 1, 0};
   std::vector<std::size_t> data_shape = {3, 2}, target_shape = {2, 3}, partial_shape = {2, 3};
 
@@ -52,7 +52,7 @@ struct Parts {
   }
 };
 
-Error refused(const Bytes& bytes) {
+Error tabular_error(const Bytes& bytes) {
   Error error = error_of([&] { parse_tabular(bytes, "x.mat"); });
   CHECK(error.code() == ExitCode::data);
   CHECK(contains(error, "x.mat: "));
@@ -61,9 +61,9 @@ Error refused(const Bytes& bytes) {
 
 template <typename Change>
 Error refused_with(Change&& change) {
-  Parts parts;
+  TabularParts parts;
   change(parts);
-  return refused(parts.file());
+  return tabular_error(parts.file());
 }
 
 RunConfig config_of(const std::string& file, int folds = 10, int fold = 0) {
@@ -78,7 +78,7 @@ RunConfig config_of(const std::string& file, int folds = 10, int fold = 0) {
 }  // namespace
 
 TEST_CASE("tabular: rows, labels and candidate sets of a small file") {
-  const DataSet data = parse_tabular(Parts().file(), "x");
+  const DataSet data = parse_tabular(TabularParts().file(), "x");
   CHECK(data.classes == 2);
   CHECK(data.train.count == 3);
   CHECK(data.train.channels == 2);
@@ -102,7 +102,7 @@ TEST_CASE("tabular: sparse, dense and integer variables give the same set; parti
   for (std::size_t i = 0; i < 150; ++i)
     CHECK(dense.train.labels[i] == static_cast<std::int32_t>(i * 3 / 150));
 
-  const Parts parts;
+  const TabularParts parts;
   const DataSet mixed = parse_tabular(written([&](MatWriter& w) {
                                         w.add_sparse("data", 3, 2, parts.data);
                                         w.add("target", {2, 3}, std::vector<std::int32_t>{1, 0, 0, 1, 1, 0});
@@ -122,39 +122,41 @@ TEST_CASE("tabular: an empty sparse variable is all zeros") {
 }
 
 TEST_CASE("tabular: what does not fit together is refused by name") {
-  CHECK(contains(refused(written([](MatWriter& w) { w.add("x", "text"); })), "no variable data; it has x"));
-  CHECK(contains(refused(written([](MatWriter& w) {
+  CHECK(contains(tabular_error(written([](MatWriter& w) { w.add("x", "text"); })),
+                 "no variable data; it has x"));
+  CHECK(contains(tabular_error(written([](MatWriter& w) {
                    w.add("data", {2, 1}, std::vector<double>{1, 2});
                  })),
                  "no variable target; it has data"));
-  CHECK(contains(refused(written([](MatWriter& w) { w.add("data", "text"); })),
+  CHECK(contains(tabular_error(written([](MatWriter& w) { w.add("data", "text"); })),
                  "variable data is char, expected numbers"));
-  CHECK(contains(refused_with([](Parts& p) {
+  CHECK(contains(refused_with([](TabularParts& p) {
                    p.data_shape = {3, 1, 2};
                  }),
                  "variable data is [3,1,2], expected two sizes"));
-  CHECK(contains(refused_with([](Parts& p) {
+  CHECK(contains(refused_with([](TabularParts& p) {
                    p.target_shape = {3, 2};
                  }),
                  "variable target is [3,2], expected [C,3]"));
-  CHECK(contains(refused_with([](Parts& p) {
+  CHECK(contains(refused_with([](TabularParts& p) {
                    p.partial_shape = {3, 2};
                  }),
                  "variable partial_target is [3,2], expected [C,3]"));
-  CHECK(contains(refused_with([](Parts& p) {
+  CHECK(contains(refused_with([](TabularParts& p) {
                    p.partial = std::vector<double>(9, 1), p.partial_shape = {3, 3};
                  }),
                  "partial_target has 3 classes, target 2"));
-  CHECK(contains(refused_with([](Parts& p) { p.data[4] = std::numeric_limits<double>::quiet_NaN(); }),
+  CHECK(contains(refused_with([](TabularParts& p) { p.data[4] = std::numeric_limits<double>::quiet_NaN(); }),
                  "variable data holds nan in row 1, column 1"));
-  CHECK(contains(refused_with([](Parts& p) { p.data[0] = 1e300; }), "in row 0, column 0"));
-  CHECK(contains(refused_with([](Parts& p) { p.target[3] = 2; }),
+  CHECK(contains(refused_with([](TabularParts& p) { p.data[0] = 1e300; }), "in row 0, column 0"));
+  CHECK(contains(refused_with([](TabularParts& p) { p.target[3] = 2; }),
                  "variable target holds 2 for class 1 of sample 1, expected 0 or 1"));
-  CHECK(contains(refused_with([](Parts& p) { p.target[1] = 1; }),
+  CHECK(contains(refused_with([](TabularParts& p) { p.target[1] = 1; }),
                  "variable target has 2 labels for sample 0, expected one"));
-  CHECK(contains(refused_with([](Parts& p) { p.target[4] = 0; }), "0 labels for sample 2"));
-  CHECK(contains(refused_with([](Parts& p) { p.partial[4] = 0; }), "no candidate for sample 2"));
-  CHECK(contains(refused_with([](Parts& p) { p.partial[0] = -1; }), "partial_target holds -1 for class 0"));
+  CHECK(contains(refused_with([](TabularParts& p) { p.target[4] = 0; }), "0 labels for sample 2"));
+  CHECK(contains(refused_with([](TabularParts& p) { p.partial[4] = 0; }), "no candidate for sample 2"));
+  CHECK(contains(refused_with([](TabularParts& p) { p.partial[0] = -1; }),
+                 "partial_target holds -1 for class 0"));
 }
 
 TEST_CASE("tabular: folds are disjoint, cover everything, follow the seed and keep rows together") {

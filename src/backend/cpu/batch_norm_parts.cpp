@@ -23,7 +23,7 @@ constexpr std::int64_t kMinBlockRows = 64;
 constexpr std::int64_t kUsualBlocks = 8;  // of a part
 
 // Channels whose parts one thread puts together at a time.
-constexpr std::int64_t kReduceGrain = 256;
+constexpr std::int64_t kPartsGrain = 256;
 
 // One value for each lane: lane k * channels + c belongs to channel c. See Cut for `repeat`.
 struct Lanes {
@@ -339,7 +339,7 @@ void combine_stats(float* stats, double* parts, std::int64_t part_rows, const Bn
   const std::int64_t channels = geometry.channels;
   const std::int64_t count = parts_of_view(geometry, part_rows);
   for (int view = 0; view < geometry.views; ++view) {
-    parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_chunks(channels, kPartsGrain, [&](std::int64_t begin, std::int64_t end) {
       const Pair all = pair_of(parts, geometry, count, view, 0, begin);
       auto n = static_cast<double>(std::min(part_rows, geometry.rows));
       for (std::int64_t t = 1; t < count; ++t) {
@@ -381,7 +381,7 @@ void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, double* p
                            const float* stats, const BnGeometry& geometry) {
   const std::int64_t channels = geometry.channels;
   const std::int64_t count = parts_of_view(geometry, part_rows);
-  parallel_chunks(channels, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_chunks(channels, kPartsGrain, [&](std::int64_t begin, std::int64_t end) {
     for (int view = 0; view < geometry.views; ++view) {
       const Pair all = pair_of(parts, geometry, count, view, 0, begin);
       for (std::int64_t t = 1; t < count; ++t) {

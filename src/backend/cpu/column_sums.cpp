@@ -8,7 +8,7 @@ namespace dpll::cpu {
 namespace {
 
 constexpr std::int64_t kBlockRows = 64;
-constexpr std::int64_t kReduceGrain = 512;
+constexpr std::int64_t kColumnGrain = 512;
 
 DPLL_VECTOR_CLONES void add_rows(float* __restrict sums, const float* __restrict x, std::int64_t rows,
                                  std::int64_t columns) {
@@ -34,7 +34,7 @@ void column_sums(float* sums, const float* x, std::int64_t rows, std::int64_t co
     std::fill_n(part, columns, 0.0F);
     add_rows(part, x + begin * columns, end - begin, columns);
   });
-  parallel_chunks(columns, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_chunks(columns, kColumnGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = begin; c < end; ++c) {
       double sum = 0;
       for (std::int64_t b = 0; b < blocks_of(rows); ++b) sum += parts[b * columns + c];

@@ -10,7 +10,9 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 struct PllObjectiveTask {
-  PllObjectiveSpec spec;
+  int views = 0, batch = 0, classes = 0;
+  DType type = DType::f32;   // of logits and d_logits
+  int scratch_arrays = 0;    // of the method; pll_objective() sets it
   void* d_logits = nullptr;  // [V*B, classes]
   float* targets = nullptr;  // [N, classes]
   ObjectiveMetrics *last = nullptr, *total = nullptr;
@@ -24,7 +26,7 @@ struct PllObjectiveTask {
 
 // One block a sample: a pass over its logits of all views. Then one block sums the samples' metrics in order.
 std::size_t pll_objective_workspace(const PllObjectiveSpec& spec);
-void pll_objective(const PllObjectiveTask& task, DType type, Stream stream);
+void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream);
 
 struct CrossEntropyTask {
   EvaluationSums* sums = nullptr;

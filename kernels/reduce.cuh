@@ -3,18 +3,12 @@
 #pragma once
 
 #include "device.cuh"
+#include "objectives/sample.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// A value and where it was found; the first one among equals wins, NaN never does.
-struct Top {
-  double value;
-  int index;
-};
-
-__device__ inline Top larger(const Top& a, const Top& b) {
-  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
-}
+using objectives::larger;
+using objectives::Top;
 
 template <typename Combine>
 __device__ inline double warp_reduce(double value, const Combine& combine) {

@@ -146,7 +146,7 @@ int run(const Job& job) {
   Work all_work;
   for (const auto& [name, w] : work) all_work += w;
 
-  const int views = config.views.strong + 1;
+  const int views = views_of(config);
   const double images = double(config.optimiser.batch) * views;
   const double operations = 6 * bench.network().forward_macs() * images;
   const int profiled = std::max(3, job.steps / 2);

@@ -142,7 +142,7 @@ class Curves {
     if (name == "depth") model = fmt::format("wrn-DEPTH-{}", base_.model.width);
     if (name == "width") model = fmt::format("wrn-{}-WIDTH", base_.model.depth);
     if (!name.ends_with("batch")) fixed += fmt::format("{} samples a step, ", base_.optimiser.batch);
-    if (!name.ends_with("views")) fixed += fmt::format("K = {}, ", base_.views.strong);
+    if (!name.ends_with("views")) fixed += fmt::format("K = {}, ", views_of(base_) - 1);
     curve.title = fmt::format("{}: {} against {}", model, what, x_label);
     curve.subtitle = fmt::format("{}{}, commit {}", fixed, description_, DPLL_COMMIT);
     curve.x_label = x_label;
@@ -167,7 +167,7 @@ class Curves {
       slowest = std::max(slowest, median);
     }
     const Measurement measured = measurement_of(rounds);
-    const double images = double(config.optimiser.batch) * (config.views.strong + 1);
+    const double images = double(config.optimiser.batch) * views_of(config);
     return {.images_per_second = images / measured.seconds.median,
             .least = images / slowest,
             .most = images / fastest,
@@ -300,7 +300,7 @@ class Curves {
             ->forward_macs();
     for (const int samples : places_.samples) {
       seconds.y.push_back(epoch_seconds(samples));
-      const double images = double(samples) * (base_.views.strong + 1);
+      const double images = double(samples) * views_of(base_);
       const double operations = macs * (6 * images + 2 * std::max(1, samples / 5));
       limit.y.push_back(operations / ceilings_.product_operations_per_second);
       say(fmt::format("  {} samples: {:.2f} s, the limit is {:.2f} s", samples, seconds.y.back(),

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "objectives/methods.h"
+
 namespace dpll {
 
 enum class DeviceChoice { automatic, cpu, cuda, check };
@@ -25,8 +27,10 @@ enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
 // What changes the whole image of a strong view; tables in src/augment/policy_tables.cpp.
 enum class AugmentPolicy { none, plcr_cifar, svhn, autoaugment_cifar, randaugment };
 enum class Architecture { wide_resnet, lenet, mlp };
-enum class ObjectiveVariant { article, published };
 enum class ScheduleKind { step, cosine, constant };
+// When a step schedule's decay epoch counts as passed: in it already, or behind it; preset: as PLCR's variant
+// does it.
+enum class LrDecay { before, after, preset };
 enum class OnNonfinite { stop, rollback };
 enum class SelectionRule { covering_rate, approximated_accuracy };  // see src/train/selection.h
 
@@ -102,7 +106,8 @@ struct RunConfig {
   } annotator;
 
   struct Views {
-    int strong = 2;  // K strong views beside the weak one; V = K + 1
+    std::optional<int>
+        strong;  // K strong views beside the weak one; V = K + 1; empty: the method's own number
     // Empty optionals mean "the data set's preset" (paper, section 4 of the spec); resolved after loading.
     std::optional<ViewPolicy> weak_policy;
     std::optional<ViewPolicy> strong_policy;
@@ -131,12 +136,13 @@ struct RunConfig {
   } model;
 
   struct Objective {
-    ObjectiveVariant variant = ObjectiveVariant::article;
-    double lambda_max = 1;
-    int ramp_epochs = 100;  // 0: lambda_max from the start
+    std::string method = "plcr";  // a name of src/objectives/methods.h
 
     bool operator==(const Objective&) const = default;
   } objective;
+  // The keys of each method's own section. Those that objective.method does not name are checked and not
+  // used.
+  Methods methods;
 
   struct Optimiser {
     int batch = 64;  // samples per step; images per step are batch * (strong + 1)
@@ -148,6 +154,7 @@ struct RunConfig {
     ScheduleKind schedule = ScheduleKind::step;
     std::vector<int> lr_decay_epochs = {100, 150};
     double lr_decay_factor = 0.1;
+    LrDecay lr_decay = LrDecay::preset;
     double lr_min = 0;      // floor of the cosine schedule
     int warmup_epochs = 0;  // linear from lr / (steps of warm-up)
     double ema = 0;         // decay of the averaged weights; 0 = off
@@ -190,6 +197,11 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
+// The method that objective.method names, with its section's keys.
+Method method_of(const RunConfig& config);
+// K + 1: views.strong, or the method's own number.
+int views_of(const RunConfig& config);
+
 struct Override {
   std::string key;  // "section.key"
   std::string value;
@@ -206,6 +218,8 @@ RunConfig parse_config(const std::string& text, const std::string& path,
 std::string to_ini(const RunConfig& config);
 // "section.key" of every key there is, in the order of reference.ini.
 std::vector<std::string> config_keys();
+// A line for each override of a method that the run does not use.
+std::vector<std::string> unused_overrides(const RunConfig& config, const std::vector<Override>& overrides);
 // Splits "section.key=value"; Error(usage) when it is not of that form.
 Override parse_override(const std::string& argument);
 
@@ -216,6 +230,7 @@ std::string to_string(AugmentPolicy);
 std::string to_string(Architecture);
 std::string to_string(ObjectiveVariant);
 std::string to_string(ScheduleKind);
+std::string to_string(LrDecay);
 std::string to_string(DeviceChoice);
 std::string to_string(Precision);
 std::string to_string(CandidateMode);

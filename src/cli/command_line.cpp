@@ -75,6 +75,9 @@ struct ConfigArguments {
     std::vector<Override> parsed;
     for (const std::string& argument : overrides) parsed.push_back(parse_override(argument));
     RunConfig config = load_config(path, parsed);
+    for (const std::string& warning : unused_overrides(config, parsed)) {
+      std::fprintf(stderr, "warning: %s\n", escaped(warning).c_str());
+    }
     if (resume) config.run.resume = ResumeMode::require;
     if (config.run.resume != ResumeMode::never) stay_in_folder(config.run);
     if (no_verify) config.data.verify = false;
@@ -183,6 +186,9 @@ int dispatch(int argc, char** argv) {
       ->type_name("HxWxC,CLASSES");
   tune_config.add_to(*tune_app);
 
+  CLI::App* methods_app =
+      app.add_subcommand("methods", "List the methods: paper, formula, keys with defaults");
+
   // Not for users: what train/qualification.h starts.
   CLI::App* qualify_app = app.add_subcommand("qualify", "")->group("");
 
@@ -225,6 +231,7 @@ int dispatch(int argc, char** argv) {
     tune.config = tune_config.load();
     return tune_command(tune);
   }
+  if (methods_app->parsed()) return methods_command();
   if (qualify_app->parsed()) return selftest::answer_qualification();
   if (verify_app->parsed()) return data_verify_command(verify_config.load());
   if (evaluate_app->parsed()) {

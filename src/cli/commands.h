@@ -57,6 +57,9 @@ struct PreviewArguments {
 // A picture of training images and their views in the first epoch.
 int preview_command(const PreviewArguments& arguments);
 
+// What objective.method may be.
+int methods_command();
+
 struct TuneArguments {
   RunConfig config;
   bool all = false;  // every way that was timed, not only the chosen ones

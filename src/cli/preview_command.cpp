@@ -45,7 +45,7 @@ int preview_command(const PreviewArguments& arguments) {
   ImageSet& train = data.train;
   if (train.tabular()) fail(ExitCode::config, "preview draws images; data.dataset = tabular has none");
   const int samples = static_cast<int>(std::min<std::int64_t>(arguments.samples, train.count));
-  const int views = config.views.strong + 1;
+  const int views = views_of(config);
   report::ContactSheet sheet;
   sheet.height = static_cast<int>(train.height);
   sheet.width = static_cast<int>(train.width);

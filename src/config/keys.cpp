@@ -1,6 +1,12 @@
 #include "config/keys.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <limits>
+#include <utility>
+
+#include "config/text.h"
 
 namespace dpll {
 namespace {
@@ -25,10 +31,56 @@ constexpr Range above_to(double low, double high) {
   return {low, high, Range::Ends::open_low};
 }
 
+// What a method's keys() calls.
+struct MethodKeys {
+  std::string section;
+  std::vector<Key>& keys;
+
+  template <typename Enum>
+  void choice(const char* name, Enum& member, const char* doc) const {
+    keys.push_back(choice_key(fmt::format("{}.{}", section, name), member, doc));
+  }
+  void real(const char* name, double& member, double low, double high, const char* doc) const {
+    keys.push_back(real_key(fmt::format("{}.{}", section, name), member, {low, high}, doc));
+  }
+  void integer(const char* name, int& member, int low, int high, const char* doc) const {
+    keys.push_back(integer_key(fmt::format("{}.{}", section, name), member, low, high, doc));
+  }
+};
+
+Key method_key(RunConfig& c) {
+  const auto parse = [&c](const std::string& word) -> std::string {
+    const std::vector<std::string> names = method_names();
+    if (std::find(names.begin(), names.end(), word) == names.end()) {
+      return not_one_of(names, word);
+    }
+    c.objective.method = word;
+    return "";
+  };
+  return {"objective.method", one_of(method_names()),
+          "method of partial-label learning; `dpll_engine methods` says more", parse,
+          [&c] { return c.objective.method; }};
+}
+
 }  // namespace
 
+std::vector<std::string> method_names() {
+  std::vector<std::string> names;
+  Methods methods;
+  for_each_method(methods, [&](const auto& method) { names.emplace_back(method.about.name); });
+  return names;
+}
+
+std::vector<Key> method_keys(Methods& methods, const std::string& name) {
+  std::vector<Key> keys;
+  for_each_method(methods, [&](auto& method) {
+    if (name == method.about.name) method.keys(MethodKeys{name, keys});
+  });
+  return keys;
+}
+
 std::vector<Key> bind_keys(RunConfig& c) {
-  return {
+  std::vector<Key> keys = {
       text_key("run.name", c.run.name, Text::optional,
                "folder of the run under out_dir; empty: this file's name without its extension"),
       integer_key("run.seed", c.run.seed, 0, kMaxUint64,
@@ -121,7 +173,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
                "folder that keeps what trained annotators say; empty: none, each run trains its own"),
 
       integer_key("views.strong", c.views.strong, 0, 16,
-                  "K strong views beside the weak one; V = K + 1 in all"),
+                  "K strong views beside the weak one, V = K + 1 in all; preset: as many as the method has"),
       choice_key("views.weak_policy", c.views.weak_policy, "changes made to the weak view"),
       choice_key("views.strong_policy", c.views.strong_policy, "changes made to the strong views"),
       choice_key("views.policy", c.views.policy,
@@ -152,61 +204,71 @@ std::vector<Key> bind_keys(RunConfig& c) {
       real_key("model.dropout", c.model.dropout, closed(0, 0.95),
                "wide_resnet: dropout between the two convolutions of a block"),
       integer_list_key("model.hidden", c.model.hidden, 1, kMaxBatch, "none",
-                       "mlp: units of its hidden layers, first to last"),
+                       "mlp: units of its hidden layers, first to last")};
 
-      choice_key("objective.variant", c.objective.variant,
-                 "constants as in the article or as in the code published with it"),
-      real_key("objective.lambda_max", c.objective.lambda_max, closed(0, 1e6),
-               "final weight of the consistency term"),
-      integer_key("objective.ramp_epochs", c.objective.ramp_epochs, 0, kMaxEpochs,
-                  "epochs until lambda reaches lambda_max; 0: from the start"),
+  keys.push_back(method_key(c));
+  for (const std::string& name : method_names()) {
+    for (Key& key : method_keys(c.methods, name)) keys.push_back(std::move(key));
+  }
 
-      integer_key("optimiser.batch", c.optimiser.batch, 1, kMaxBatch,
-                  "samples of a step; it computes batch * (strong + 1) images"),
-      boolean_key("optimiser.drop_last", c.optimiser.drop_last,
-                  "leave out an epoch's last batch when it is not full"),
-      real_key("optimiser.lr", c.optimiser.lr, closed(0, 1000),
-               "learning rate at the start (after the warm-up)"),
-      real_key("optimiser.momentum", c.optimiser.momentum, below(0, 1), "momentum of SGD"),
-      real_key("optimiser.weight_decay", c.optimiser.weight_decay, closed(0, 1000),
-               "L2 penalty on every parameter, batch-norm and biases included"),
-      boolean_key("optimiser.nesterov", c.optimiser.nesterov, "Nesterov momentum"),
-      choice_key("optimiser.schedule", c.optimiser.schedule, "how the learning rate falls"),
-      integer_list_key("optimiser.lr_decay_epochs", c.optimiser.lr_decay_epochs, 1, kMaxEpochs, "none",
-                       "schedule = step: epochs, increasing, at which lr is multiplied by lr_decay_factor"),
-      real_key("optimiser.lr_decay_factor", c.optimiser.lr_decay_factor, above_to(0, 1),
-               "schedule = step: factor of one decay"),
-      real_key("optimiser.lr_min", c.optimiser.lr_min, closed(0, 1000), "schedule = cosine: where lr ends"),
-      integer_key("optimiser.warmup_epochs", c.optimiser.warmup_epochs, 0, kMaxEpochs,
-                  "epochs in which lr rises linearly to its start value"),
-      real_key("optimiser.ema", c.optimiser.ema, below(0, 1),
-               "decay of the exponential moving average of the weights; 0: off"),
+  for (Key& key : std::vector<Key>{
+           integer_key("optimiser.batch", c.optimiser.batch, 1, kMaxBatch,
+                       "samples of a step; it computes batch * (strong + 1) images"),
+           boolean_key("optimiser.drop_last", c.optimiser.drop_last,
+                       "leave out an epoch's last batch when it is not full"),
+           real_key("optimiser.lr", c.optimiser.lr, closed(0, 1000),
+                    "learning rate at the start (after the warm-up)"),
+           real_key("optimiser.momentum", c.optimiser.momentum, below(0, 1), "momentum of SGD"),
+           real_key("optimiser.weight_decay", c.optimiser.weight_decay, closed(0, 1000),
+                    "L2 penalty on every parameter, batch-norm and biases included"),
+           boolean_key("optimiser.nesterov", c.optimiser.nesterov, "Nesterov momentum"),
+           choice_key("optimiser.schedule", c.optimiser.schedule, "how the learning rate falls"),
+           integer_list_key(
+               "optimiser.lr_decay_epochs", c.optimiser.lr_decay_epochs, 1, kMaxEpochs, "none",
+               "schedule = step: epochs, increasing, at which lr is multiplied by lr_decay_factor"),
+           real_key("optimiser.lr_decay_factor", c.optimiser.lr_decay_factor, above_to(0, 1),
+                    "schedule = step: factor of one decay"),
+           choice_key("optimiser.lr_decay", c.optimiser.lr_decay,
+                      "a decay epoch has the lower rate already (before) or the next one (after); preset: as "
+                      "the method "
+                      "was published"),
+           real_key("optimiser.lr_min", c.optimiser.lr_min, closed(0, 1000),
+                    "schedule = cosine: where lr ends"),
+           integer_key("optimiser.warmup_epochs", c.optimiser.warmup_epochs, 0, kMaxEpochs,
+                       "epochs in which lr rises linearly to its start value"),
+           real_key("optimiser.ema", c.optimiser.ema, below(0, 1),
+                    "decay of the exponential moving average of the weights; 0: off"),
 
-      integer_key("evaluation.every", c.evaluation.every, 1, kMaxEpochs,
-                  "epochs between evaluations; the last epoch always has one"),
-      integer_key("evaluation.batch", c.evaluation.batch, 1, kMaxBatch, "images evaluated at once"),
-      choice_key(
-          "evaluation.selection", c.evaluation.selection,
-          "with data.selection_fraction: measure whose best epoch is kept as model_selected.safetensors"),
+           integer_key("evaluation.every", c.evaluation.every, 1, kMaxEpochs,
+                       "epochs between evaluations; the last epoch always has one"),
+           integer_key("evaluation.batch", c.evaluation.batch, 1, kMaxBatch, "images evaluated at once"),
+           choice_key("evaluation.selection", c.evaluation.selection,
+                      "with data.selection_fraction: measure whose best epoch is kept as "
+                      "model_selected.safetensors"),
 
-      integer_key("log.steps", c.log.steps, 0, kMaxInt, "a row of steps.csv every n steps; 0: none"),
-      boolean_key("log.charts", c.log.charts,
-                  "draw loss.png, accuracy.png and schedule.png, at most every few seconds and at the end"),
-      boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
+           integer_key("log.steps", c.log.steps, 0, kMaxInt, "a row of steps.csv every n steps; 0: none"),
+           boolean_key(
+               "log.charts", c.log.charts,
+               "draw loss.png, accuracy.png and schedule.png, at most every few seconds and at the end"),
+           boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
 
-      integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,
-                  "epochs between checkpoints; the last epoch always has one"),
-      integer_key("checkpoint.every_steps", c.checkpoint.every_steps, 0, kMaxInt,
-                  "also a checkpoint every n steps; 0: not"),
-      boolean_key("checkpoint.save_init", c.checkpoint.save_init,
-                  "keep init.safetensors, the model before the first step"),
+           integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,
+                       "epochs between checkpoints; the last epoch always has one"),
+           integer_key("checkpoint.every_steps", c.checkpoint.every_steps, 0, kMaxInt,
+                       "also a checkpoint every n steps; 0: not"),
+           boolean_key("checkpoint.save_init", c.checkpoint.save_init,
+                       "keep init.safetensors, the model before the first step"),
 
-      choice_key("guard.on_nonfinite", c.guard.on_nonfinite,
-                 "where a loss or gradient is not finite: stop, or go back to the last checkpoint with half "
-                 "the rate"),
-      integer_key("guard.retries", c.guard.retries, 1, 100,
-                  "on_nonfinite = rollback: so often at most in a run, then it stops"),
-  };
+           choice_key(
+               "guard.on_nonfinite", c.guard.on_nonfinite,
+               "where a loss or gradient is not finite: stop, or go back to the last checkpoint with half "
+               "the rate"),
+           integer_key("guard.retries", c.guard.retries, 1, 100,
+                       "on_nonfinite = rollback: so often at most in a run, then it stops"),
+       }) {
+    keys.push_back(std::move(key));
+  }
+  return keys;
 }
 
 }  // namespace dpll

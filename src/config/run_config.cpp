@@ -31,7 +31,8 @@ class Settings {
  public:
   Settings(RunConfig& config, const std::string& path) : path_(path), keys_(bind_keys(config)) {}
 
-  void set(const std::string& name, const std::string& value, const std::string& where) {
+  void set(const std::string& given_name, const std::string& value, const std::string& where) {
+    const std::string name = present_name(given_name);
     const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == name; });
     if (key == keys_.end()) fail(ExitCode::config, "{}: unknown key{}", where, suggestion(name));
     const std::string problem = key->parse(value);
@@ -45,6 +46,9 @@ class Settings {
     std::vector<std::string> known;
     for (const Key& key : keys_) {
       if (known.empty() || known.back() != key.section()) known.push_back(key.section());
+    }
+    for (const std::string& method : method_names()) {  // some have no keys
+      if (std::find(known.begin(), known.end(), method) == known.end()) known.push_back(method);
     }
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
     const std::string hint = did_you_mean(nearest(name, known));
@@ -63,6 +67,14 @@ class Settings {
   }
 
  private:
+  // PLCR's keys were those of [objective] while it was the only method.
+  static std::string present_name(const std::string& name) {
+    for (const char* key : {"variant", "lambda_max", "ramp_epochs"}) {
+      if (name == fmt::format("objective.{}", key)) return fmt::format("plcr.{}", key);
+    }
+    return name;
+  }
+
   // The same key of another section, else the nearest keys of this section, else the nearest of all.
   std::string suggestion(const std::string& name) const {
     const std::string section = name.substr(0, name.find('.'));
@@ -334,6 +346,34 @@ std::vector<std::string> config_keys() {
   return names;
 }
 
+Method method_of(const RunConfig& config) {
+  std::optional<Method> found;
+  for_each_method(config.methods, [&](const auto& method) {
+    if (config.objective.method == method.about.name) found = method;
+  });
+  if (!found) fail(ExitCode::internal, "there is no method '{}'", config.objective.method);
+  return *found;
+}
+
+int views_of(const RunConfig& config) {
+  return config.views.strong.value_or(facts_of(method_of(config)).strong_views) + 1;
+}
+
+std::vector<std::string> unused_overrides(const RunConfig& config, const std::vector<Override>& overrides) {
+  std::vector<std::string> warnings;
+  for (const Override& setting : overrides) {
+    const std::string section = setting.key.substr(0, setting.key.find('.'));
+    const std::vector<std::string> methods = method_names();
+    if (section == config.objective.method ||
+        std::find(methods.begin(), methods.end(), section) == methods.end()) {
+      continue;
+    }
+    warnings.push_back(fmt::format("--set {}={} is not used: objective.method is {}", setting.key,
+                                   printable(setting.value), config.objective.method));
+  }
+  return warnings;
+}
+
 Override parse_override(const std::string& argument) {
   const std::size_t equals = argument.find('=');
   const std::string key(trim(argument.substr(0, equals)));
@@ -361,6 +401,9 @@ std::string to_string(ObjectiveVariant value) {
   return spell(value);
 }
 std::string to_string(ScheduleKind value) {
+  return spell(value);
+}
+std::string to_string(LrDecay value) {
   return spell(value);
 }
 std::string to_string(Precision value) {

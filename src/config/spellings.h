@@ -117,6 +117,13 @@ inline const std::vector<Spelling<ScheduleKind>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<LrDecay>>& spellings() {
+  static const std::vector<Spelling<LrDecay>> table = {
+      {LrDecay::before, "before"}, {LrDecay::after, "after"}, {LrDecay::preset, "preset"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<OnNonfinite>>& spellings() {
   static const std::vector<Spelling<OnNonfinite>> table = {{OnNonfinite::stop, "stop"},
                                                            {OnNonfinite::rollback, "rollback"}};

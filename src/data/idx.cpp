@@ -18,14 +18,14 @@ template <std::size_t rank>
 std::array<std::uint32_t, rank> parse_header(const std::vector<std::uint8_t>& bytes, const std::string& path,
                                              const char* content) {
   constexpr std::size_t kHeaderBytes = 4 + 4 * rank;
-  constexpr std::uint32_t kMagic = 0x0800 + rank;  // 08: unsigned bytes
+  constexpr std::uint32_t kExpected = 0x0800 + rank;  // 08: unsigned bytes
   if (bytes.size() < kHeaderBytes) {
     fail(ExitCode::data, "{}: truncated: {} bytes are less than the header of an IDX file of {}", path,
          bytes.size(), content);
   }
-  if (big_endian(bytes, 0) != kMagic) {
+  if (big_endian(bytes, 0) != kExpected) {
     fail(ExitCode::data, "{}: magic number 0x{:08x}, expected 0x{:08x} (IDX, {})", path, big_endian(bytes, 0),
-         kMagic, content);
+         kExpected, content);
   }
   std::array<std::uint32_t, rank> dims{};
   std::uint64_t item_bytes = 1;  // a product of two 32-bit numbers at most

@@ -17,7 +17,7 @@ namespace dpll {
 
 namespace {
 
-constexpr std::size_t kHeaderBytes = 128, kTagBytes = 8;
+constexpr std::size_t kHeaderBytes = 128;
 
 // Types of data ("mi..." in the format's description).
 enum : std::uint32_t {
@@ -31,7 +31,6 @@ enum : std::uint32_t {
   kDouble = 9,
   kInt64 = 12,
   kUint64 = 13,
-  kMatrix = 14,
   kCompressed = 15,
   kUtf8 = 16
 };
@@ -156,24 +155,24 @@ MatFile::MatFile(std::vector<std::uint8_t> bytes, std::string path)
 
 void MatFile::list_variables() {
   std::size_t at = kHeaderBytes;
-  while (at + kTagBytes <= bytes_.size()) {
+  while (at + kMatTagBytes <= bytes_.size()) {
     const std::uint64_t type = mat_number(&bytes_[at], 4, other_order_);
     const std::size_t length = mat_number(&bytes_[at + 4], 4, other_order_);
-    const std::size_t left = bytes_.size() - at - kTagBytes;
+    const std::size_t left = bytes_.size() - at - kMatTagBytes;
     if (length > left) {
       fail(ExitCode::data, "{}: truncated: the element at byte {} announces {} bytes, {} follow", path_, at,
            length, left);
     }
     // Other types of element hold no variables; an empty one stands for a variable without a value.
-    if ((type == kMatrix || type == kCompressed) && length > 0) {
-      MatStream stream(ByteView(bytes_).subspan(at + kTagBytes, length), type == kCompressed, other_order_,
+    if ((type == kMatMatrix || type == kCompressed) && length > 0) {
+      MatStream stream(ByteView(bytes_).subspan(at + kMatTagBytes, length), type == kCompressed, other_order_,
                        fmt::format("{}: the element at byte {}", path_, at));
       Variable& variable = variables_.emplace_back(describe(stream));
-      variable.at = at + kTagBytes;
+      variable.at = at + kMatTagBytes;
       variable.bytes = length;
       variable.compressed = type == kCompressed;
     }
-    at += kTagBytes + length;
+    at += kMatTagBytes + length;
   }
   if (at != bytes_.size()) {
     fail(ExitCode::data, "{}: truncated or with trailing bytes: {} after the last element", path_,

@@ -7,12 +7,6 @@
 #include "dpll/core/check.h"
 
 namespace dpll {
-namespace {
-
-constexpr std::size_t kTagBytes = 8;
-constexpr std::uint32_t kMatrix = 14;
-
-}  // namespace
 
 std::uint64_t mat_number(const std::uint8_t* data, std::size_t bytes, bool other_order) {
   std::uint64_t value = 0;
@@ -34,9 +28,9 @@ MatStream::MatStream(ByteView element, bool compressed, bool other_order, std::s
   zipped_.next_in = const_cast<Bytef*>(element.data());
   zipped_.avail_in = static_cast<uInt>(element.size());
   try {
-    std::uint8_t tag[kTagBytes];
-    inflate_into(tag, kTagBytes);
-    if (mat_number(tag, 4, other_order_) != kMatrix) refuse("holds no variable");
+    std::uint8_t tag[kMatTagBytes];
+    inflate_into(tag, kMatTagBytes);
+    if (mat_number(tag, 4, other_order_) != kMatMatrix) refuse("holds no variable");
     left_ = mat_number(tag + 4, 4, other_order_);
   } catch (...) {
     inflateEnd(&zipped_);
@@ -98,7 +92,7 @@ MatTag MatStream::next_tag() {
 
 std::vector<std::uint8_t> MatStream::data_of(const MatTag& tag) {
   std::vector<std::uint8_t> data = take(tag.bytes);
-  const std::size_t unit = tag.small ? 4 : kTagBytes;
+  const std::size_t unit = tag.small ? 4 : kMatTagBytes;
   // Some writers leave out the padding at the end of a variable.
   take(std::min(left_, (unit - tag.bytes % unit) % unit));
   return data;
@@ -119,7 +113,7 @@ std::vector<std::uint32_t> MatStream::words_of(const MatTag& tag, std::uint32_t 
 }
 
 void MatStream::finish() {
-  if (left_ >= kTagBytes) refuse(fmt::format("is damaged: {} bytes follow its elements", left_));
+  if (left_ >= kMatTagBytes) refuse(fmt::format("is damaged: {} bytes follow its elements", left_));
   take(left_);
   if (!compressed_ || ended_) return;
   std::uint8_t none = 0;

@@ -13,6 +13,9 @@
 
 namespace dpll {
 
+inline constexpr std::size_t kMatTagBytes = 8;
+inline constexpr std::uint32_t kMatMatrix = 14;  // type of a variable's element
+
 // Type and size that stand before the data of a (sub)element.
 struct MatTag {
   std::uint32_t type = 0;

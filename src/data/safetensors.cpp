@@ -17,8 +17,6 @@ namespace dpll {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the limit of the reference implementation
 constexpr std::size_t kDeepestJson = 4;                  // {"x": {"shape": [...]}} needs three levels
@@ -27,7 +25,8 @@ constexpr const char* kMetadata = "__metadata__";
 // A name from a file, on one line and of a readable length.
 std::string quoted(const std::string& name) {
   constexpr std::size_t kMost = 100;
-  const std::string text = json(name).dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text =
+      nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return text.size() <= kMost ? text : text.substr(0, kMost) + "...";
 }
 
@@ -55,38 +54,38 @@ const char* file_name_of(DType dtype) {
 
 // nlohmann::json keeps the last of several equal keys; a header that has them says two things about one
 // tensor.
-json parse_strictly(ByteView text, const std::string& path) {
+nlohmann::json parse_strictly(ByteView text, const std::string& path) {
   std::vector<std::set<std::string>> keys_of_open_objects;
   std::size_t depth = 0;
-  const auto watch = [&](int, json::parse_event_t event, json& parsed) {
+  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     switch (event) {
-      case json::parse_event_t::object_start:
+      case nlohmann::json::parse_event_t::object_start:
         keys_of_open_objects.emplace_back();
         [[fallthrough]];
-      case json::parse_event_t::array_start:
+      case nlohmann::json::parse_event_t::array_start:
         if (++depth > kDeepestJson) fail(ExitCode::data, "{}: header: JSON nested too deeply", path);
         break;
-      case json::parse_event_t::object_end:
+      case nlohmann::json::parse_event_t::object_end:
         keys_of_open_objects.pop_back();
         [[fallthrough]];
-      case json::parse_event_t::array_end:
+      case nlohmann::json::parse_event_t::array_end:
         --depth;
         break;
-      case json::parse_event_t::key: {
+      case nlohmann::json::parse_event_t::key: {
         const auto& key = parsed.get_ref<const std::string&>();
         if (!keys_of_open_objects.back().insert(key).second) {
           fail(ExitCode::data, "{}: header: the name {} appears twice", path, quoted(key));
         }
         break;
       }
-      case json::parse_event_t::value:
+      case nlohmann::json::parse_event_t::value:
         break;
     }
     return true;
   };
   try {
-    return json::parse(text.begin(), text.end(), watch);
-  } catch (const json::exception& error) {
+    return nlohmann::json::parse(text.begin(), text.end(), watch);
+  } catch (const nlohmann::json::exception& error) {
     fail(ExitCode::data, "{}: header is not JSON: {}", path, error.what());
   }
 }
@@ -96,13 +95,13 @@ std::string type_text(const TensorEntry& entry) {
 }
 
 // One tensor of the header. Checked against the data section by its caller: offset is relative to it.
-TensorEntry parse_entry(const json& value, const std::string& where) {
+TensorEntry parse_entry(const nlohmann::json& value, const std::string& where) {
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
       !value.contains("data_offsets")) {
     fail(ExitCode::data, "{}: expected an object of dtype, shape and data_offsets", where);
   }
   TensorEntry entry;
-  const json& dtype = value["dtype"];
+  const nlohmann::json& dtype = value["dtype"];
   static const std::map<std::string, DType> kTypes = {
       {"BOOL", DType::u8},   {"U8", DType::u8},   {"I32", DType::i32},
       {"I64", DType::i64},   {"U64", DType::u64}, {"F16", DType::f16},
@@ -124,11 +123,11 @@ TensorEntry parse_entry(const json& value, const std::string& where) {
     }
   }
 
-  const json& shape = value["shape"];
+  const nlohmann::json& shape = value["shape"];
   if (!shape.is_array()) fail(ExitCode::data, "{}: shape is not a list", where);
   std::uint64_t bytes = element_bytes.value_or(1);
   constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  for (const json& dim : shape) {
+  for (const nlohmann::json& dim : shape) {
     if (!dim.is_number_unsigned()) fail(ExitCode::data, "{}: shape holds something other than sizes", where);
     const auto size = dim.get<std::uint64_t>();
     if (size > kMost || (size != 0 && bytes > kMost / size)) {
@@ -138,7 +137,7 @@ TensorEntry parse_entry(const json& value, const std::string& where) {
     entry.shape.push_back(static_cast<std::int64_t>(size));
   }
 
-  const json& offsets = value["data_offsets"];
+  const nlohmann::json& offsets = value["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned()) {
     fail(ExitCode::data, "{}: data_offsets is not a pair of sizes", where);
@@ -182,7 +181,7 @@ void check_layout(const std::map<std::string, TensorEntry>& entries, std::size_t
   }
 }
 
-std::map<std::string, std::string> parse_metadata(const json& value, const std::string& path) {
+std::map<std::string, std::string> parse_metadata(const nlohmann::json& value, const std::string& path) {
   if (!value.is_object()) fail(ExitCode::data, "{}: header: {} is not an object", path, kMetadata);
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
@@ -247,7 +246,7 @@ SafetensorsFile SafetensorsFile::parse(std::vector<std::uint8_t> bytes, const st
     fail(ExitCode::data, "{}: a header of {} bytes; at most {} are allowed", path, header_bytes,
          kMostHeaderBytes);
   }
-  const json header = parse_strictly(ByteView(bytes).subspan(kLengthBytes, header_bytes), path);
+  const nlohmann::json header = parse_strictly(ByteView(bytes).subspan(kLengthBytes, header_bytes), path);
   if (!header.is_object()) fail(ExitCode::data, "{}: the header is not a JSON object", path);
   const std::size_t data_begin = kLengthBytes + header_bytes;
   for (const auto& [name, value] : header.items()) {

@@ -11,16 +11,16 @@ namespace dpll {
 
 namespace {
 
-constexpr std::size_t kSide = 32, kChannels = 3;
-constexpr std::size_t kImage = kSide * kSide * kChannels;
+constexpr std::size_t kSvhnSide = 32, kSvhnChannels = 3;
+constexpr std::size_t kSvhnImage = kSvhnSide * kSvhnSide * kSvhnChannels;
 
 // Column-major [32,32,3] (row, column, channel) to row-major [32,32,3], in place.
 void reorder(std::uint8_t* image) {
-  std::array<std::uint8_t, kImage> rows;
-  for (std::size_t y = 0; y < kSide; ++y) {
-    for (std::size_t x = 0; x < kSide; ++x) {
-      for (std::size_t c = 0; c < kChannels; ++c) {
-        rows[(y * kSide + x) * kChannels + c] = image[y + kSide * (x + kSide * c)];
+  std::array<std::uint8_t, kSvhnImage> rows;
+  for (std::size_t y = 0; y < kSvhnSide; ++y) {
+    for (std::size_t x = 0; x < kSvhnSide; ++x) {
+      for (std::size_t c = 0; c < kSvhnChannels; ++c) {
+        rows[(y * kSvhnSide + x) * kSvhnChannels + c] = image[y + kSvhnSide * (x + kSvhnSide * c)];
       }
     }
   }
@@ -34,8 +34,9 @@ ImageSet parse_svhn(std::vector<std::uint8_t> bytes, const std::string& path) {
   MatFile::Bytes images = file.read_bytes("X");
   const std::vector<std::size_t>& shape = images.shape;
   // MATLAB drops a last size of 1: a file of one image has three sizes.
-  const bool one = shape == std::vector<std::size_t>{kSide, kSide, kChannels};
-  if (!one && (shape.size() != 4 || shape[0] != kSide || shape[1] != kSide || shape[2] != kChannels)) {
+  const bool one = shape == std::vector<std::size_t>{kSvhnSide, kSvhnSide, kSvhnChannels};
+  if (!one &&
+      (shape.size() != 4 || shape[0] != kSvhnSide || shape[1] != kSvhnSide || shape[2] != kSvhnChannels)) {
     fail(ExitCode::data, "{}: variable X is {}, expected [32,32,3,N]", path, shape_text(shape));
   }
   const std::size_t count = one ? 1 : shape[3];
@@ -50,9 +51,9 @@ ImageSet parse_svhn(std::vector<std::uint8_t> bytes, const std::string& path) {
   const MatFile::Numbers labels = file.read_numbers("y");
 
   ImageSet set{.count = static_cast<std::int64_t>(count),
-               .height = kSide,
-               .width = kSide,
-               .channels = kChannels,
+               .height = kSvhnSide,
+               .width = kSvhnSide,
+               .channels = kSvhnChannels,
                .pixels = std::move(images.values),
                .labels = std::vector<std::int32_t>(count)};
   for (std::size_t i = 0; i < count; ++i) {
@@ -62,7 +63,7 @@ ImageSet parse_svhn(std::vector<std::uint8_t> bytes, const std::string& path) {
            path, label, i);
     }
     set.labels[i] = static_cast<std::int32_t>(label) % 10;
-    reorder(set.pixels.data() + i * kImage);
+    reorder(set.pixels.data() + i * kSvhnImage);
   }
   return set;
 }

@@ -38,6 +38,10 @@ class GoldenCase {
   T value(const std::string& key) const {
     return values_.at(key).get<T>();
   }
+  template <typename T>
+  T value(const std::string& key, const T& otherwise) const {
+    return values_.value(key, otherwise);
+  }
   Mode mode() const { return value<std::string>("mode") == "train" ? Mode::train : Mode::eval; }
 
   bool has(const std::string& key) const;

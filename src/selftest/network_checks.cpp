@@ -11,6 +11,7 @@
 #include "dpll/core/check.h"
 #include "dpll/model/network.h"
 #include "train/program_specs.h"
+#include "train/schedule.h"
 #include "train/training_step.h"
 
 namespace dpll::selftest {
@@ -53,7 +54,7 @@ std::vector<std::vector<float>> after_two_steps(Backend& backend, const RunConfi
   const Buffer arena = backend.allocate(step.arena_bytes(), "the activations");
   step.attach(arena.data());
   network->state().initialise(config.run.seed);
-  for (int i = 0; i < 2; ++i) step.run(i, 0, config.optimiser.lr, 1);
+  for (int i = 0; i < 2; ++i) step.run(i, 0, plans_of_epoch(config, i, 1).front());
   backend.synchronize();
   std::vector<std::vector<float>> values;
   for (int i = 0; i < network->state().parameters(); ++i) {

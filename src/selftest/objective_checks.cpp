@@ -17,6 +17,18 @@ std::vector<std::uint64_t> packed(const std::vector<std::uint8_t>& mask, int cla
   return sets;
 }
 
+// PLCR where the case names none.
+Method method_in(const GoldenCase& c) {
+  const auto name = c.value<std::string>("method", "plcr");
+  const ObjectiveVariant variant = c.value<std::string>("variant", "article") == "article"
+                                       ? ObjectiveVariant::article
+                                       : ObjectiveVariant::published;
+  if (name == Plcr::about.name) return Plcr{.variant = variant};
+  if (name == Proden::about.name) return Proden{.variant = variant};
+  if (name == CrossEntropyOnTruth::about.name) return CrossEntropyOnTruth{};
+  fail(ExitCode::internal, "golden case {}: unknown method '{}'", c.name(), name);
+}
+
 }  // namespace
 
 void check_objective(Backend& backend, GoldenCase& c) {
@@ -28,9 +40,7 @@ void check_objective(Backend& backend, GoldenCase& c) {
   const PllObjectiveSpec spec{.views = c.value<int>("views"),
                               .batch = c.value<int>("batch"),
                               .classes = classes,
-                              .variant = c.value<std::string>("variant") == "article"
-                                             ? ObjectiveVariant::article
-                                             : ObjectiveVariant::published};
+                              .method = method_in(c)};
   const auto op = backend.make_pll_objective(spec);
   const std::vector<std::uint64_t> sets = packed(c.file().get<std::uint8_t>(c.name() + "/mask"), classes);
   const Tensor candidates{
@@ -47,7 +57,7 @@ void check_objective(Backend& backend, GoldenCase& c) {
                               .candidates = candidates,
                               .labels = c.put_int32(c.file().get<std::int32_t>(c.name() + "/labels")),
                               .rows = {.step = c.put_step({.first = c.value<std::uint32_t>("first"),
-                                                           .lambda = c.value<float>("lambda"),
+                                                           .scalars = {c.value<float>("lambda")},
                                                            .loss_scale = c.value<float>("loss_scale")}),
                                        .order = c.put_int32(c.file().get<std::int32_t>(c.name() + "/order"))},
                               .workspace = c.memory(op->workspace_bytes())};

@@ -65,7 +65,7 @@ class Runs {
     config.model.depth = 10;
     config.model.width = 1;
     config.model.dropout = 0.1;
-    config.objective.ramp_epochs = 2;
+    std::get<Plcr>(config.methods).ramp_epochs = 2;
     config.optimiser.batch = kBatch;
     config.optimiser.lr = 0.02;
     config.optimiser.ema = 0.9;

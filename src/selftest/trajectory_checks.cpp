@@ -134,8 +134,9 @@ class Trajectory {
           {.views = views_,
            .batch = batch,
            .classes = classes_,
-           .variant = case_.value<std::string>("variant") == "article" ? ObjectiveVariant::article
-                                                                       : ObjectiveVariant::published});
+           .method = Plcr{.variant = case_.value<std::string>("variant") == "article"
+                                         ? ObjectiveVariant::article
+                                         : ObjectiveVariant::published}});
       step.objective_workspace = case_.memory(step.objective->workspace_bytes());
     }
     return step;
@@ -167,7 +168,7 @@ class Trajectory {
     StepState* const step_state = case_.put_step({.epoch = static_cast<std::uint32_t>(epoch),
                                                   .first = static_cast<std::uint32_t>(first),
                                                   .learning_rate = rates_[e],
-                                                  .lambda = lambdas_[e]});
+                                                  .scalars = {lambdas_[e]}});
     const BatchRows rows{.step = step_state, .order = case_.put_int32({begin, begin + samples_})};
     fill_images(*step.program, epoch, first, batch, order_);
     step.program->forward(rows);

@@ -29,7 +29,8 @@ constexpr const char* kOutputsFormat = "dpll annotator 1";
 constexpr const char* kCheckpointFormat = "dpll annotator checkpoint 1";
 constexpr const char* kLogits = "logits";
 
-// A training run of the annotator in the engine's own terms: one weak view and the consistency term alone.
+// A training run of the annotator in the engine's own terms: one weak view and cross entropy on the true
+// labels.
 RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   const RunConfig::Annotator& a = config.annotator;
   RunConfig run = config;
@@ -41,7 +42,7 @@ RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   run.model.depth = a.depth;
   run.model.width = a.width;
   run.model.dropout = 0;
-  run.objective = {};
+  run.objective.method = CrossEntropyOnTruth::about.name;
   run.optimiser = {};
   run.optimiser.batch = static_cast<int>(std::min<std::int64_t>(a.batch, images.count));
   run.optimiser.lr = a.lr;
@@ -199,19 +200,13 @@ class AnnotatorCheckpoint {
   Clock::time_point saved_ = Clock::now();
 };
 
-// Cross entropy from the objective's parts: with every label a candidate the supervised term is empty, and
-// against one-hot targets the consistency term KL(t || p) is -log p_truth. A step writes its samples' targets
-// anew after it has used them, so they are set back before each epoch.
+// The network learns the true labels; candidate sets of all labels say nothing.
 void learn(Backend& backend, Network& network, const RunConfig& run, const ViewSetup& views,
            const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
   const std::int64_t count = data.train.count;
-  const auto classes = static_cast<std::size_t>(data.classes);
   CandidateSets all(count, data.classes);
-  std::vector<float> truths(static_cast<std::size_t>(count) * classes, 0.0F);
   for (std::int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < data.classes; ++c) all.insert(i, c);
-    const auto row = static_cast<std::size_t>(i) * classes;
-    truths[row + static_cast<std::size_t>(data.train.labels[static_cast<std::size_t>(i)])] = 1;
   }
   TrainingStep step(backend, network, run, views, data, all);
   const Buffer arena = backend.allocate(step.arena_bytes(), "the annotator's activations");
@@ -227,13 +222,8 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
   const std::int64_t steps = step.steps_per_epoch();
   for (; at.epoch < run.run.epochs; ++at.epoch, at.step_in_epoch = 0) {
     step.set_order(sample_order(count, true, run.run.seed, at.epoch));
-    step.set_targets(truths);
     if (at.step_in_epoch == 0) step.set_total_metrics({});
-    std::vector<double> rates;
-    for (std::int64_t i = 0; i < steps; ++i) {
-      rates.push_back(learning_rate(run, at.epoch, at.epoch * steps + i, steps));
-    }
-    step.begin_epoch(at.epoch, at.step_in_epoch, rates, 1.0);
+    step.begin_epoch(at.epoch, at.step_in_epoch, plans_of_epoch(run, at.epoch, steps));
     StepLoop loop{.first = at.step_in_epoch, .overlaps = !backend.host_addressable()};
     loop.next_stop = [&](std::int64_t next) { return checkpoint.is_due() ? next + 1 : steps; };
     loop.settled = [&](std::int64_t done) {
@@ -252,7 +242,7 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
            at.epoch + 1);
     }
     say(fmt::format("annotator: epoch {}/{}  cross entropy {:.4f}  accuracy {:.2f}%", at.epoch + 1,
-                    run.run.epochs, m.consistency / m.samples, 100 * m.train_correct / m.samples));
+                    run.run.epochs, m.total / m.samples, 100 * m.train_correct / m.samples));
   }
   checkpoint.save(network.state(), step, at);  // what follows can be stopped as well
 }

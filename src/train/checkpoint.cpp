@@ -21,7 +21,9 @@
 namespace dpll {
 namespace {
 
-constexpr const char* kFormat = "dpll checkpoint 1";
+constexpr const char* kFormat = "dpll checkpoint 2";
+constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";  // PLCR was the only one
+constexpr const char* kMethodKey = "objective.method";             // of the identity
 constexpr const char* kModelPrefix = "model/";
 constexpr const char* kVelocityPrefix = "velocity/";
 constexpr const char* kAveragePrefix = "average/";
@@ -104,7 +106,8 @@ RunIdentity run_identity(const RunConfig& config, const Network& network, const 
       {"training data (SHA-256)", fingerprint(data)},
       {"candidate sets (SHA-256)", candidates_sha256(candidates)},
       {"run.seed", std::to_string(config.run.seed)},
-      {"views.strong", std::to_string(config.views.strong)},
+      {kMethodKey, config.objective.method},
+      {"views.strong", std::to_string(views_of(config) - 1)},
       {"optimiser.batch", std::to_string(config.optimiser.batch)},
       {"optimiser.drop_last", config.optimiser.drop_last ? "true" : "false"},
       {"optimiser.ema", config.optimiser.ema > 0 ? "on" : "off"},
@@ -158,8 +161,10 @@ namespace {
 // Error(data) where it is damaged or of another format.
 SafetensorsFile read_checkpoint(const std::string& path) {
   SafetensorsFile file = SafetensorsFile::read(path);
-  if (required(file, "format") != kFormat) {
-    fail(ExitCode::data, "{}: format '{}', this version reads '{}'", path, required(file, "format"), kFormat);
+  const std::string format = required(file, "format");
+  if (format != kFormat && format != kFormatWithoutMethod) {
+    fail(ExitCode::data, "{}: format '{}', this version reads '{}' and '{}'", path, printable(format),
+         kFormatWithoutMethod, kFormat);
   }
   required(file, kDigestKey);
   check_digest(file);
@@ -202,7 +207,8 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
                                    ? read_checkpoint(folder.file(run_files::kPreviousCheckpoint))
                                    : read_newest_checkpoint(folder, loaded.damage);
   for (const auto& [key, ours] : identity) {
-    const std::string theirs = required(file, "identity/" + key);
+    const bool understood = key == kMethodKey && required(file, "format") == kFormatWithoutMethod;
+    const std::string theirs = understood ? Plcr::about.name : required(file, "identity/" + key);
     if (theirs != ours) {
       fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key,
            printable(theirs), ours);

@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kMostEpochs = 1'000'000;  // of run.epochs
 constexpr int kMostRollbacks = 100;              // of guard.retries
 // A row of targets is rounded to float32, or comes from a softmax in float32 over up to 65,536 classes.
-constexpr double kSumTolerance = 1e-3;
+constexpr double kTargetSumTolerance = 1e-3;
 
 const std::string& text_of(const SafetensorsFile& file, const std::string& key) {
   const auto found = file.metadata().find(key);
@@ -59,7 +59,7 @@ void check_targets(const SafetensorsFile& file, const CandidateSets& candidates)
     double sum = 0;
     for (int c = 0; c < candidates.classes; ++c, ++at) {
       const float value = targets[at];
-      if (!(value >= 0 && value <= 1 + kSumTolerance)) {
+      if (!(value >= 0 && value <= 1 + kTargetSumTolerance)) {
         fail(ExitCode::data, "{}: tensor 'targets' holds {} for class {} of sample {}, expected 0 to 1",
              file.path(), value, c, i);
       }
@@ -71,7 +71,7 @@ void check_targets(const SafetensorsFile& file, const CandidateSets& candidates)
       }
       sum += double{value};
     }
-    if (!(std::abs(sum - 1) <= kSumTolerance)) {
+    if (!(std::abs(sum - 1) <= kTargetSumTolerance)) {
       fail(ExitCode::data, "{}: tensor 'targets' sums to {} for sample {}, expected 1", file.path(), sum, i);
     }
   }

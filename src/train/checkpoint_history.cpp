@@ -17,7 +17,7 @@ namespace dpll {
 namespace {
 
 constexpr const char* kHistory = "history";
-constexpr const char* kColumns = "history_columns";
+constexpr const char* kHistoryColumns = "history_columns";
 
 [[noreturn]] void refuse(const SafetensorsFile& file, const std::string& what) {
   fail(ExitCode::data, "{}: 'history' {}", file.path(), what);
@@ -60,7 +60,7 @@ History from_json(const SafetensorsFile& file) {
 
 History from_tensor(const SafetensorsFile& file) {
   History history;
-  const auto names = file.metadata().find(kColumns);
+  const auto names = file.metadata().find(kHistoryColumns);
   std::istringstream text(names == file.metadata().end() ? "" : names->second);
   for (std::string name; std::getline(text, name, ',');) history.columns.push_back(name);
   const auto columns = static_cast<std::int64_t>(history.columns.size());
@@ -85,7 +85,7 @@ void add_history(SafetensorsWriter& writer, const History& history) {
       kHistory, DType::f64,
       {static_cast<std::int64_t>(history.rows.size()), static_cast<std::int64_t>(history.columns.size())},
       cells.data());
-  writer.set_metadata(kColumns, fmt::format("{}", fmt::join(history.columns, ",")));
+  writer.set_metadata(kHistoryColumns, fmt::format("{}", fmt::join(history.columns, ",")));
 }
 
 History read_history(const SafetensorsFile& file, std::int64_t finished_epochs) {

@@ -62,7 +62,7 @@ class DeviceCheck {
         whole_({*cpu.owned, *cpu.network, *cpu.step}, {*other.owned, *other.network, *other.step}) {}
 
   // The other side goes on with what it has; the CPU begins where it is.
-  void run_step(int index, double learning_rate, double lambda) {
+  void run_step(int index, const std::vector<StepPlan>& plans) {
     operations_.begin_step(index);
     whole_.begin_step(index);
     for (int i = 0; i < cpu_.network->state().parameters(); ++i) {
@@ -72,8 +72,7 @@ class DeviceCheck {
     }
     const std::vector<float> targets = other_.step->targets();
     cpu_.step->set_targets(targets);
-    const std::vector<double> rates(static_cast<std::size_t>(cpu_.step->steps_per_epoch()), learning_rate);
-    for (Side* side : {&cpu_, &other_}) side->step->begin_epoch(0, index, rates, lambda);
+    for (Side* side : {&cpu_, &other_}) side->step->begin_epoch(0, index, plans);
     if (other_.backend.compute_dtype() == DType::f16) find_loss_scale(targets);
 
     run("augment");
@@ -165,9 +164,8 @@ int check_devices(const RunConfig& config, const BackendMaker& maker,
   const std::int64_t steps = cpu.step->steps_per_epoch(), full = data.train.count / config.optimiser.batch;
   DeviceCheck check(cpu, other, run.precision);
   const int count = static_cast<int>(std::min<std::int64_t>(config.run.check_steps, full));
-  for (int i = 0; i < count; ++i) {
-    check.run_step(i, learning_rate(config, 0, i, steps), consistency_weight(config.objective, 0));
-  }
+  const std::vector<StepPlan> plans = plans_of_epoch(config, 0, steps);
+  for (int i = 0; i < count; ++i) check.run_step(i, plans);
 
   print(
       fmt::format("largest errors of {} steps, in units of what an operation's arithmetic explains; ! marks "

@@ -55,7 +55,7 @@ std::vector<ProgramSpec> program_specs(const RunConfig& config, const DataSet& d
     if (std::find(specs.begin(), specs.end(), spec) == specs.end()) specs.push_back(spec);
   };
   for (const int batch : training_batches(data.train.count - held_out, config.optimiser)) {
-    add({Mode::train, config.views.strong + 1, batch});
+    add({Mode::train, views_of(config), batch});
   }
   for (const std::int64_t samples : {data.test.count, data.validation.count, held_out}) {
     for (const int batch : evaluation_batches(samples, config.evaluation.batch)) add({Mode::eval, 1, batch});

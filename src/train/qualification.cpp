@@ -26,9 +26,8 @@ namespace dpll {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using nlohmann::json;
 
-double seconds_since(Clock::time_point begin) {
+double seconds_after(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
@@ -92,7 +91,7 @@ class Child {
         buffer_.erase(0, end + 1);
         return true;
       }
-      const double left = seconds - seconds_since(begin);
+      const double left = seconds - seconds_after(begin);
       timed_out = left <= 0;
       if (timed_out) return false;
       pollfd waiting = {report_, POLLIN, 0};
@@ -189,17 +188,17 @@ Qualification qualify_gpu(const RunConfig& config, const std::string& choices, c
   const QualificationLimits limits = qualification_limits();
   const double total = limits.total + (config.run.tuning_seconds > 0 ? 2 * config.run.tuning_seconds : 3600);
   const StopSignals::InOrder in_order;  // the other process is ended as well
-  Child child(json({{"config", to_ini(config)}, {"choices", choices}}).dump());
+  Child child(nlohmann::json({{"config", to_ini(config)}, {"choices", choices}}).dump());
   Qualification result;
   result.outcome = Qualification::Outcome::failed;
   std::string line, doing = "starting";
   const Clock::time_point begin = Clock::now();
   bool timed_out = false;
-  while (child.next_line(line, std::min(limits.silence, total - seconds_since(begin)), timed_out)) {
-    const json answer = json::parse(line, nullptr, false);
+  while (child.next_line(line, std::min(limits.silence, total - seconds_after(begin)), timed_out)) {
+    const nlohmann::json answer = nlohmann::json::parse(line, nullptr, false);
     if (!answer.is_object()) continue;  // cut short by the end of the process
     if (answer.contains("gpu")) {
-      const json& gpu = answer["gpu"];
+      const nlohmann::json& gpu = answer["gpu"];
       result.gpu = {gpu.value("index", 0), gpu.value("name", ""), gpu.value("uuid", ""),
                     gpu.value("architecture", 0), true};
     }
@@ -218,7 +217,7 @@ Qualification qualify_gpu(const RunConfig& config, const std::string& choices, c
   result.check = doing;
   if (timed_out) {
     child.stop();
-    result.why = fmt::format("no end after {:.0f} s", seconds_since(begin));
+    result.why = fmt::format("no end after {:.0f} s", seconds_after(begin));
   } else {
     result.why = "it ended the process: " + child.wait();
   }
@@ -234,7 +233,7 @@ std::string QualificationMemory::recall() const {
   if (file_.empty() || !std::filesystem::exists(file_)) return "";
   try {
     const std::vector<std::uint8_t> bytes = read_file(file_);
-    const json kept = json::parse(bytes);
+    const nlohmann::json kept = nlohmann::json::parse(bytes);
     return kept.at("key") == key_ ? kept.at("verdict").dump() : "";
   } catch (const std::exception&) {
     return "";  // damaged: it is shown anew and written again
@@ -246,7 +245,8 @@ void QualificationMemory::remember(const std::string& text, const Say& warn) con
   try {
     std::error_code ignored;  // the write says what is wrong
     std::filesystem::create_directories(std::filesystem::path(file_).parent_path(), ignored);
-    write_file_atomically(file_, json({{"key", key_}, {"verdict", json::parse(text)}}).dump(1) + "\n");
+    write_file_atomically(
+        file_, nlohmann::json({{"key", key_}, {"verdict", nlohmann::json::parse(text)}}).dump(1) + "\n");
   } catch (const Error& error) {
     warn(fmt::format("what the GPU has shown is not remembered: {}", error.what()));
   }

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "dpll/build_info.h"
+#include "dpll/core/check.h"
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/program_specs.h"
@@ -15,8 +17,22 @@
 namespace dpll {
 namespace {
 
+void check_labels(const RunConfig& config, const DataSet& data) {
+  if (!facts_of(method_of(config)).needs_labels) return;
+  const std::vector<std::int32_t>& labels = data.train.labels;
+  const auto unknown =
+      std::count_if(labels.begin(), labels.end(), [](std::int32_t label) { return label < 0; });
+  if (data.train.has_labels() && unknown == 0) return;
+  fail(ExitCode::config,
+       "objective.method = {} learns the true labels, which {} of the {} training samples do not have; use a "
+       "method "
+       "that learns from candidate sets: dpll_engine methods lists them",
+       config.objective.method, data.train.has_labels() ? unknown : data.train.count, data.train.count);
+}
+
 DataSet load_and_report(const RunConfig& config, Log& log) {
   DataSet data = load_data(config);
+  check_labels(config, data);
   for (const std::string& warning : data.warnings) log.warning(warning);
   return data;
 }
@@ -52,7 +68,7 @@ void Session::provide_activations() {
     };
   };
   require_memory(*backend, {.batch = config.optimiser.batch,
-                            .views = config.views.strong + 1,
+                            .views = views_of(config),
                             .bytes = step.arena_bytes(),
                             .bytes_of = bytes_of(Mode::train)});
   require_memory(*backend, {.key = "evaluation.batch",

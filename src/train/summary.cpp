@@ -22,7 +22,7 @@ std::size_t index_of(const History& history, const std::string& column) {
   return static_cast<std::size_t>(found - history.columns.begin());
 }
 
-Json number(double value) {
+Json number_or_null(double value) {
   return std::isnan(value) ? Json() : Json(value);
 }
 
@@ -35,8 +35,8 @@ std::optional<EpochChoice> last_epoch(const History& history) {
 
 Json as_json(const std::optional<EpochChoice>& choice, const char* measure) {
   if (!choice) return Json();
-  Json json = {{"epoch", choice->epoch}, {kTestAccuracy, number(choice->test_accuracy)}};
-  if (measure != nullptr) json[measure] = number(choice->value);
+  Json json = {{"epoch", choice->epoch}, {kTestAccuracy, number_or_null(choice->test_accuracy)}};
+  if (measure != nullptr) json[measure] = number_or_null(choice->value);
   return json;
 }
 
@@ -60,7 +60,7 @@ std::optional<EpochChoice> best_epoch(const History& history, const std::string&
 void add_accuracies(Json& summary, const History& history, SelectionRule kept, std::int64_t held_out) {
   Json last;
   for (std::size_t i = 0; i < history.columns.size() && !history.rows.empty(); ++i) {
-    last[history.columns[i]] = number(history.rows.back()[i]);
+    last[history.columns[i]] = number_or_null(history.rows.back()[i]);
   }
   summary["last_epoch"] = last;
   const std::optional<EpochChoice> best = best_epoch(history, kTestAccuracy);

@@ -56,8 +56,7 @@ class Trainer {
   void restore_selected_model();
   void train_epoch();  // from the step where it stands; throws Stopped
   // Of the steps that are done, in order.
-  void take_records(const std::vector<StepRecord>& records, double lambda,
-                    const std::vector<double>& learning_rates);
+  void take_records(const std::vector<StepRecord>& records);
   void check_finite(const StepRecord& record, std::int64_t step_in_epoch);
   void check_statistics();
   NotFinite not_finite(const std::string& what) const;
@@ -73,6 +72,17 @@ class Trainer {
   double seconds_waited() const { return earlier_seconds_ + seconds_since(start_); }
   // Every rollback halves the rate for the rest of the run.
   double rate_factor() const { return std::ldexp(1.0, -progress_.rollbacks); }
+  // Of a step of the running epoch.
+  double learning_rate_of(std::int64_t step_in_epoch) const {
+    const std::int64_t steps = step_.steps_per_epoch();
+    return rate_factor() *
+           learning_rate(config_, progress_.epoch, progress_.epoch * steps + step_in_epoch, steps);
+  }
+  double lambda_of(std::int64_t step_in_epoch) const {
+    const std::int64_t steps = step_.steps_per_epoch();
+    return method_scalar(config_, "lambda",
+                         {progress_.epoch, progress_.epoch * steps + step_in_epoch, steps});
+  }
   std::int64_t steps_done() const {
     return progress_.epoch * step_.steps_per_epoch() + progress_.step_in_epoch;
   }
@@ -211,20 +221,15 @@ int Trainer::run(const std::function<void()>& accepted) {
 void Trainer::train_epoch() {
   step_.set_order(sample_order(step_.samples(), config_.data.shuffle, config_.run.seed, progress_.epoch));
   if (progress_.step_in_epoch == 0) step_.set_total_metrics({});
-  const double lambda = consistency_weight(config_.objective, progress_.epoch);
   const std::int64_t steps = step_.steps_per_epoch();
-  std::vector<double> rates;
-  for (std::int64_t i = 0; i < steps; ++i) {
-    rates.push_back(rate_factor() *
-                    learning_rate(config_, progress_.epoch, progress_.epoch * steps + i, steps));
-  }
-  step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, rates, lambda);
+  const std::vector<StepPlan> plans = plans_of_epoch(config_, progress_.epoch, steps, rate_factor());
+  step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, plans);
   epoch_start_ = Clock::now();
   timer_.begin_epoch(epoch_start_);
   images_this_session_ = 0;
   StepLoop loop{.first = progress_.step_in_epoch, .overlaps = !session_.backend->host_addressable()};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
-  loop.take = [&](const std::vector<StepRecord>& records) { take_records(records, lambda, rates); };
+  loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {
     if (done < steps && done == next_checkpoint(done - 1)) save();
   };
@@ -239,19 +244,18 @@ std::int64_t Trainer::next_checkpoint(std::int64_t step_in_epoch) const {
   return std::min(steps, ((before + step_in_epoch) / every + 1) * every - before);
 }
 
-void Trainer::take_records(const std::vector<StepRecord>& records, double lambda,
-                           const std::vector<double>& learning_rates) {
+void Trainer::take_records(const std::vector<StepRecord>& records) {
   for (const StepRecord& record : records) {
     const std::int64_t step = progress_.step_in_epoch;
     check_finite(record, step);
     stepped_ = true;
     const ObjectiveMetrics& m = record.metrics;
-    images_this_session_ += static_cast<std::int64_t>(m.samples) * (config_.views.strong + 1);
+    images_this_session_ += static_cast<std::int64_t>(m.samples) * views_of(config_);
     if (record.nonfinite_gradients > 0) progress_.skipped_steps += 1;
     ++progress_.step_in_epoch;
     if (tables_.wants_step(steps_done())) {
       tables_.steps().add(steps_done(), progress_.epoch + 1, m.total / m.samples, m.supervised / m.samples,
-                          m.consistency / m.samples, learning_rates[static_cast<std::size_t>(step)], lambda);
+                          m.consistency / m.samples, learning_rate_of(step), lambda_of(step));
     }
   }
   progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
@@ -327,7 +331,7 @@ void Trainer::roll_back(const NotFinite& failure) {
 void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last) {
   if (!log_.wants_bar()) return;
   const double elapsed = seconds_since(epoch_start_);
-  const std::int64_t images_per_epoch = step_.samples() * (config_.views.strong + 1);
+  const std::int64_t images_per_epoch = step_.samples() * views_of(config_);
   const double rate = static_cast<double>(images_this_session_) / std::max(elapsed, 1e-9);
   const std::int64_t left = step_.steps_per_epoch() * config_.run.epochs - steps_done();
   const double seconds_left = static_cast<double>(left) / static_cast<double>(step_.steps_per_epoch()) *
@@ -349,8 +353,8 @@ RunLength Trainer::run_length() const {
           .steps_done = steps_done(),
           .resumed = resumed_,
           .evaluation_every = config_.evaluation.every,
-          .evaluation_steps = evaluation_in_steps(session_.evaluation.images(), config_.optimiser.batch,
-                                                  config_.views.strong + 1)};
+          .evaluation_steps =
+              evaluation_in_steps(session_.evaluation.images(), config_.optimiser.batch, views_of(config_))};
 }
 
 // Variances overflow before losses do; a checkpoint that has them could not be gone on with.
@@ -369,12 +373,11 @@ void Trainer::finish_epoch() {
   const bool last_epoch = epoch.epoch == epoch.epochs;
   if (last_epoch || epoch.epoch % config_.evaluation.every == 0) epoch.scores = session_.evaluation.run();
   epoch.steps = steps_done();
-  epoch.learning_rate =
-      rate_factor() * learning_rate(config_, progress_.epoch, steps_done() - 1, step_.steps_per_epoch());
+  epoch.learning_rate = learning_rate_of(step_.steps_per_epoch() - 1);
   epoch.rollbacks = progress_.rollbacks;
-  epoch.lambda = consistency_weight(config_.objective, progress_.epoch);
+  epoch.lambda = lambda_of(step_.steps_per_epoch() - 1);
   epoch.sums = step_.total_metrics();
-  epoch.views = config_.views.strong + 1;
+  epoch.views = views_of(config_);
   epoch.seconds = progress_.epoch_seconds;
   epoch.skipped_steps = progress_.skipped_steps;
   epoch.loss_scale = static_cast<double>(step_.loss_scale());

@@ -35,7 +35,7 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
       network_(network),
       samples_(data.train.count),
       batch_size_(config.optimiser.batch),
-      views_(config.views.strong + 1),
+      views_(views_of(config)),
       classes_(data.classes),
       seed_(config.run.seed),
       store_(backend, data.train, "the training samples") {
@@ -74,8 +74,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   const auto steps = static_cast<std::size_t>(steps_per_epoch_);
   records_buffer_ = backend_.allocate(steps * sizeof(StepRecord), "the records of an epoch's steps");
   records_ = static_cast<StepRecord*>(records_buffer_.data());
-  rates_buffer_ = backend_.allocate(steps * sizeof(float), "the learning rates of an epoch");
-  rates_ = rates_buffer_.tensor(DType::f32, {steps_per_epoch_});
+  plans_buffer_ = backend_.allocate(steps * sizeof(StepPlan), "the plans of an epoch's steps");
+  plans_ = static_cast<StepPlan*>(plans_buffer_.data());
   for (auto& readback : readbacks_) readback = backend_.make_readback(steps * sizeof(StepRecord));
 
   sgd_ = backend_.make_sgd({.elements = network_.state().flat_elements(),
@@ -93,7 +93,7 @@ void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, c
   batch.program = network_.make_program({Mode::train, views_, size});
   batch.augment = store_.make_views(views, *batch.program);
   batch.objective = backend_.make_pll_objective(
-      {.views = views_, .batch = size, .classes = classes_, .variant = config.objective.variant});
+      {.views = views_, .batch = size, .classes = classes_, .method = method_of(config)});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
   // backward: give it the whole program's lifetime, it is small.
   int last_tick = 0;
@@ -131,21 +131,21 @@ void TrainingStep::set_state(const StepState& state) {
   backend_.copy_in(as_bytes(state_), &state);
 }
 
-void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::vector<double>& learning_rates,
-                               double lambda) {
-  DPLL_CHECK(static_cast<std::int64_t>(learning_rates.size()) == steps_per_epoch_ && requests_.empty(),
-             "{} learning rates for {} steps, {} open requests", learning_rates.size(), steps_per_epoch_,
-             requests_.size());
-  write_floats(backend_, rates_, std::vector<float>(learning_rates.begin(), learning_rates.end()));
+void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::vector<StepPlan>& plans) {
+  DPLL_CHECK(static_cast<std::int64_t>(plans.size()) == steps_per_epoch_ && requests_.empty(),
+             "{} plans for {} steps, {} open requests", plans.size(), steps_per_epoch_, requests_.size());
+  backend_.copy_in({plans_, DType::f32, {steps_per_epoch_, kStepPlanFields}}, plans.data());
   position_ = requested_ = first_step;
   if (first_step == steps_per_epoch_) return;
-  set_state({.seed = seed_,
-             .epoch = static_cast<std::uint32_t>(epoch),
-             .first = static_cast<std::uint32_t>(first_step * batch_size_),
-             .learning_rate = static_cast<float>(learning_rates[static_cast<std::size_t>(first_step)]),
-             .lambda = static_cast<float>(lambda),
-             .loss_scale = loss_scale(),
-             .position = static_cast<std::uint32_t>(first_step)});
+  const StepPlan& first = plans[static_cast<std::size_t>(first_step)];
+  StepState state{.seed = seed_,
+                  .epoch = static_cast<std::uint32_t>(epoch),
+                  .first = static_cast<std::uint32_t>(first_step * batch_size_),
+                  .learning_rate = first.learning_rate,
+                  .loss_scale = loss_scale(),
+                  .position = static_cast<std::uint32_t>(first_step)};
+  std::copy_n(first.scalars, kMethodScalars, state.scalars);
+  set_state(state);
 }
 
 void TrainingStep::enqueue() {
@@ -155,9 +155,8 @@ void TrainingStep::enqueue() {
   network_.state().batches_tracked += views_;
 }
 
-void TrainingStep::run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda) {
-  begin_epoch(epoch, step_in_epoch,
-              std::vector<double>(static_cast<std::size_t>(steps_per_epoch_), learning_rate), lambda);
+void TrainingStep::run(int epoch, std::int64_t step_in_epoch, const StepPlan& plan) {
+  begin_epoch(epoch, step_in_epoch, std::vector<StepPlan>(static_cast<std::size_t>(steps_per_epoch_), plan));
   enqueue();
 }
 
@@ -191,7 +190,7 @@ void TrainingStep::run_operations(Batch& batch) {
   backend_.advance({.step = state_,
                     .batch = batch.program->spec().batch,
                     .records = records_,
-                    .learning_rates = rates_.as<float>(),
+                    .plans = plans_,
                     .last = last_,
                     .health = health_,
                     .steps = static_cast<std::uint32_t>(steps_per_epoch_)});

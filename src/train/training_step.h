@@ -34,14 +34,13 @@ class TrainingStep {
 
   // The order of the samples for the steps that follow, one entry a sample.
   void set_order(const std::vector<std::int32_t>& order);
-  // The steps that follow are those of `epoch` (0-based), from `first_step` on. learning_rates: of all steps
-  // of the epoch.
-  void begin_epoch(int epoch, std::int64_t first_step, const std::vector<double>& learning_rates,
-                   double lambda);
+  // The steps that follow are those of `epoch` (0-based), from `first_step` on. plans: of all steps of the
+  // epoch.
+  void begin_epoch(int epoch, std::int64_t first_step, const std::vector<StepPlan>& plans);
   // Enqueues the next step. The update is skipped when a gradient is not finite; see ops/sgd.h.
   void enqueue();
   // begin_epoch() and enqueue() for a single step.
-  void run(int epoch, std::int64_t step_in_epoch, double learning_rate, double lambda);
+  void run(int epoch, std::int64_t step_in_epoch, const StepPlan& plan);
 
   // What steps report. request_records() starts to read back the records of the steps enqueued since the last
   // request, two requests at most may be open; collect_records() waits for the oldest.
@@ -116,9 +115,9 @@ class TrainingStep {
   ObjectiveMetrics* total_ = nullptr;
   UpdateHealth* health_ = nullptr;
   // Tables over the steps of an epoch.
-  Buffer records_buffer_, rates_buffer_;
+  Buffer records_buffer_, plans_buffer_;
   StepRecord* records_ = nullptr;
-  Tensor rates_;  // f32 [steps]
+  StepPlan* plans_ = nullptr;
 
   std::int64_t position_ = 0;   // of the next step to enqueue
   std::int64_t requested_ = 0;  // records of the steps before it have been requested

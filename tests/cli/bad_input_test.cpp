@@ -132,10 +132,10 @@ TEST_CASE("checkpoints that are damaged or of another run are refused with code 
   flipped[flipped.size() / 2] = static_cast<char>(flipped[flipped.size() / 2] ^ 1);
   refuse(flipped, {}, {"damaged", "SHA-256"});
   std::string other_format = good;
-  const std::size_t format = other_format.find("dpll checkpoint 1");
+  const std::size_t format = other_format.find("dpll checkpoint 2");
   REQUIRE(format != std::string::npos);
   other_format.replace(format, 17, "dpll checkpoint 9");
-  refuse(other_format, {}, {"dpll checkpoint 9", "dpll checkpoint 1"});
+  refuse(other_format, {}, {"dpll checkpoint 9", "dpll checkpoint 2"});
   refuse(good, {"model.architecture=wide_resnet", "model.depth=10", "model.width=1"}, {"network", "LeNet"});
   refuse(good, {"data.train_limit=24"}, {"another run"});
   refuse(good, {"candidates.seed=3"}, {"candidate sets"});

@@ -54,7 +54,7 @@ RunConfig tiny_check(const TempDir& folder, Architecture architecture) {
   config.model.depth = 10;
   config.model.width = 1;
   config.model.hidden = {24, 16};
-  config.objective.ramp_epochs = 0;
+  std::get<Plcr>(config.methods).ramp_epochs = 0;
   config.optimiser.batch = 8;
   config.optimiser.lr = 0.01;
   return config;

@@ -62,7 +62,7 @@ RunConfig tiny_run(const TempDir& folder, const std::string& name) {
   config.views.policy = AugmentPolicy::plcr_cifar;
   config.model.depth = 10;
   config.model.width = 1;
-  config.objective.ramp_epochs = 2;
+  std::get<Plcr>(config.methods).ramp_epochs = 2;
   config.optimiser.batch = 8;  // 8, 8, 4
   config.optimiser.lr = 0.002;
   config.evaluation.batch = 16;

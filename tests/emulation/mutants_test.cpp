@@ -140,7 +140,7 @@ TEST_CASE("mutants: a wrong reduction is found") {
   check_fused(Fault::fused_bias_sign);
   check_fused(Fault::sum_parts_last);
 
-  const PllObjectiveCase objective{"mutant", {3, 4, 40, ObjectiveVariant::published}};
+  const PllObjectiveCase objective{"mutant", {3, 4, 40, Plcr{.variant = ObjectiveVariant::published}}};
   const Tensors inputs = pll_objective_inputs(objective, kSeed);
   for (const Fault fault : {Fault::reduce_half_a_warp, Fault::metrics_last_sample}) {
     check_found(

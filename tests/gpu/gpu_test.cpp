@@ -54,7 +54,7 @@ std::vector<double> losses(Backend& backend, Architecture architecture, int step
   std::vector<double> result;
   for (int i = 0; i < steps; ++i) {
     const auto epoch = i / step.steps_per_epoch();
-    step.run(static_cast<int>(epoch), i % step.steps_per_epoch(), 1e-3, 1.0);
+    step.run(static_cast<int>(epoch), i % step.steps_per_epoch(), {.learning_rate = 1e-3F, .scalars = {1}});
     const ObjectiveMetrics metrics = step.last_metrics();
     result.push_back(metrics.total / metrics.samples);
   }

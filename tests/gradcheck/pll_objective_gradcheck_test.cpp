@@ -47,7 +47,7 @@ TEST_CASE("d_logits is exact where a wrong label is nearly certain") {
   const std::unique_ptr<Backend> backend = make_reference_backend();
   for (const ObjectiveVariant variant : {ObjectiveVariant::article, ObjectiveVariant::published}) {
     const double margin = variant == ObjectiveVariant::article ? 1e-6 : 0x1p-23;
-    PllObjectiveCase c{"certain and wrong", {1, 1, 2, variant}, Candidates::one};
+    PllObjectiveCase c{"certain and wrong", {1, 1, 2, Plcr{.variant = variant}}, Candidates::one};
     c.lambda = 0;
     for (const double gap : {1.0, 8.0, 12.0, 14.0, 16.0, 20.0, 30.0, 40.0, 80.0, 700.0}) {
       Tensors inputs = pll_objective_inputs(c, 1);

@@ -24,8 +24,9 @@ struct PllObjectiveCase {
 };
 
 inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
-  constexpr auto kArticle = ObjectiveVariant::article;
-  constexpr auto kPublished = ObjectiveVariant::published;
+  const Method kArticle = Plcr{}, kPublished = Plcr{.variant = ObjectiveVariant::published};
+  const Method kProden = Proden{}, kProdenPublished = Proden{.variant = ObjectiveVariant::published};
+  const Method kCrossEntropy = CrossEntropyOnTruth{};
   return {
       {"c2_v1_b1", {1, 1, 2, kArticle}},
       {"c2_one_candidate", {2, 5, 2, kArticle}, Candidates::one},
@@ -57,6 +58,16 @@ inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
       {"c1000_all_candidates", {1, 3, 1000, kPublished}, Candidates::all},
       {"c1000_extreme", {3, 2, 1000, kPublished}, Candidates::some, Logits::extreme},
       {"c10_many_rows", {3, 133, 10, kArticle}},
+      {"proden_c2_one_candidate", {1, 5, 2, kProden}, Candidates::one},
+      {"proden_c10", {1, 9, 10, kProden}, Candidates::some, Logits::moderate, 1, 1024},
+      {"proden_c10_published", {3, 9, 10, kProdenPublished}},
+      {"proden_c10_extreme", {1, 16, 10, kProden}, Candidates::some, Logits::extreme},
+      {"proden_c65_all_candidates", {2, 4, 65, kProden}, Candidates::all},
+      {"proden_c1000_large_logits", {1, 3, 1000, kProdenPublished}, Candidates::some, Logits::large},
+      {"cross_entropy_c2", {1, 4, 2, kCrossEntropy}, Candidates::all},
+      {"cross_entropy_c10", {1, 9, 10, kCrossEntropy}, Candidates::some, Logits::moderate, 1, 8},
+      {"cross_entropy_c10_extreme", {2, 16, 10, kCrossEntropy}, Candidates::some, Logits::extreme},
+      {"cross_entropy_c65", {3, 4, 65, kCrossEntropy}},
   };
 }
 
@@ -67,7 +78,7 @@ inline std::vector<PllObjectiveCase> benchmark_pll_objective_cases() {
     PllObjectiveCase c{classes == 10    ? "64x3 c10"
                        : classes == 100 ? "64x3 c100"
                                         : "64x3 c1000",
-                       {3, 64, classes, ObjectiveVariant::article}};
+                       {3, 64, classes, Plcr{}}};
     c.benchmark = true;
     cases.push_back(c);
   }

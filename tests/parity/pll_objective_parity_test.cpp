@@ -38,7 +38,7 @@ TEST_CASE("pll_objective: the CUDA backend agrees with the reference in 16 bits"
 }
 
 TEST_CASE("pll_objective: the backends treat broken logits as the reference does") {
-  const PllObjectiveCase c{"broken", {3, 8, 10, ObjectiveVariant::published}};
+  const PllObjectiveCase c{"broken", {3, 8, 10, Plcr{.variant = ObjectiveVariant::published}}};
   for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
     for (const std::int64_t row : {3, 8, 23}) {
       Tensors inputs = pll_objective_inputs(c, 804);

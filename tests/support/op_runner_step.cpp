@@ -104,7 +104,7 @@ StepState test_step(float lambda, float loss_scale) {
   step.epoch = 3;
   step.first = kFirst;
   step.learning_rate = 0.05F;
-  step.lambda = lambda;
+  step.scalars[0] = lambda;
   step.loss_scale = loss_scale;
   return step;
 }

@@ -11,7 +11,8 @@ namespace {
 // The article's constant is 1 + 1e-6 in the compute type, which is 1 + 2^-20 in float32. So log(c - p) is off
 // by at most this much, for all labels outside of the sets of the batch together.
 double effect_of_constant(const PllObjectiveCase& c, const Tensors& inputs) {
-  if (c.spec.variant != ObjectiveVariant::article) return 0;
+  const Plcr* const plcr = std::get_if<Plcr>(&c.spec.method);
+  if (plcr == nullptr || plcr->variant != ObjectiveVariant::article) return 0;
   const HostTensor &logits = inputs.at("logits"), &candidates = inputs.at("candidates");
   const std::int64_t classes = c.spec.classes;
   double sum = 0;

@@ -76,7 +76,7 @@ class RandomConfig {
     c.annotator.bn_batch = between(2, 65'536);
     c.annotator.scale = real(999) + 1e-9;
     c.annotator.cache = text(1);
-    c.views.strong = between(0, 16);
+    if (flip()) c.views.strong = between(0, 16);
     c.views.rand_n = between(1, 8);
     c.views.rand_m = between(0, 30);
     c.views.cutout_after = flip();
@@ -88,9 +88,15 @@ class RandomConfig {
         c.model.architecture != Architecture::wide_resnet ? between(10, 1000) : 6 * between(1, 166) + 4;
     c.model.width = between(1, 64);
     c.model.dropout = real(0.95);
-    c.objective.variant = choice<ObjectiveVariant>(2);
-    c.objective.lambda_max = real(1e6);
-    c.objective.ramp_epochs = between(0, 1'000'000);
+    for_each_method(c.methods, [&](auto& method) {
+      if (flip()) c.objective.method = method.about.name;
+    });
+    auto& plcr = std::get<Plcr>(c.methods);
+    plcr.variant = choice<ObjectiveVariant>(2);
+    plcr.lambda_max = real(1e6);
+    plcr.ramp_epochs = between(0, 1'000'000);
+    std::get<Proden>(c.methods).variant = choice<ObjectiveVariant>(2);
+    c.optimiser.lr_decay = choice<LrDecay>(3);
     c.optimiser.batch = between(1, 65'536);
     c.optimiser.drop_last = flip();
     c.optimiser.lr = real(1000);

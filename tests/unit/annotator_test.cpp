@@ -45,7 +45,7 @@ Annotated annotate(const RunConfig& config, const DataSet& data) {
   return result;
 }
 
-bool has(const std::string& text, const std::string& part) {
+bool said(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -81,8 +81,8 @@ TEST_CASE("the annotator learns the true labels by cross entropy") {
   }
   CHECK(right == 32);
   CHECK(cross_entropy < 0.2);
-  CHECK(has(result.said, "annotator: training LeNet on the true labels of 32 samples"));
-  CHECK(has(result.said, "annotator: epoch 25/25  cross entropy 0."));
+  CHECK(said(result.said, "annotator: training LeNet on the true labels of 32 samples"));
+  CHECK(said(result.said, "annotator: epoch 25/25  cross entropy 0."));
 }
 
 TEST_CASE("the annotator says the same again, trained or from its cache, and other settings say else") {
@@ -94,9 +94,9 @@ TEST_CASE("the annotator says the same again, trained or from its cache, and oth
   const Annotated first = annotate(config, data), second = annotate(config, data);
   CHECK(first.logits == trained);
   CHECK(second.logits == trained);
-  CHECK(has(first.said, "epoch 2/2"));
-  CHECK(!has(second.said, "epoch 2/2"));
-  CHECK(has(second.said, "is read from " + only_file_in(dir.file("a/cache"))));
+  CHECK(said(first.said, "epoch 2/2"));
+  CHECK(!said(second.said, "epoch 2/2"));
+  CHECK(said(second.said, "is read from " + only_file_in(dir.file("a/cache"))));
   for (const auto change :
        {+[](RunConfig& c) { c.annotator.seed = 2; }, +[](RunConfig& c) { c.annotator.train_mode_bn = false; },
         +[](RunConfig& c) { c.annotator.bn_batch = 32; }, +[](RunConfig& c) { c.annotator.lr = 0.01; }}) {
@@ -107,7 +107,7 @@ TEST_CASE("the annotator says the same again, trained or from its cache, and oth
   // Only how sets are drawn from it: the output is the same.
   config.annotator.scale = 1;
   config.candidates.seed = 99;
-  CHECK(has(annotate(config, data).said, "is read from"));
+  CHECK(said(annotate(config, data).said, "is read from"));
 }
 
 TEST_CASE(
@@ -128,8 +128,8 @@ TEST_CASE(
     write_file_atomically(path, damaged.data(), damaged.size());
     const Annotated again = annotate(config, data);
     CHECK(again.logits == good);
-    CHECK(has(again.said, "warning: " + path + " is not used and written anew: "));
-    CHECK(has(again.said, why));
+    CHECK(said(again.said, "warning: " + path + " is not used and written anew: "));
+    CHECK(said(again.said, why));
     CHECK(read_file(path) == bytes);
   }
 
@@ -140,7 +140,7 @@ TEST_CASE(
   elsewhere.annotator.cache = folder;
   annotate(elsewhere, other);
   std::filesystem::copy_file(path, only_file_in(folder), std::filesystem::copy_options::overwrite_existing);
-  CHECK(has(annotate(elsewhere, other).said, "it is that of another data set"));
+  CHECK(said(annotate(elsewhere, other).said, "it is that of another data set"));
 }
 
 TEST_CASE("instance-dependent sets hold the truth, repeat, and follow scale and seed") {

@@ -177,12 +177,44 @@ TEST_CASE("config: to_ini and parse_config are inverse on random configurations"
   }
 }
 
+TEST_CASE("config: a method has a section of its own; [objective] keeps PLCR's old keys") {
+  const RunConfig config = parsed(
+      "[objective]\nmethod = proden\nlambda_max = 3\nvariant = published\n[proden]\nvariant = "
+      "published\n[plcr]\nramp_epochs = "
+      "7\n[cross_entropy]\n");
+  CHECK(config.objective.method == "proden");
+  CHECK(std::get<Proden>(config.methods).variant == ObjectiveVariant::published);
+  CHECK(std::get<Plcr>(config.methods) ==
+        Plcr{.variant = ObjectiveVariant::published, .lambda_max = 3, .ramp_epochs = 7});
+  CHECK(parsed(to_ini(config)).methods == config.methods);
+  // Those that are not used are checked all the same.
+  CHECK(contains(config_error("[objective]\nmethod = proden\n[plcr]\nlambda_max = -1\n"),
+                 "dir/a.ini:4: plcr.lambda_max = -1: out of range"));
+  CHECK(contains(config_error("[objective]\nlambda_max = -1\n"),
+                 "dir/a.ini:2: objective.lambda_max = -1: out of range"));
+  CHECK(contains(config_error("[plcr]\nlambda = 1\n"), "unknown key; did you mean plcr.lambda_max?"));
+  CHECK(contains(config_error("[cross_entropy]\nlambda_max = 1\n"),
+                 "unknown key; did you mean plcr.lambda_max?"));
+  CHECK(contains(
+      config_error("[objective]\nmethod = prodan\n"),
+      "dir/a.ini:2: objective.method = prodan: not known; did you mean proden?; expected: one of plcr, "
+      "proden, cross_entropy"));
+}
+
+TEST_CASE("config: an override of a method that is not used is a warning") {
+  const RunConfig config = parsed("[objective]\nmethod = proden\n");
+  CHECK(unused_overrides(config, {{"proden.variant", "article"}, {"run.epochs", "3"}}).empty());
+  const std::vector<std::string> warnings = unused_overrides(config, {{"plcr.lambda_max", "2"}});
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0] == "--set plcr.lambda_max=2 is not used: objective.method is proden");
+}
+
 TEST_CASE("config: unknown sections and keys name the nearest") {
   CHECK(contains(config_error("[run]\n[optimizer]\nlr = 1\n"),
                  "dir/a.ini:2: unknown section [optimizer]; did you mean optimiser?"));
   CHECK(contains(config_error("[zzzzzzzz]\n"),
                  "unknown section [zzzzzzzz]; known sections: run, data, candidates, annotator, "
-                 "views, model, objective, optimiser, evaluation, log, checkpoint"));
+                 "views, model, objective, plcr, proden, optimiser, evaluation, log, checkpoint"));
   CHECK(contains(config_error("[run]\nepoch = 3\n"),
                  "dir/a.ini:2: run.epoch = 3: unknown key; did you mean run.epochs?"));
   CHECK(contains(config_error("[run]\nlr = 3\n"), "unknown key; did you mean annotator.lr or optimiser.lr?"));

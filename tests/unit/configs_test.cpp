@@ -57,6 +57,7 @@ TEST_CASE("configs: the paper's settings, one file for each set and rate") {
     expected.run.name = config.run.name;
     expected.data.dataset = config.data.dataset;
     expected.candidates.rate = config.candidates.rate;
+    expected.views.strong = 2;  // as published, and as the preset
     expected.model.architecture = grey ? Architecture::lenet : Architecture::wide_resnet;
     CHECK(config == expected);
 
@@ -65,8 +66,8 @@ TEST_CASE("configs: the paper's settings, one file for each set and rate") {
     CHECK(config.candidates.mode == CandidateMode::uniform);
     CHECK(config.candidates.min_distractors == 1);
     CHECK(config.candidates.seed == 2);
-    CHECK(config.objective.lambda_max == 1);
-    CHECK(config.objective.ramp_epochs == 100);
+    CHECK(std::get<Plcr>(config.methods).lambda_max == 1);
+    CHECK(std::get<Plcr>(config.methods).ramp_epochs == 100);
     CHECK(config.optimiser.batch == 64);
     CHECK(config.optimiser.lr == 0.1);
     CHECK(config.optimiser.momentum == 0.9);

@@ -31,7 +31,7 @@ TEST_CASE("metrics count what they say") {
   before.samples = 10;
   before.covered = 3;
   before.total = 0.5;
-  const Result result = run(problem, true, before);
+  const ObjectiveResult result = run(problem, true, before);
   CHECK(result.last.samples == 4);
   CHECK(result.last.labelled == 3);
   CHECK(result.last.train_correct == 1);
@@ -55,7 +55,7 @@ TEST_CASE("metrics count what they say") {
   CHECK(result.last.target_max == doctest::Approx(largest).epsilon(1e-12));
   CHECK(result.last.target_entropy == doctest::Approx(entropy).epsilon(1e-6));
 
-  const Result unlabelled = run(problem, false);
+  const ObjectiveResult unlabelled = run(problem, false);
   CHECK(unlabelled.last.labelled == 0);
   CHECK(unlabelled.last.train_correct == 0);
   CHECK(unlabelled.last.pseudo_correct == 0);
@@ -68,9 +68,9 @@ TEST_CASE("a sample with a NaN or infinite logit is counted and spoils nothing b
     for (const int view : {0, 2}) {
       for (const int column : {0, 5, 9}) {
         Problem problem(3, 6, 10, 6, 2);
-        const Result clean = run(problem);
+        const ObjectiveResult clean = run(problem);
         problem.logits[problem.logit_cell(view, 4, column)] = bad;
-        const Result result = run(problem);
+        const ObjectiveResult result = run(problem);
         CHECK(result.last.samples == 6);
         CHECK(result.last.nonfinite == 1);
         CHECK(std::isfinite(result.last.total));
@@ -105,13 +105,13 @@ TEST_CASE("the objective is the same for every number of threads") {
   using Fields = std::array<double, kObjectiveMetricsFields>;
   Problem problem(3, 61, 17, 70, 6);
   problem.step.first = 9;
-  const Result one = [&] {
+  const ObjectiveResult one = [&] {
     const ThreadCount scope(1);
     return run(problem);
   }();
   for (const int threads : {2, 3, 8}) {
     const ThreadCount scope(threads);
-    const Result many = run(problem);
+    const ObjectiveResult many = run(problem);
     CHECK(many.d_logits == one.d_logits);
     CHECK(many.targets == one.targets);
     CHECK(std::bit_cast<Fields>(many.last) == std::bit_cast<Fields>(one.last));

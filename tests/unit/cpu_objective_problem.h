@@ -48,7 +48,7 @@ struct Problem {
     spec.views = views;
     spec.batch = batch;
     spec.classes = classes;
-    step.lambda = 0.7F;
+    step.scalars[0] = 0.7F;
     for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(scale * noise(i, 1));
     for (int n = 0; n < samples; ++n) {
       order.push_back((n * 11 + 3) % samples);  // a permutation for every count used here
@@ -88,19 +88,19 @@ struct Problem {
   }
 };
 
-struct Result {
+struct ObjectiveResult {
   std::vector<float> d_logits, targets;
   ObjectiveMetrics last, total;
 };
 
-inline Result run(Problem& problem, bool with_labels = true, ObjectiveMetrics before = {}) {
-  const auto op = cpu::make_pll_objective(problem.spec);
-  Result result;
+inline ObjectiveResult run_with(PllObjective& op, Problem& problem, bool with_labels = true,
+                                ObjectiveMetrics before = {}) {
+  ObjectiveResult result;
   result.d_logits.assign(problem.logits.size(), -77.0F);
   result.targets = problem.targets;
   result.total = before;
   result.last.total = result.last.nonfinite = 55;  // must be overwritten
-  std::vector<double> workspace(op->workspace_bytes() / sizeof(double) + 1, kNan);
+  std::vector<double> workspace(op.workspace_bytes() / sizeof(double) + 1, kNan);
   const std::int64_t images = std::int64_t{problem.spec.views} * problem.spec.batch;
   PllObjectiveCall call;
   call.d_logits = tensor_of(result.d_logits, {images, problem.spec.classes});
@@ -113,9 +113,14 @@ inline Result run(Problem& problem, bool with_labels = true, ObjectiveMetrics be
   call.rows.step = &problem.step;
   call.rows.order = tensor_of(problem.order);
   call.workspace = workspace.data();
-  op->run(call);
+  op.run(call);
   CHECK(std::isnan(workspace.back()));
   return result;
+}
+
+// By the CPU backend.
+inline ObjectiveResult run(Problem& problem, bool with_labels = true, ObjectiveMetrics before = {}) {
+  return run_with(*cpu::make_pll_objective(problem.spec), problem, with_labels, before);
 }
 
 }  // namespace dpll::test

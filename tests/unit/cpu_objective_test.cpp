@@ -23,7 +23,7 @@ struct Naive {
 };
 Naive naive(const Problem& problem, int row, const std::vector<std::vector<double>>& logits) {
   const int n = problem.sample(row), classes = problem.spec.classes;
-  const double c = 1 + c_minus_1(problem.spec.variant);
+  const double c = 1 + c_minus_1(std::get<Plcr>(problem.spec.method).variant);
   Naive result;
   result.target.assign(static_cast<std::size_t>(classes), 1);
   for (std::size_t v = 0; v < logits.size(); ++v) {
@@ -59,7 +59,7 @@ std::vector<std::vector<double>> logits_of(Problem& problem, int row) {
 }
 
 void check_against_naive(Problem& problem) {
-  const Result result = run(problem);
+  const ObjectiveResult result = run(problem);
   const PllObjectiveSpec& spec = problem.spec;
   ObjectiveMetrics want;
   std::vector<float> targets = problem.targets;
@@ -80,7 +80,7 @@ void check_against_naive(Problem& problem) {
         const double at = z, h = 1e-5;
         const auto loss = [&] {
           const Naive there = naive(problem, row, logits);
-          return (problem.step.lambda * there.consistency + there.supervised) / spec.batch;
+          return (problem.step.scalars[0] * there.consistency + there.supervised) / spec.batch;
         };
         z = at + h;
         const double above = loss();
@@ -98,12 +98,12 @@ void check_against_naive(Problem& problem) {
   CHECK(result.last.supervised == doctest::Approx(want.supervised).epsilon(1e-9));
   CHECK(result.last.consistency == doctest::Approx(want.consistency).epsilon(1e-9));
   CHECK(result.last.total ==
-        doctest::Approx(problem.step.lambda * want.consistency + want.supervised).epsilon(1e-9));
+        doctest::Approx(problem.step.scalars[0] * want.consistency + want.supervised).epsilon(1e-9));
   CHECK(result.targets == targets);  // rows of other samples stay
 }
 
 // Everything finite, gradients sum to zero over a row, targets are distributions on the candidates.
-void check_sound(Problem& problem, const Result& result) {
+void check_sound(Problem& problem, const ObjectiveResult& result) {
   const PllObjectiveSpec& spec = problem.spec;
   CHECK(result.last.nonfinite == 0);
   CHECK(std::isfinite(result.last.total));
@@ -144,13 +144,13 @@ TEST_CASE("the objective equals the equations, its gradient their central differ
       CAPTURE(geometry[1]);
       CAPTURE(geometry[2]);
       Problem problem(geometry[0], geometry[1], geometry[2], 13, 3);
-      problem.spec.variant = variant;
+      problem.spec.method = Plcr{.variant = variant};
       problem.step.first = 4;
       check_against_naive(problem);
       problem.step.loss_scale = 1024;
-      problem.step.lambda = 2.5F;
+      problem.step.scalars[0] = 2.5F;
       check_against_naive(problem);
-      problem.step.lambda = 0;
+      problem.step.scalars[0] = 0;
       check_against_naive(problem);
     }
   }
@@ -165,7 +165,7 @@ TEST_CASE("the objective equals PyTorch's float64 value and gradient") {
   problem.set_candidates(1, {0, 3});
   problem.targets = {0.5F, 0.0F, 0.25F, 0.25F, 0.875F, 0.0F, 0.0F, 0.125F};
   problem.order = {0, 1};
-  problem.step.lambda = 0.5F;
+  problem.step.scalars[0] = 0.5F;
   const std::vector<double> weak_article = {-0.07439083744904675, 0.03791479488195706, 0.07506996691578627,
                                             -0.03859392434869655, -0.439075416869377,  0.6450299298118819,
                                             -0.04107039249726075, -0.16488412044524423};
@@ -181,8 +181,8 @@ TEST_CASE("the objective equals PyTorch's float64 value and gradient") {
       0.17945367804255627, 0, 0.6807876569728571, 0.13975866498458658, 0.7772998611746912, 0, 0,
       0.2227001388253089};
   for (const bool article : {true, false}) {
-    problem.spec.variant = article ? ObjectiveVariant::article : ObjectiveVariant::published;
-    const Result result = run(problem);
+    problem.spec.method = Plcr{.variant = article ? ObjectiveVariant::article : ObjectiveVariant::published};
+    const ObjectiveResult result = run(problem);
     CHECK(result.last.supervised ==
           doctest::Approx(article ? 2.1037131301500085 : 2.1037212475992346).epsilon(1e-12));
     CHECK(result.last.consistency == doctest::Approx(5.899384097292023).epsilon(1e-12));
@@ -200,11 +200,11 @@ TEST_CASE("the supervised term is capped at -log(c - 1)") {
   for (const auto& [variant, cap] : std::vector<std::pair<ObjectiveVariant, double>>{
            {ObjectiveVariant::published, 15.942385}, {ObjectiveVariant::article, 13.862944}}) {
     Problem problem(1, 1, 3, 1, 1);
-    problem.spec.variant = variant;
+    problem.spec.method = Plcr{.variant = variant};
     problem.order = {0};
     problem.set_candidates(0, {0});
     problem.logits = {0, 1e4F, 0};
-    const Result result = run(problem);
+    const ObjectiveResult result = run(problem);
     // The other non-candidate adds -log(c - 0).
     CHECK(result.last.supervised + std::log1p(c_minus_1(variant)) == doctest::Approx(cap).epsilon(1e-7));
   }
@@ -216,12 +216,12 @@ TEST_CASE("no cancellation where a non-candidate has nearly all the probability"
   for (const ObjectiveVariant variant : {ObjectiveVariant::article, ObjectiveVariant::published}) {
     for (const double z : {0.5, 5.0, 10.0, 13.0, 14.0, 16.0, 20.0, 40.0, 80.0}) {
       Problem problem(1, 1, 2, 1, 1);
-      problem.spec.variant = variant;
-      problem.step.lambda = 0;
+      problem.spec.method = Plcr{.variant = variant};
+      problem.step.scalars[0] = 0;
       problem.order = {0};
       problem.set_candidates(0, {0});
       problem.logits = {0, static_cast<float>(z)};
-      const Result result = run(problem);
+      const ObjectiveResult result = run(problem);
       const double q = std::exp(-z) / (1 + std::exp(-z));
       const double gap = c_minus_1(variant) + q;
       CHECK(result.last.supervised == doctest::Approx(-std::log(gap)).epsilon(1e-12));
@@ -241,7 +241,7 @@ TEST_CASE("everything is finite for any finite logits") {
     for (const auto& palette : palettes) {
       for (const ObjectiveVariant variant : {ObjectiveVariant::article, ObjectiveVariant::published}) {
         Problem problem(3, 5, classes, 6, 1);
-        problem.spec.variant = variant;
+        problem.spec.method = Plcr{.variant = variant};
         for (std::size_t i = 0; i < problem.logits.size(); ++i) {
           const auto pick = static_cast<std::size_t>((noise(i, 9) + 1) / 2 * 0.999999 *
                                                      static_cast<double>(palette.size()));
@@ -250,7 +250,7 @@ TEST_CASE("everything is finite for any finite logits") {
         problem.set_candidates(problem.sample(0), {classes - 1});
         problem.set_candidates(problem.sample(1), all_labels(classes));
         check_sound(problem, run(problem));
-        problem.step.lambda = 0;
+        problem.step.scalars[0] = 0;
         check_sound(problem, run(problem));
       }
     }
@@ -263,7 +263,7 @@ TEST_CASE("one candidate keeps a one-hot target, all candidates have no supervis
     problem.order = {0, 1};
     problem.set_candidates(0, {1});
     problem.set_candidates(1, {1});
-    const Result one = run(problem);
+    const ObjectiveResult one = run(problem);
     CHECK(one.targets == problem.targets);
     CHECK(one.last.target_entropy == 0);
     CHECK(one.last.target_max == 2);
@@ -271,8 +271,8 @@ TEST_CASE("one candidate keeps a one-hot target, all candidates have no supervis
 
     problem.set_candidates(0, all_labels(classes));
     problem.set_candidates(1, all_labels(classes));
-    problem.step.lambda = 0;
-    const Result free = run(problem);
+    problem.step.scalars[0] = 0;
+    const ObjectiveResult free = run(problem);
     CHECK(free.last.supervised == 0);
     CHECK(free.last.total == 0);
     CHECK(free.d_logits == std::vector<float>(free.d_logits.size(), 0.0F));
@@ -281,9 +281,9 @@ TEST_CASE("one candidate keeps a one-hot target, all candidates have no supervis
 
 TEST_CASE("the loss uses the old target, the next step the new one") {
   Problem problem(3, 6, 10, 6, 4);
-  const Result first = run(problem);
+  const ObjectiveResult first = run(problem);
   problem.targets = first.targets;
-  const Result second = run(problem);
+  const ObjectiveResult second = run(problem);
   CHECK(second.last.consistency != doctest::Approx(first.last.consistency).epsilon(1e-3));
   // The new target depends on the logits alone; its KL terms are the smallest a common target can have.
   CHECK(second.targets == first.targets);
@@ -299,7 +299,7 @@ TEST_CASE("the loss uses the old target, the next step the new one") {
     for (int k = 0; k < 4; ++k) agreeing.logits[agreeing.logit_cell(v, 0, k)] = static_cast<float>(k);
   }
   agreeing.targets = run(agreeing).targets;
-  const Result settled = run(agreeing);
+  const ObjectiveResult settled = run(agreeing);
   CHECK(std::abs(settled.last.consistency) < 1e-6);
   for (const float d : settled.d_logits) CHECK(std::abs(d) < 1e-7);
 }

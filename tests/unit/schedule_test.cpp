@@ -1,6 +1,7 @@
 #include "train/schedule.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "support/doctest.h"
@@ -10,7 +11,7 @@ using namespace dpll;
 namespace {
 RunConfig with_variant(ObjectiveVariant variant) {
   RunConfig config;
-  config.objective.variant = variant;
+  std::get<Plcr>(config.methods).variant = variant;
   return config;
 }
 }  // namespace
@@ -26,19 +27,46 @@ TEST_CASE("step schedule: the article decays after a listed epoch, the published
   CHECK(learning_rate(published, 150, 0, 10) == doctest::Approx(0.001));
 }
 
+TEST_CASE("step schedule: lr_decay says when, whatever the variant; other methods decay before") {
+  RunConfig config;
+  config.optimiser.lr_decay = LrDecay::before;
+  CHECK(learning_rate(config, 100, 0, 10) == doctest::Approx(0.01));
+  config.optimiser.lr_decay = LrDecay::after;
+  CHECK(learning_rate(config, 100, 0, 10) == doctest::Approx(0.1));
+  config.optimiser.lr_decay = LrDecay::preset;
+  config.objective.method = "proden";
+  CHECK(learning_rate(config, 100, 0, 10) == doctest::Approx(0.01));
+}
+
 TEST_CASE("lambda: the article's ramp starts above zero, the published one at zero") {
-  RunConfig::Objective o;
-  o.lambda_max = 2;
-  o.ramp_epochs = 100;
-  CHECK(consistency_weight(o, 0) == doctest::Approx(0.02));
-  CHECK(consistency_weight(o, 99) == doctest::Approx(2));
-  CHECK(consistency_weight(o, 150) == doctest::Approx(2));
-  o.variant = ObjectiveVariant::published;
-  CHECK(consistency_weight(o, 0) == 0);
-  CHECK(consistency_weight(o, 50) == doctest::Approx(1));
-  CHECK(consistency_weight(o, 100) == doctest::Approx(2));
-  o.ramp_epochs = 0;
-  CHECK(consistency_weight(o, 0) == 2);
+  Plcr plcr;
+  plcr.lambda_max = 2;
+  plcr.ramp_epochs = 100;
+  CHECK(plcr.scalars({0})[0] == doctest::Approx(0.02));
+  CHECK(plcr.scalars({99})[0] == doctest::Approx(2));
+  CHECK(plcr.scalars({150})[0] == doctest::Approx(2));
+  plcr.variant = ObjectiveVariant::published;
+  CHECK(plcr.scalars({0})[0] == 0);
+  CHECK(plcr.scalars({50})[0] == doctest::Approx(1));
+  CHECK(plcr.scalars({100})[0] == doctest::Approx(2));
+  plcr.ramp_epochs = 0;
+  CHECK(plcr.scalars({0})[0] == 2);
+}
+
+TEST_CASE("plans of an epoch: a rate and the method's scalars for each step") {
+  RunConfig config;
+  config.optimiser.schedule = ScheduleKind::cosine;
+  const std::vector<StepPlan> plans = plans_of_epoch(config, 2, 5, 0.5);
+  REQUIRE(plans.size() == 5);
+  for (std::int64_t i = 0; i < 5; ++i) {
+    const StepPlan& plan = plans[static_cast<std::size_t>(i)];
+    CHECK(plan.learning_rate == static_cast<float>(0.5 * learning_rate(config, 2, 10 + i, 5)));
+    CHECK(plan.scalars[0] == 0.03F);
+    CHECK(plan.scalars[1] == 0);
+  }
+  CHECK(method_scalar(config, "lambda", {2, 10, 5}) == doctest::Approx(0.03));
+  config.objective.method = "proden";
+  CHECK(std::isnan(method_scalar(config, "lambda", {2, 10, 5})));
 }
 
 TEST_CASE("warm-up is linear and ends at the full rate; cosine falls from lr to lr_min") {

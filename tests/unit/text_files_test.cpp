@@ -16,7 +16,7 @@ using dpll::test::error_of;
 
 namespace {
 
-std::vector<std::string> lines_of(std::string_view text) {
+std::vector<std::string> text_lines_of(std::string_view text) {
   const std::string path = "a.txt";
   TextLines lines(text, path);
   std::vector<std::string> all;
@@ -36,11 +36,11 @@ TEST_CASE(
                            "a\n\nb",
                            "a\n\nb\n\n\r\n \t\n"}) {
     CAPTURE(text);
-    CHECK(lines_of(text) == expected);
+    CHECK(text_lines_of(text) == expected);
   }
-  CHECK(lines_of("a \n") == std::vector<std::string>{"1:a "});
+  CHECK(text_lines_of("a \n") == std::vector<std::string>{"1:a "});
   for (const char* text : {"", "\n", "\r\n \n", "\xEF\xBB\xBF", "\xEF\xBB\xBF\n"})
-    CHECK(lines_of(text).empty());
+    CHECK(text_lines_of(text).empty());
 }
 
 TEST_CASE("text lines: errors name file and line, and UTF-16 is called by its name") {

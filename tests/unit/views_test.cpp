@@ -29,7 +29,7 @@ std::string refusal(const RunConfig& config, int height, int width, int channels
   return "";
 }
 
-bool contains(const std::string& text, const std::string& part) {
+bool views_contain(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
 }
 
@@ -129,14 +129,14 @@ TEST_CASE(
 
   config = config_of(DatasetKind::safetensors);
   config.views.policy = AugmentPolicy::autoaugment_cifar;
-  CHECK(contains(refusal(config, 32, 32, 4),
-                 "policy = autoaugment_cifar needs images of 1 or 3 channels, not 4"));
+  CHECK(views_contain(refusal(config, 32, 32, 4),
+                      "policy = autoaugment_cifar needs images of 1 or 3 channels, not 4"));
 }
 
 TEST_CASE("views that do not fit the images are refused with key and value") {
   RunConfig config = config_of(DatasetKind::idx);
   config.views.pad = 28;
-  CHECK(contains(refusal(config, 32, 28, 1), "pad = 28"));
+  CHECK(views_contain(refusal(config, 32, 28, 1), "pad = 28"));
   config.views.pad = 27;
   CHECK(resolve_views(config, 32, 28, 1).weak.pad == 27);
   config.views.pad = 28;
@@ -144,21 +144,21 @@ TEST_CASE("views that do not fit the images are refused with key and value") {
   config.views.strong_policy = ViewPolicy::cutout;
   CHECK(resolve_views(config, 32, 28, 1).weak.pad == 0);  // no crop, no padding
   config.views.pad = -1;
-  CHECK(contains(refusal(config, 32, 28, 1), "pad = -1"));
+  CHECK(views_contain(refusal(config, 32, 28, 1), "pad = -1"));
   config.views.pad = 4;
   config.views.cutout = -3;
-  CHECK(contains(refusal(config, 32, 28, 1), "cutout = -3"));
+  CHECK(views_contain(refusal(config, 32, 28, 1), "cutout = -3"));
 
   config = config_of(DatasetKind::cifar10);
   config.views.mean = {0.5};
-  CHECK(contains(refusal(config, 32, 32, 3), "mean has 1 value, but the images have 3 channels"));
+  CHECK(views_contain(refusal(config, 32, 32, 3), "mean has 1 value, but the images have 3 channels"));
   config.views.mean = {0.5, 0.5, 0.5};
   config.views.std = {0.5, 0.5, 0.5, 0.5};
-  CHECK(contains(refusal(config, 32, 32, 3), "std has 4 values"));
+  CHECK(views_contain(refusal(config, 32, 32, 3), "std has 4 values"));
   config.views.std = {0.5, 0.0, 0.5};
-  CHECK(contains(refusal(config, 32, 32, 3), "std = 0 of channel 1"));
+  CHECK(views_contain(refusal(config, 32, 32, 3), "std = 0 of channel 1"));
   config.views.std = {0.5, 0.5, 1e300};
-  CHECK(contains(refusal(config, 32, 32, 3), "std = 1e+300 of channel 2"));
+  CHECK(views_contain(refusal(config, 32, 32, 3), "std = 1e+300 of channel 2"));
   config.views.std = {};
-  CHECK(contains(refusal(config_of(DatasetKind::idx), 32, 32, 5, ExitCode::data), "5 channels"));
+  CHECK(views_contain(refusal(config_of(DatasetKind::idx), 32, 32, 5, ExitCode::data), "5 channels"));
 }

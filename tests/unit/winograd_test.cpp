@@ -17,7 +17,7 @@ using namespace dpll::test;
 
 namespace {
 
-constexpr std::uint64_t kSeed = 11;
+constexpr std::uint64_t kWinogradSeed = 11;
 
 using Results = ConvolutionResults;
 
@@ -33,7 +33,7 @@ Results winograd(const ConvolutionProblem& p, const ConvolutionKernels& kernels)
 
 // The result is a sum of nine of the 16 products, each a sum of `length` products of values that the
 // transforms made four and 9/4 times as large at most; the errors add up as independent ones do.
-Tolerance rounding(double length, const HostTensor& want) {
+Tolerance winograd_rounding(double length, const HostTensor& want) {
   double square = 0;
   for (const double value : want.values) square += value * value;
   const double rms = std::sqrt(square / static_cast<double>(want.values.size()));
@@ -64,17 +64,18 @@ TEST_CASE(
   for (const ConvolutionKernels* kernels : sets) {
     for (const ConvGeometry& g : geometries) {
       REQUIRE(winograd_suits(g, *kernels));
-      const ConvolutionProblem problem(g, kSeed);
+      const ConvolutionProblem problem(g, kWinogradSeed);
       const Results want = plain_sums<double>(problem);
       for (const int threads : {1, 3}) {
         const ThreadCount count(threads);
         const Results got = winograd(problem, *kernels);
         const std::string label = kernels->name;
-        CHECK(difference(label + ", y", kSeed, got.y, want.y, rounding(g.in_channels, want.y)) == "");
-        CHECK(difference(label + ", d_a", kSeed, got.d_a, want.d_a, rounding(g.out_channels, want.d_a)) ==
-              "");
-        CHECK(difference(label + ", d_weight", kSeed, got.d_weight, want.d_weight,
-                         rounding(double(g.images) * g.height * g.width, want.d_weight)) == "");
+        CHECK(difference(label + ", y", kWinogradSeed, got.y, want.y,
+                         winograd_rounding(g.in_channels, want.y)) == "");
+        CHECK(difference(label + ", d_a", kWinogradSeed, got.d_a, want.d_a,
+                         winograd_rounding(g.out_channels, want.d_a)) == "");
+        CHECK(difference(label + ", d_weight", kWinogradSeed, got.d_weight, want.d_weight,
+                         winograd_rounding(double(g.images) * g.height * g.width, want.d_weight)) == "");
       }
     }
   }
@@ -84,7 +85,7 @@ TEST_CASE(
 TEST_CASE("Winograd's rounding error is at most 1.5 times that of the plain float32 sums") {
   const auto sets = available_convolution_kernels();
   const ConvolutionProblem problem(
-      {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32}, kSeed);
+      {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32}, kWinogradSeed);
   const Results want = plain_sums<double>(problem), single = plain_sums<float>(problem);
   for (const ConvolutionKernels* kernels : sets) {
     const Results got = winograd(problem, *kernels);

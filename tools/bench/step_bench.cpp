@@ -128,7 +128,8 @@ std::map<std::string, Work> StepBench::count_work() {
 
 void StepBench::begin_epoch() {
   const auto steps = step_.steps_per_epoch();
-  step_.begin_epoch(0, 0, std::vector<double>(static_cast<std::size_t>(steps), 0.01), 1);
+  const StepPlan plan{.learning_rate = 0.01F, .scalars = {1}};
+  step_.begin_epoch(0, 0, std::vector<StepPlan>(static_cast<std::size_t>(steps), plan));
   next_ = 0;
 }
 

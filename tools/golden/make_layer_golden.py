@@ -304,9 +304,16 @@ PLL_OBJECTIVE = {
     "one_view": {"classes": 3, "views": 1, "lambda": 0.0},
     "two_words": {"classes": 70, "views": 2, "batch": 3, "samples": 5, "lambda": 1.5},
     "two_classes": {"classes": 2, "loss_scale": 8.0},
+    "proden": {"classes": 5, "views": 1, "method": "proden", "variant": "article"},
+    "proden_published": {"classes": 6, "method": "proden", "loss_scale": 4.0},
+    "proden_sure": {"classes": 5, "scale": 30.0, "views": 2, "method": "proden", "variant": "article"},
+    "proden_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "proden"},
+    "cross_entropy": {"classes": 5, "views": 1, "method": "cross_entropy", "known": True},
+    "cross_entropy_views": {"classes": 70, "batch": 3, "samples": 5, "method": "cross_entropy", "loss_scale": 8.0},
+    "cross_entropy_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "cross_entropy"},
 }
 PLL_OBJECTIVE_DEFAULTS = {
-    "views": 3, "batch": 4, "samples": 7, "first": 2, "variant": "published", "compute": "any", "lambda": 0.375,
+    "method": "plcr", "known": False, "views": 3, "batch": 4, "samples": 7, "first": 2, "variant": "published", "compute": "any", "lambda": 0.375,
     "loss_scale": 1.0, "scale": 4.0,
 }  # fmt: skip
 MARGIN = {
@@ -331,7 +338,8 @@ def pll_objective_inputs(name, case):
         members = np.flatnonzero(mask[i])
         cuts = np.sort(np.append(integers(f"{name}/targets/{i}", [len(members) - 1], 2**16 + 1), [0, 2**16]))
         targets[i, members] = np.diff(cuts) * 2.0**-16
-    labels[in_batch[-1]] = -1  # unknown truth
+    if not case["known"]:
+        labels[in_batch[-1]] = -1  # unknown truth
     return {
         "logits": pattern(name + "/logits", [case["views"] * case["batch"], c]) * case["scale"],
         "targets": targets,
@@ -348,14 +356,25 @@ def pll_objective(case, inputs, dtype):
     old = torch.from_numpy(inputs["targets"][rows]).to(dtype)
     logits = torch.from_numpy(inputs["logits"]).to(dtype).requires_grad_()
     log_p = F.log_softmax(logits, dim=1).view(views, batch, classes)
-    others = F.softmax(logits[:batch], dim=1) @ (1 - torch.eye(classes, dtype=dtype))  # 1 - p without cancellation
-    margin = MARGIN[case["variant"], case["compute"]]
-    supervised = -torch.log(margin + others).masked_fill(mask, 0).sum(1)
-    consistency = (torch.xlogy(old, old) - torch.where(old > 0, old * log_p, 0)).sum((0, 2))
-    total = case["lambda"] * consistency + supervised
+    labels = torch.from_numpy(inputs["labels"][rows].astype(np.int64))
+    supervised = consistency = torch.zeros(batch, dtype=dtype)
+    member, score = mask, log_p.detach()[0]
+    if case["method"] == "plcr":
+        others = F.softmax(logits[:batch], dim=1) @ (1 - torch.eye(classes, dtype=dtype))  # 1 - p without cancellation
+        margin = MARGIN[case["variant"], case["compute"]]
+        supervised = -torch.log(margin + others).masked_fill(mask, 0).sum(1)
+        consistency = (torch.xlogy(old, old) - torch.where(old > 0, old * log_p, 0)).sum((0, 2))
+        total = case["lambda"] * consistency + supervised
+        score = log_p.detach().mean(0)
+    elif case["method"] == "proden":
+        total = -torch.where(old > 0, old * log_p, 0).sum(2).mean(0)
+        member = old > 0 if case["variant"] == "published" else mask
+    else:
+        truth = F.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None]
+        total = -(truth * log_p).sum(2).mean(0)
     (total.mean() * case["loss_scale"]).backward()
 
-    mean = log_p.detach().mean(0).masked_fill(~mask, -torch.inf)
+    mean = score.masked_fill(~member, -torch.inf)
     new = torch.softmax(mean, dim=1)
     targets = inputs["targets"].copy()
     targets[rows] = plain(new)
@@ -364,7 +383,6 @@ def pll_objective(case, inputs, dtype):
     top = mean.sort(dim=1).values
     if classes > 1 and bool(((top[:, -1] - top[:, -2]).abs() < KINK_MARGIN).any()):
         raise Kink
-    labels = torch.from_numpy(inputs["labels"][rows].astype(np.int64))
     known = labels >= 0
     weak = logits.detach()[:batch].argmax(1)
     metrics = {

@@ -57,7 +57,7 @@ def normalise(args, images):
 
 
 def schedule(args, epoch):
-    """Learning rate and lambda of an epoch, objective.variant = article."""
+    """Learning rate and lambda of an epoch, plcr.variant = article."""
     passed = sum(epoch > decay for decay in args.decay)
     return args.lr * 0.1**passed, min(1.0, (epoch + 1) / args.ramp)
 
@@ -110,7 +110,7 @@ def engine(args, folder, seed, command=()):
         f"data.dataset={args.dataset}", f"data.path={args.data}", f"data.train_limit={args.samples}",
         f"data.test_limit={args.test_samples}", f"optimiser.batch={args.batch}", f"optimiser.lr={args.lr}",
         "optimiser.schedule=step", f"optimiser.lr_decay_epochs={args.decay[0]},{args.decay[1]}",
-        f"objective.ramp_epochs={args.ramp}", "objective.variant=article", "log.charts=false",
+        f"plcr.ramp_epochs={args.ramp}", "plcr.variant=article", "log.charts=false",
         "candidates.mode=uniform", f"candidates.rate={args.rate}", *model,
     ]  # fmt: skip
     if args.dataset == "cifar10" and args.test_file != "test_batch.bin":

@@ -83,8 +83,8 @@ def run_engine(args, folder):
         f"data.dataset={args.dataset}", f"data.path={args.data}", f"data.verify={args.verify}",
         f"data.train_limit={args.samples}", "views.weak_policy=none", "views.strong_policy=none",
         f"optimiser.batch={args.batch}", f"optimiser.lr={args.lr}", "optimiser.schedule=step",
-        f"optimiser.lr_decay_epochs={args.decay[0]},{args.decay[1]}", f"objective.variant={args.variant}",
-        f"objective.ramp_epochs={args.ramp}", "log.steps=1", "log.charts=false", "checkpoint.save_init=true",
+        f"optimiser.lr_decay_epochs={args.decay[0]},{args.decay[1]}", f"plcr.variant={args.variant}",
+        f"plcr.ramp_epochs={args.ramp}", "log.steps=1", "log.charts=false", "checkpoint.save_init=true",
         "candidates.mode=uniform", f"candidates.rate={args.rate}", f"evaluation.every={args.epochs}", *model,
     ]  # fmt: skip
     config = os.path.join(folder, "job.ini")

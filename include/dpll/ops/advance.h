@@ -19,12 +19,19 @@ struct StepRecord {
 };
 inline constexpr int kStepRecordFields = sizeof(StepRecord) / sizeof(double);
 
+// What the host decides of a step.
+struct StepPlan {
+  float learning_rate = 0;
+  float scalars[kMethodScalars] = {};  // of the objective's method
+};
+inline constexpr int kStepPlanFields = sizeof(StepPlan) / sizeof(float);
+
 struct AdvanceCall {
   StepState* step = nullptr;  // backend memory, as everything here
   int batch = 0;              // samples of the step that ends
   // In training, else null:
-  StepRecord* records = nullptr;          // [steps]; that of the step's position is written
-  const float* learning_rates = nullptr;  // [steps]
+  StepRecord* records = nullptr;    // [steps]; that of the step's position is written
+  const StepPlan* plans = nullptr;  // [steps]
   const ObjectiveMetrics* last = nullptr;
   const UpdateHealth* health = nullptr;
   std::uint32_t steps = 0;  // of an epoch
@@ -42,8 +49,10 @@ DPLL_HD void advance_step(const AdvanceCall& call) {
   }
   step.position += 1;
   step.first += static_cast<std::uint32_t>(call.batch);
-  if (call.learning_rates != nullptr && step.position < call.steps) {
-    step.learning_rate = call.learning_rates[step.position];
+  if (call.plans != nullptr && step.position < call.steps) {
+    const StepPlan& next = call.plans[step.position];
+    step.learning_rate = next.learning_rate;
+    for (int i = 0; i < kMethodScalars; ++i) step.scalars[i] = next.scalars[i];
   }
 }
 

@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include "dpll/core/tensor.h"
+#include "objectives/sample.h"
 
 namespace dpll {
 
@@ -37,9 +38,9 @@ struct StepState {
   std::uint32_t epoch = 0;  // 0-based
   std::uint32_t first = 0;  // position of the batch's first sample in the epoch's order
   float learning_rate = 0;
-  float lambda = 0;            // weight of the consistency term
-  float loss_scale = 1;        // d_logits are multiplied by it, the update divides by it
-  std::uint32_t position = 0;  // of the step in its epoch
+  float scalars[kMethodScalars] = {};  // of the objective's method
+  float loss_scale = 1;                // d_logits are multiplied by it, the update divides by it
+  std::uint32_t position = 0;          // of the step in its epoch
 };
 
 // Which samples the rows of a batch are: row r of every view is sample order[step->first + r], or step->first

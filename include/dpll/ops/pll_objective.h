@@ -1,39 +1,31 @@
-// pll_objective: the PLCR objective with its gradient, the update of the targets and the metrics, in one pass
-// over the logits of all views (Wu, Wang, Zhang, ICML 2022, equations 3 to 8).
+// pll_objective: the loss of a method of partial-label learning with its gradient, the update of the rows and
+// the metrics, in one pass over the logits of all views. Each method's formula is in src/objectives.
 //
-// For sample i with candidate set S_i, stored target t_i (a distribution on S_i) and p_v = softmax(logits of
-// view v):
-//   supervised   L_sup = -(1/B) sum_i sum_{j not in S_i} log(c - p_0ij)         weak view only
-//                article: c = 1 + 1e-6 (in the compute type);  published: c = 1 + 2^-23
-//   consistency  L_con =  (1/B) sum_i sum_v KL(t_i || p_v)                      a sum over views; 0 log 0 = 0
-//   total        L = lambda L_con + L_sup
-//   d_logits     dL/dlogits * loss_scale; no gradient through t
-//   new target   t_i <- normalise(S_i * (prod_v p_v)^(1/V)), that is, softmax over S_i of the mean
-//   log-probability
-// The loss uses the old row. Everything is computed from log-probabilities (log-sum-exp), with c - p
-// evaluated without cancellation (c - 1 plus the sum of the other classes' probabilities when p is near 1),
-// so that all results are finite for any finite logits, one-candidate and all-candidate sets included.
+//   loss      mean over the batch of the method's loss of a sample
+//   d_logits  dL/dlogits * loss_scale
+//   rows      the samples' rows of the table become the method's new ones; the loss uses the old ones
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "dpll/config.h"
 #include "dpll/ops/common.h"
+#include "objectives/methods.h"
 
 namespace dpll {
 
 // Sums over the samples seen since the trainer last zeroed them.
 struct ObjectiveMetrics {
   double samples = 0;
-  double total = 0, supervised = 0, consistency = 0;  // per-sample losses, unweighted terms except `total`
-  double labelled = 0;        // samples whose true label is known; the next two count among them
-  double train_correct = 0;   // argmax of the weak view is the truth
-  double pseudo_correct = 0;  // argmax of the new target is the truth
-  double covered = 0;         // argmax of the weak view is a candidate (PLENCH's covering rate)
-  double target_entropy = 0;  // of the new target, in nats
-  double target_max = 0;      // largest entry of the new target
-  double target_changed = 0;  // argmax of the new target differs from the old one's
+  double total = 0;                        // the samples' losses
+  double supervised = 0, consistency = 0;  // their unweighted terms, where the method has these
+  double labelled = 0;                     // samples whose true label is known; the next two count among them
+  double train_correct = 0;                // argmax of the weak view is the truth
+  double pseudo_correct = 0;               // argmax of the new target is the truth
+  double covered = 0;                      // argmax of the weak view is a candidate (PLENCH's covering rate)
+  double target_entropy = 0;               // of the new target, in nats
+  double target_max = 0;                   // largest entry of the new target
+  double target_changed = 0;               // argmax of the new target differs from the old one's
   // Samples with a logit, loss or new target that is NaN or infinite. They count here and in `samples` alone,
   // their target row stays as it was, and a view with such a logit gets a d_logits row of NaN, so that the
   // update is skipped.
@@ -43,7 +35,7 @@ inline constexpr int kObjectiveMetricsFields = sizeof(ObjectiveMetrics) / sizeof
 
 struct PllObjectiveSpec {
   int views = 3, batch = 1, classes = 2;
-  ObjectiveVariant variant = ObjectiveVariant::article;
+  Method method = Plcr{};
 };
 
 struct PllObjectiveCall {

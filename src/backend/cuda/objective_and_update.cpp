@@ -15,7 +15,10 @@ class CudaPllObjective final : public PllObjective {
   void run(const PllObjectiveCall& call) override {
     check_type(context_, call.logits, "logits");
     check_type(context_, call.d_logits, "d_logits");
-    pll_objective({.spec = spec_,
+    pll_objective({.views = spec_.views,
+                   .batch = spec_.batch,
+                   .classes = spec_.classes,
+                   .type = context_.compute,
                    .d_logits = call.d_logits.data,
                    .targets = floats(call.targets),
                    .last = call.last,
@@ -26,7 +29,7 @@ class CudaPllObjective final : public PllObjective {
                    .step = call.rows.step,
                    .order = order_of(call.rows),
                    .workspace = call.workspace},
-                  context_.compute, context_.stream());
+                  spec_.method, context_.stream());
   }
 
  private:

@@ -1,0 +1,45 @@
+// The methods that there are. A new one is a header like plcr.h and its name in the two lists here.
+#pragma once
+
+#include <array>
+#include <tuple>
+#include <variant>
+
+#include "objectives/cross_entropy.h"
+#include "objectives/plcr.h"
+#include "objectives/proden.h"
+
+namespace dpll {
+
+// One of them, with its hyper-parameters.
+using Method = std::variant<Plcr, Proden, CrossEntropyOnTruth>;
+// The hyper-parameters of all of them, as a configuration has them.
+using Methods = std::tuple<Plcr, Proden, CrossEntropyOnTruth>;
+
+// Calls `visit` with each method in order.
+template <typename M, typename Visit>
+void for_each_method(M& methods, const Visit& visit) {
+  std::apply([&](auto&... method) { (visit(method), ...); }, methods);
+}
+
+// What a method says of itself.
+struct MethodFacts {
+  objectives::About about;
+  std::array<const char*, kMethodScalars> scalar_names;  // null: no such scalar
+  int strong_views;                                      // of views.strong = preset
+  bool needs_labels;                                     // of every training sample
+};
+
+inline MethodFacts facts_of(const Method& method) {
+  return std::visit(
+      [](const auto& m) {
+        return MethodFacts{m.about, m.scalar_names, m.strong_views, m.needs_labels};
+      },
+      method);
+}
+
+inline std::array<double, kMethodScalars> scalars_of(const Method& method, const Moment& moment) {
+  return std::visit([&](const auto& m) { return m.scalars(moment); }, method);
+}
+
+}  // namespace dpll

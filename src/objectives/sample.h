@@ -1,0 +1,142 @@
+// What methods of partial-label learning are written with. A method is one function of one sample (plcr.h is
+// an example): the same source is the CPU's, the GPU's, the emulator's and the float64 reference's.
+//
+// It is written over a *group* of lanes that share the sample: one lane on the CPU, the threads of a block on
+// a GPU. A lane keeps to its own classes k = first(), + stride(), ...; only sums and maxima cross lanes, and
+// every lane gets their result and takes the same branches. Arithmetic is in double; a group's loads and
+// stores know the types. A Group has
+//   classes(), views()           numbers
+//   first(), stride()            this lane's classes
+//   sum(x), largest(top)         over the lanes, in a fixed order; NaN is never the largest
+//   logit(v, k)                  of view v
+//   in_set(k)                    is class k a candidate?
+//   label()                      the true one, -1: unknown
+//   row(k), set_row(k, x)        the sample's row of the table; set_row returns what is stored: rounded
+//   set_gradient(v, k, x)        dL/dlogit, each once
+//   gradient_scale()             loss scale / batch: what gradients of the sample's loss are multiplied by
+//   scalar(i)                    of the step, see the method
+//   scratch(i)                   double [classes], array i of the method's scratch_arrays()
+//   kSingle                      are rows float32? (the reference's are float64)
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "dpll/core/host_device.h"
+
+namespace dpll {
+
+// A step's scalars that a method may have, for example a weight that grows. Float32 in backend memory.
+inline constexpr int kMethodScalars = 4;
+
+// When a step is: what scalars may depend on.
+struct Moment {
+  int epoch = 0;          // 0-based
+  std::int64_t step = 0;  // of the run, 0-based
+  std::int64_t steps_per_epoch = 1;
+};
+
+// Constants as in a method's article or as in the code that its authors published.
+enum class ObjectiveVariant { article, published };
+
+namespace objectives {
+
+// What `dpll_engine methods` says of one.
+struct About {
+  const char* name;  // of objective.method, and of its section of keys
+  const char* paper;
+  const char* formula;  // in a line
+};
+
+inline constexpr double kLargest = 1.7976931348623157e308;
+
+DPLL_HD bool is_finite(double x) {
+  return fabs(x) <= kLargest;
+}
+
+// A value and its class; the first class wins among equals.
+struct Top {
+  double value = -kLargest;
+  int index = 0;
+};
+
+DPLL_HD Top larger(const Top& a, const Top& b) {
+  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
+}
+
+struct Softmax {
+  int top = 0;       // the first class with the largest logit
+  double p_top = 0;  // its probability
+  double rest = 0;   // 1 - p_top, as the sum of the others: no cancellation
+};
+
+// p = softmax(logits of a view); log_sum += log p. A NaN or infinite logit makes all of p and log_sum NaN.
+template <typename Group>
+DPLL_HD Softmax softmax(const Group& g, int view, double* p, double* log_sum) {
+  double broken = 0;
+  Top top;
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    const double z = g.logit(view, k);
+    broken += is_finite(z) ? 0 : 1;
+    top = larger(top, {z, k});
+  }
+  broken = g.sum(broken);
+  top = g.largest(top);
+  const double largest = broken > 0 ? static_cast<double>(NAN) : top.value;
+  double others = 0;
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    p[k] = exp(g.logit(view, k) - largest);
+    if (k != top.index) others += p[k];
+  }
+  others = g.sum(others);
+  const double scale = 1 / (1 + others), log_scale = log1p(others);
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    p[k] *= scale;
+    log_sum[k] += g.logit(view, k) - largest - log_scale;
+  }
+  return {top.index, scale, others * scale};
+}
+
+// The row that a sample gets: weight / total.
+struct NewRow {
+  double total = 0;
+  double entropy = 0;  // nats
+};
+
+// weight_k = exp((score(k) - the largest) / divisor) on the classes of `member`, 0 elsewhere: a softmax over
+// them that cannot underflow.
+template <typename Group, typename Member, typename Score>
+DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member, const Score& score,
+                            double divisor) {
+  Top largest;
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    if (member(k)) largest = larger(largest, {score(k), k});
+  }
+  largest = g.largest(largest);
+  NewRow row;
+  double weighted = 0;
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    weight[k] = 0;
+    if (!member(k)) continue;
+    const double exponent = (score(k) - largest.value) / divisor;
+    weight[k] = exp(exponent);
+    row.total += weight[k];
+    weighted += weight[k] * exponent;
+  }
+  row.total = g.sum(row.total);
+  weighted = g.sum(weighted);
+  row.entropy = log(row.total) - weighted / row.total;
+  return row;
+}
+
+// What a method's function gives back.
+struct Outcome {
+  double total = 0;                        // the sample's loss
+  double supervised = 0, consistency = 0;  // its terms, where the method has these
+  int predicted = 0;                       // the weak view's first class with the largest logit
+  const double* weight = nullptr;          // [classes] of the new row
+  NewRow row = {};
+};
+
+}  // namespace objectives
+}  // namespace dpll

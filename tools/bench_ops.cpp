@@ -45,7 +45,7 @@ constexpr std::size_t kGpuRotation = std::size_t{256} << 20;
 
 std::size_t rotation_bytes(const Job& job, const Backend& backend) {
   if (job.rotate_mib > 0) return static_cast<std::size_t>(job.rotate_mib) << 20;
-  if (!backend.host_addressable()) return kGpuRotation;
+  if (backend.is_gpu()) return kGpuRotation;
   const long last_level = sysconf(_SC_LEVEL3_CACHE_SIZE);
   return std::max(2 * static_cast<std::size_t>(std::max(last_level, 0L)), std::size_t{64} << 20);
 }

@@ -150,7 +150,7 @@ int run(const Job& job) {
   const double images = double(config.optimiser.batch) * views;
   const double operations = 6 * bench.network().forward_macs() * images;
   const int profiled = std::max(3, job.steps / 2);
-  Profile profile(backend.host_addressable() ? nullptr : &backend);
+  Profile profile(backend.is_gpu() ? &backend : nullptr);
   const double profiled_seconds = bench.profile_steps(profiled);
   const double profiled_ms = profiled_seconds / profiled * 1e3;
   const nlohmann::ordered_json split = split_by_phase(profile, kStepPhases, profiled_seconds, profiled);
@@ -209,7 +209,7 @@ int run(const Job& job) {
   say(fmt::format("bytes: {:.1f} MB a step at least, {:.2f} GB/s; a copy reaches {:.2f} GB/s",
                   all_work.bytes * 1e-6, all_work.bytes / step.median * 1e-9,
                   ceilings.copy_bytes_per_second * 1e-9));
-  if (!backend.host_addressable()) {
+  if (backend.is_gpu()) {
     say(fmt::format("an empty kernel takes {:.2f} us in a recorded sequence", gap * 1e6));
   }
   print_phases(split, profiled_ms, work);

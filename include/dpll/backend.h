@@ -81,6 +81,8 @@ class Backend {
   // are zero.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
+  virtual bool is_asynchronous() const = 0;   // do operations return before they are done?
+  virtual bool is_gpu() const = 0;
   // Which of several ways to compute the same the operations made so far use, where that was found out by
   // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
   virtual std::string tuning_choices() const { return ""; }

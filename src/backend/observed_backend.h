@@ -60,6 +60,8 @@ class ObservedBackend : public Backend {
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
   std::string tuning_choices() const override { return inner_.tuning_choices(); }
   bool host_addressable() const override { return inner_.host_addressable(); }
+  bool is_asynchronous() const override { return inner_.is_asynchronous(); }
+  bool is_gpu() const override { return inner_.is_gpu(); }
 
   std::size_t available_bytes() const override { return inner_.available_bytes(); }
   void copy_in(const Tensor& to, const void* from_host) override { inner_.copy_in(to, from_host); }

@@ -2,42 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <vector>
 
 #include "backend/cpu/usable_threads.h"
 #include "backend/gpu_port.h"
-#include "config/text.h"
 #include "dpll/core/check.h"
 #include "train/qualification.h"
 
 namespace dpll {
 namespace {
-
-bool uses_gpu(const RunConfig::Run& run) {
-  return run.device == DeviceChoice::cuda || run.device == DeviceChoice::check;
-}
-
-GpuPort& port_for(const RunConfig::Run& run) {
-  if (gpu_port() != nullptr) return *gpu_port();
-  fail(ExitCode::device,
-       "run.device = {} needs the CUDA backend, which this program was built without; use cpu or auto",
-       to_string(run.device));
-}
-
-// Where no qualification has found out which GPU: the first one.
-int index_of(const RunConfig::Run& run) {
-  return run.gpu < 0 ? 0 : run.gpu;
-}
-
-int architecture_of(const RunConfig::Run& run) {
-  const std::vector<GpuFacts> gpus = port_for(run).list();
-  for (const GpuFacts& gpu : gpus) {
-    if (gpu.index == index_of(run)) return gpu.architecture;
-  }
-  fail(ExitCode::device, "device = {}:{}: the GPUs are counted from 0 to {}", to_string(run.device), run.gpu,
-       gpus.size() - 1);
-}
 
 std::string cpu_line(const cpu::ThreadChoice& threads) {
   return fmt::format("device: cpu, {} thread{}{}, instruction set {}", threads.count,
@@ -61,20 +34,11 @@ std::string name_of(const Qualification& result) {
 
 }  // namespace
 
-Precision automatic_precision(int architecture) {
-  constexpr int kHopper = 90;
-  return architecture <= kHopper ? Precision::f16 : Precision::bf16;
-}
-
-DType compute_type(Precision precision) {
-  return precision == Precision::f16 ? DType::f16 : precision == Precision::bf16 ? DType::bf16 : DType::f32;
-}
-
 void resolve_devices(RunConfig::Run& run) {
   run.threads = cpu::choose_threads(run.threads).count;
   if (run.device == DeviceChoice::automatic) run.device = DeviceChoice::cpu;
   if (run.precision != Precision::automatic) return;
-  run.precision = uses_gpu(run) ? automatic_precision(architecture_of(run)) : Precision::f32;
+  run.precision = uses_gpu(run) ? automatic_precision(gpu_architecture(run)) : Precision::f32;
 }
 
 DeviceDecision decide_device(RunConfig& config, const std::string& choices, const Warn& progress,
@@ -98,7 +62,7 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
   port_for(run);
   if (!run.qualify && !automatic) {
     resolve_devices(run);
-    decision.line = fmt::format("device: cuda:{}, {}, not qualified (run.qualify = false)", index_of(run),
+    decision.line = fmt::format("device: cuda:{}, {}, not qualified (run.qualify = false)", gpu_index(run),
                                 to_string(run.precision));
     return decision;
   }
@@ -136,36 +100,6 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
         fmt::format("{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more));
   }
   return decision;
-}
-
-void print_warning(const std::string& text) {
-  std::fprintf(stderr, "warning: %s\n", escaped(text).c_str());
-}
-
-std::unique_ptr<Backend> make_backend(const RunConfig::Run& run, const Warn& warn,
-                                      const std::string& choices) {
-  return make_backend_with_progress(run, warn, choices, [](const std::string&) {});
-}
-
-std::unique_ptr<Backend> make_backend_with_progress(const RunConfig::Run& run, const Warn& warn,
-                                                    const std::string& choices, const Warn& progress) {
-  if (!uses_gpu(run)) {
-    return make_cpu_backend(
-        {.threads = run.threads, .products = run.precision == Precision::bf16 ? DType::bf16 : DType::f32});
-  }
-  GpuPort& port = port_for(run);
-  const Precision precision =
-      run.precision == Precision::automatic ? automatic_precision(architecture_of(run)) : run.precision;
-  return port.make({.index = index_of(run),
-                    .compute = compute_type(precision),
-                    .tf32 = precision == Precision::tf32,
-                    .deterministic = run.deterministic,
-                    .tuning = run.tuning,
-                    .tuning_seconds = run.tuning_seconds,
-                    .tuning_cache = run.tuning_cache,
-                    .choices = choices,
-                    .warn = warn,
-                    .progress = progress});
 }
 
 }  // namespace dpll

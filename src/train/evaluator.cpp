@@ -101,7 +101,7 @@ EvaluationResult Evaluator::run(Logits logits) {
     Batch& batch = first + batch_size_ <= count_ ? full_ : partial_;
     batch.recorded();
     if (logits == Logits::keep) append_logits(batch, result.logits);
-    if (++batches % kBatchesUnderWay == 0 && !backend_.host_addressable()) {
+    if (++batches % kBatchesUnderWay == 0 && backend_.is_asynchronous()) {
       StepState waits;
       backend_.copy_out(&waits, state_bytes);
     }

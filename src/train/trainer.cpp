@@ -227,7 +227,7 @@ void Trainer::train_epoch() {
   epoch_start_ = Clock::now();
   timer_.begin_epoch(epoch_start_);
   images_this_session_ = 0;
-  StepLoop loop{.first = progress_.step_in_epoch, .overlaps = !session_.backend->host_addressable()};
+  StepLoop loop{.first = progress_.step_in_epoch, .overlaps = session_.backend->is_asynchronous()};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {
@@ -347,7 +347,7 @@ void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& 
 
 RunLength Trainer::run_length() const {
   return {.network = session_.network->name(),
-          .gpu = !session_.backend->host_addressable(),
+          .gpu = session_.backend->is_gpu(),
           .steps_per_epoch = step_.steps_per_epoch(),
           .epochs = config_.run.epochs,
           .steps_done = steps_done(),

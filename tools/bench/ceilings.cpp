@@ -78,7 +78,7 @@ Measurement measure_product(Backend& backend, int n, double seconds) {
 
 Ceilings measure_ceilings(Backend& backend, double seconds) {
   Ceilings result;
-  const bool gpu = !backend.host_addressable();
+  const bool gpu = backend.is_gpu();
   // Far beyond the caches.
   result.copied_bytes = std::size_t{1} << (gpu ? 30 : 29);
   const Shape bytes{static_cast<std::int64_t>(result.copied_bytes)};

@@ -79,7 +79,7 @@ StepBench::StepBench(const RunConfig& config, const DataSet& data, const Candida
 }
 
 std::vector<double> StepBench::time_steps(int count) {
-  const int chunk = backend_.host_addressable() ? 1 : 10;
+  const int chunk = backend_.is_asynchronous() ? 10 : 1;
   std::vector<double> times;
   while (static_cast<int>(times.size()) < count) {
     const auto steps = static_cast<int>(std::min<std::int64_t>(chunk, full_steps_));
@@ -102,7 +102,7 @@ double StepBench::profile_steps(int count) {
     if (next_ >= full_steps_) begin_epoch();
     seconds += wall_seconds_of(backend_, [&] {
       const trace::Range range("step");
-      if (backend_.host_addressable()) {
+      if (!backend_.is_asynchronous()) {
         step_.enqueue();
         step_.request_records();
         step_.collect_records();

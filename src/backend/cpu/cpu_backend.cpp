@@ -46,6 +46,8 @@ class CpuBackend final : public Backend {
   DType product_dtype() const override { return products_; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::oihw; }
   bool host_addressable() const override { return true; }
+  bool is_asynchronous() const override { return false; }
+  bool is_gpu() const override { return false; }
 
   std::size_t available_bytes() const override { return host_memory_left(held_bytes()); }
   void copy_in(const Tensor& to, const void* from_host) override {

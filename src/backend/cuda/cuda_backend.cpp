@@ -36,6 +36,8 @@ class CudaBackend final : public Backend {
     return DPLL_CUDA_NAMESPACE::image_channels(channels, context_.compute);
   }
   bool host_addressable() const override { return runtime_->host_addressable(); }
+  bool is_asynchronous() const override { return true; }
+  bool is_gpu() const override { return true; }
   std::string tuning_choices() const override { return tuner_.choices(); }
   int proven_ways() const override { return tuner_.proven(); }
 

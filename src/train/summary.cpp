@@ -9,6 +9,7 @@
 #include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
+#include "dpll/files.h"
 
 namespace dpll {
 namespace {
@@ -96,23 +97,52 @@ std::vector<std::string> accuracy_lines(const History& history) {
   return lines;
 }
 
-std::string run_summary(const RunParts& run) {
-  nlohmann::ordered_json summary;
-  summary["name"] = escaped(run.name);  // JSON is UTF-8, a folder's name need not be
-  summary["network"] = run.network.name();
-  summary["parameters"] = run.network.state().parameter_count();
-  summary["data"] = to_string(run.data.kind);
-  summary["training_samples"] = run.data.train.count;
-  summary["candidates_mean_size"] = run.candidates.mean_size();
-  summary["identity"] = run.identity;
-  summary["epochs"] = run.progress.epoch;
-  add_accuracies(summary, run.progress.history, run.selection, run.held_out);
-  summary["seconds"] = run.progress.total_seconds;
-  summary["backend"] = run.backend.description();
-  summary["version"] = DPLL_VERSION;
-  summary["commit"] = DPLL_COMMIT;
-  summary["compiler"] = DPLL_COMPILER;
-  return summary.dump(2) + "\n";
+namespace {
+
+class SummaryListener final : public RunListener {
+ public:
+  SummaryListener(const Session& session, const std::string& path, Log& log)
+      : session_(session), path_(path), log_(log) {}
+
+  std::string name() const override { return "summary"; }
+  bool required() const override { return true; }
+
+  void finish(const RunState& state) override {
+    write_file_atomically(path_, summary_of(state));
+    for (const std::string& line : accuracy_lines(state.history)) log_.line(line);
+  }
+
+ private:
+  std::string summary_of(const RunState& state) const {
+    const RunConfig& config = session_.config;
+    Json summary;
+    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, a folder's name need not be
+    summary["network"] = session_.network->name();
+    summary["parameters"] = session_.network->state().parameter_count();
+    summary["data"] = to_string(session_.data.kind);
+    summary["training_samples"] = session_.data.train.count;
+    summary["candidates_mean_size"] = session_.candidates.mean_size();
+    summary["identity"] = session_.identity;
+    summary["epochs"] = state.epochs;
+    add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
+    summary["seconds"] = state.seconds;
+    summary["backend"] = session_.backend->description();
+    summary["version"] = DPLL_VERSION;
+    summary["commit"] = DPLL_COMMIT;
+    summary["compiler"] = DPLL_COMPILER;
+    return summary.dump(2) + "\n";
+  }
+
+  const Session& session_;
+  std::string path_;
+  Log& log_;
+};
+
+}  // namespace
+
+std::unique_ptr<RunListener> make_summary_listener(const Session& session, const std::string& path,
+                                                   Log& log) {
+  return std::make_unique<SummaryListener>(session, path, log);
 }
 
 }  // namespace dpll

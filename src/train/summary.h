@@ -2,14 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dpll/config.h"
 #include "dpll/run_charts.h"
-#include "train/checkpoint.h"
+#include "report/log.h"
+#include "report/run_listener.h"
+#include "train/session.h"
 
 namespace dpll {
 
@@ -29,21 +33,11 @@ std::optional<EpochChoice> best_epoch(const History& history, const std::string&
 // a rule has nothing to go by.
 void add_accuracies(nlohmann::ordered_json& summary, const History& history, SelectionRule kept,
                     std::int64_t held_out);
-// What summary.json is made of.
-struct RunParts {
-  std::string name;
-  const Network& network;
-  const Backend& backend;
-  const DataSet& data;
-  const CandidateSets& candidates;
-  const RunIdentity& identity;
-  const Progress& progress;
-  SelectionRule selection;
-  std::int64_t held_out;  // samples that select an epoch
-};
-// The text of summary.json: figures, versions, and what ties them to data and settings.
-std::string run_summary(const RunParts& run);
 // The accuracies for the log; no lines without a test accuracy.
 std::vector<std::string> accuracy_lines(const History& history);
+
+// summary.json: figures, versions, and what ties them to data and settings. Written when all epochs are done,
+// which it stands for: without it the run has failed. Then the accuracies go to the log.
+std::unique_ptr<RunListener> make_summary_listener(const Session& session, const std::string& path, Log& log);
 
 }  // namespace dpll

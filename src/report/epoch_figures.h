@@ -39,5 +39,8 @@ struct EpochFigures {
 std::vector<std::string> metrics_columns(const std::vector<std::string>& of_method = {});
 // The row of metrics.csv: a cell for each of metrics_columns() with the names of `epoch.of_method`.
 std::vector<double> epoch_row(const EpochFigures& epoch);
+// The tag under which TensorBoard shows a column: "loss/test" for test_loss. Empty for the columns that count
+// (epoch, steps); "method/NAME" for one that is not among the common ones.
+std::string tensorboard_tag(const std::string& column);
 
 }  // namespace dpll

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "report/event_file.h"
 #include "report/log.h"
 #include "report/run_listener.h"
 #include "train/forecast.h"
@@ -28,5 +30,11 @@ std::unique_ptr<RunListener> make_steps_listener(const std::string& folder, std:
 
 // loss.png, accuracy.png and schedule.png, every few seconds at most and for a small share of the time.
 std::unique_ptr<RunListener> make_charts_listener(const std::string& folder, const std::string& run_name);
+
+// One TensorBoard event file: what metrics.csv has as scalars under the tags of tensorboard_tag(), the epoch
+// as their step, and `views` as an image before them. Written anew from the history at each start, under a
+// new name, because a running TensorBoard does not look again at what it has read; appended to after that.
+std::unique_ptr<RunListener> make_tensorboard_listener(const std::string& folder,
+                                                       const std::optional<EventImage>& views);
 
 }  // namespace dpll

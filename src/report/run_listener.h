@@ -1,4 +1,4 @@
-// What follows a run while it trains: its log lines, tables, charts, summary. The trainer tells,
+// What follows a run while it trains: its log lines, tables, charts, TensorBoard, summary. The trainer tells,
 // a listener writes; no listener changes the run.
 #pragma once
 

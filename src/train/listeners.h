@@ -8,7 +8,7 @@
 
 namespace dpll {
 
-// Log, metrics, steps, charts and summary, as the configuration wants them, in the order in
+// Log, metrics, steps, charts, TensorBoard and summary, as the configuration wants them, in the order in
 // which they are told. All three arguments must live as long.
 RunListeners make_listeners(const Session& session, const RunFolder& folder, Log& log);
 

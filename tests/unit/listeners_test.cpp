@@ -284,6 +284,9 @@ TEST_CASE("epoch figures: each column has the value of its name, and those of th
     CHECK(columns[i] == want[i].first);
     CHECK_MESSAGE(row[i] == want[i].second, want[i].first);
   }
+  CHECK(tensorboard_tag("epoch").empty());
+  CHECK(tensorboard_tag("test_loss") == "loss/test");
+  CHECK(tensorboard_tag("margin") == "method/margin");
   // No true labels: an empty cell, not 0.
   epoch.sums.labelled = 0;
   CHECK(std::isnan(epoch_row(epoch)[7]));

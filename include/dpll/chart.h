@@ -44,7 +44,8 @@ struct Chart {
 std::vector<unsigned char> render(const Chart& chart);
 // Renders and writes atomically. Error(run) when the file cannot be written.
 void write_png(const Chart& chart, const std::string& path);
-// Any RGB (channels = 3) or grey (1) image, atomically.
+// Any RGB (channels = 3) or grey (1) image: the bytes of its file, or written atomically.
+std::string encode_png(int width, int height, int channels, const unsigned char* pixels);
 void write_png(const std::string& path, int width, int height, int channels, const unsigned char* pixels);
 
 }  // namespace dpll

@@ -173,6 +173,7 @@ struct RunConfig {
   struct Log {
     int steps = 0;  // a row of steps.csv every n steps; 0 = none
     bool charts = true;
+    bool tensorboard = false;
     bool progress = true;  // progress bar on a terminal
 
     bool operator==(const Log&) const = default;

@@ -27,6 +27,10 @@ void write_file_atomically(const std::string& path, const void* data, std::size_
 void write_file_atomically(const std::string& path, const std::string& text);
 void write_file_atomically(const std::string& path, const std::vector<ByteView>& parts);  // parts end to end
 
+// Adds to the end of a file that is there. False where it is not there or does not take all of `text`: a part
+// of that may be in it then.
+bool append_to_file(const std::string& path, const std::string& text);
+
 // Lower-case hexadecimal digests.
 std::string md5_hex(const void* data, std::size_t bytes);
 std::string sha256_hex(const void* data, std::size_t bytes);

@@ -250,6 +250,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
            boolean_key(
                "log.charts", c.log.charts,
                "draw loss.png, accuracy.png and schedule.png, at most every few seconds and at the end"),
+           boolean_key("log.tensorboard", c.log.tensorboard,
+                       "an event file for TensorBoard: what metrics.csv has, and the views as an image"),
            boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
 
            integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,

@@ -23,6 +23,7 @@ struct CrossEntropyOnTruth {
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
   std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
   static constexpr int strong_views = 0;
+  static constexpr bool has_terms = false;
   static constexpr bool needs_labels = true;
 
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int views) { return views + 2; }

@@ -27,13 +27,14 @@ struct MethodFacts {
   objectives::About about;
   std::array<const char*, kMethodScalars> scalar_names;  // null: no such scalar
   int strong_views;                                      // of views.strong = preset
+  bool has_terms;                                        // a supervised and a consistency term
   bool needs_labels;                                     // of every training sample
 };
 
 inline MethodFacts facts_of(const Method& method) {
   return std::visit(
       [](const auto& m) {
-        return MethodFacts{m.about, m.scalar_names, m.strong_views, m.needs_labels};
+        return MethodFacts{m.about, m.scalar_names, m.strong_views, m.has_terms, m.needs_labels};
       },
       method);
 }

@@ -50,6 +50,7 @@ struct Plcr {
   }
 
   static constexpr int strong_views = 2;
+  static constexpr bool has_terms = true;
   static constexpr bool needs_labels = false;
 
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int views) { return views + 3; }

@@ -1,63 +1,21 @@
 #include "report/metrics_files.h"
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <cstddef>
 #include <limits>
 
 #include <nlohmann/json.hpp>
 
 #include "config/csv.h"
-#include "dpll/core/check.h"
 #include "dpll/files.h"
 
 namespace dpll {
-namespace {
 
-// Shortest text that reads back as the same double; empty for NaN.
-std::string number(double x) {
+std::string table_number(double x) {
   return std::isnan(x) ? std::string() : fmt::format("{}", x);
-}
-
-}  // namespace
-
-const std::vector<std::string>& metrics_columns() {
-  static const std::vector<std::string> columns = {"epoch",
-                                                   "steps",
-                                                   "lr",
-                                                   "lambda",
-                                                   "train_loss",
-                                                   "supervised_loss",
-                                                   "consistency_loss",
-                                                   "train_accuracy",
-                                                   "pseudo_label_accuracy",
-                                                   "covering_rate",
-                                                   "target_entropy",
-                                                   "target_change",
-                                                   "target_max",
-                                                   "validation_loss",
-                                                   "validation_accuracy",
-                                                   "test_loss",
-                                                   "test_accuracy",
-                                                   "ema_test_accuracy",
-                                                   "selection_covering_rate",
-                                                   "selection_approximated_accuracy",
-                                                   "images_per_second",
-                                                   "seconds",
-                                                   "nonfinite",
-                                                   "skipped_steps",
-                                                   "loss_scale",
-                                                   "rollbacks"};
-  return columns;
 }
 
 History with_columns(const History& history, const std::vector<std::string>& columns) {
@@ -77,7 +35,7 @@ namespace {
 
 std::string csv_row(const std::vector<double>& row) {
   std::string csv;
-  for (std::size_t i = 0; i < row.size(); ++i) csv += (i > 0 ? "," : "") + number(row[i]);
+  for (std::size_t i = 0; i < row.size(); ++i) csv += (i > 0 ? "," : "") + table_number(row[i]);
   return csv + "\n";
 }
 
@@ -95,14 +53,6 @@ std::string json_row(const History& history, const std::vector<double>& row) {
   return json.dump() + "\n";
 }
 
-// False where the file is not there or does not take all of it.
-bool append(const std::string& path, const std::string& text) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  return ::close(file) == 0 && written;
-}
-
 }  // namespace
 
 void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path) {
@@ -118,43 +68,7 @@ void write_metrics(const History& history, const std::string& csv_path, const st
 
 bool append_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path) {
   const std::vector<double>& row = history.rows.back();
-  return append(csv_path, csv_row(row)) && append(jsonl_path, json_row(history, row));
-}
-
-namespace {
-
-constexpr const char* kStepColumns = "step,epoch,loss,supervised_loss,consistency_loss,lr,lambda\n";
-
-}  // namespace
-
-StepsFile::StepsFile(const std::string& path, std::int64_t done) : path_(path) {
-  write_file_atomically(path, kStepColumns + rows_until(path, done));
-}
-
-void StepsFile::cut(const std::string& path, std::int64_t done) {
-  if (std::filesystem::exists(path)) write_file_atomically(path, kStepColumns + rows_until(path, done));
-}
-
-std::string StepsFile::rows_until(const std::string& path, std::int64_t done) {
-  std::string kept;
-  std::ifstream old(path);
-  std::string row;
-  std::getline(old, row);  // the header
-  while (done > 0 && std::getline(old, row)) {
-    std::int64_t step = 0;
-    const auto [end, error] = std::from_chars(row.data(), row.data() + row.size(), step);
-    const bool whole = std::count(row.begin(), row.end(), ',') == 6;  // a killed process may leave half a row
-    if (error == std::errc{} && whole && step <= done) kept += row + "\n";
-  }
-  return kept;
-}
-
-void StepsFile::add(std::int64_t step, int epoch, double loss, double supervised, double consistency,
-                    double lr, double lambda) {
-  std::ofstream out(path_, std::ios::app);
-  out << fmt::format("{},{},{},{},{},{},{}\n", step, epoch, loss, supervised, consistency, lr, lambda);
-  out.close();
-  if (!out) fail(ExitCode::run, "cannot write '{}': {}", path_, std::strerror(errno));
+  return append_to_file(csv_path, csv_row(row)) && append_to_file(jsonl_path, json_row(history, row));
 }
 
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,

@@ -9,6 +9,7 @@
 #include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
+#include "dpll/files.h"
 
 namespace dpll {
 namespace {
@@ -24,6 +25,23 @@ std::size_t index_of(const History& history, const std::string& column) {
 
 Json number_or_null(double value) {
   return std::isnan(value) ? Json() : Json(value);
+}
+
+bool was_evaluated(const History& history, const std::vector<double>& row) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const std::string& column = history.columns[i];
+    const bool of_evaluation = column == kTestAccuracy || column == "validation_accuracy" ||
+                               column == selection_column(SelectionRule::covering_rate);
+    if (of_evaluation && !std::isnan(row[i])) return true;
+  }
+  return false;
+}
+
+double mean_of(const LastTen& last, const std::string& column) {
+  for (const auto& [name, mean] : last.means) {
+    if (name == column) return mean;
+  }
+  return EpochScores::kNone;
 }
 
 std::optional<EpochChoice> last_epoch(const History& history) {
@@ -57,18 +75,56 @@ std::optional<EpochChoice> best_epoch(const History& history, const std::string&
   return best;
 }
 
+LastTen last_ten_epochs(const History& history) {
+  constexpr std::size_t kMost = 10;
+  std::vector<const std::vector<double>*> rows;  // from the last one on
+  for (auto row = history.rows.rbegin(); row != history.rows.rend() && rows.size() < kMost; ++row) {
+    if (was_evaluated(history, *row)) rows.push_back(&*row);
+  }
+  LastTen last;
+  if (rows.empty()) return last;
+  const std::size_t epoch = index_of(history, "epoch");
+  last.epochs = static_cast<int>(rows.size());
+  last.first = static_cast<int>((*rows.back())[epoch]);
+  last.last = static_cast<int>((*rows.front())[epoch]);
+  for (std::size_t i = 0; i < history.columns.size(); ++i) {
+    const std::string& column = history.columns[i];
+    if (!column.ends_with("_loss") && !column.ends_with("_accuracy")) continue;
+    double sum = 0;
+    int count = 0;
+    for (const std::vector<double>* row : rows) {
+      if (std::isnan((*row)[i])) continue;
+      sum += (*row)[i];
+      ++count;
+    }
+    last.means.emplace_back(column, count > 0 ? sum / count : EpochScores::kNone);
+  }
+  return last;
+}
+
 void add_accuracies(Json& summary, const History& history, SelectionRule kept, std::int64_t held_out) {
   Json last;
   for (std::size_t i = 0; i < history.columns.size() && !history.rows.empty(); ++i) {
     last[history.columns[i]] = number_or_null(history.rows.back()[i]);
   }
   summary["last_epoch"] = last;
+  const LastTen last_ten = last_ten_epochs(history);
+  Json& means = summary["last_ten_epochs"];
+  if (last_ten.epochs > 0) {
+    means = {{"epochs", last_ten.epochs}, {"first", last_ten.first}, {"last", last_ten.last}};
+    for (const auto& [column, mean] : last_ten.means) means[column] = number_or_null(mean);
+  }
   const std::optional<EpochChoice> best = best_epoch(history, kTestAccuracy);
   // Chosen by looking at the test set: no protocol may report it as a result.
   if (best) summary["oracle_best_epoch"] = {{"epoch", best->epoch}, {kTestAccuracy, best->test_accuracy}};
 
   Json protocols;
   protocols["last_epoch"] = as_json(last_epoch(history), nullptr);
+  protocols["last_ten_epochs"] = Json();
+  if (last_ten.epochs > 0) {
+    protocols["last_ten_epochs"] = {{"epochs", last_ten.epochs},
+                                    {kTestAccuracy, number_or_null(mean_of(last_ten, kTestAccuracy))}};
+  }
   protocols["best_epoch"] = as_json(best, nullptr);
   if (best) protocols["best_epoch"]["oracle"] = true;
   for (const SelectionRule rule : {SelectionRule::covering_rate, SelectionRule::approximated_accuracy}) {
@@ -89,6 +145,13 @@ std::vector<std::string> accuracy_lines(const History& history) {
                                 rule, choice->epoch, measure));
   };
   add("last epoch", last_epoch(history), false);
+  const LastTen last_ten = last_ten_epochs(history);
+  const double mean = mean_of(last_ten, kTestAccuracy);
+  if (last_ten.epochs > 1 && !std::isnan(mean)) {
+    lines.push_back(fmt::format("test accuracy {:6.2f}%  {:<42} (epochs {} to {})", 100 * mean,
+                                fmt::format("mean of the last {} evaluated epochs", last_ten.epochs),
+                                last_ten.first, last_ten.last));
+  }
   add("best epoch, oracle: the test set chose it", best_epoch(history, kTestAccuracy), false);
   add("selected by covering rate", best_epoch(history, selection_column(SelectionRule::covering_rate)), true);
   add("selected by approximated accuracy",
@@ -96,23 +159,52 @@ std::vector<std::string> accuracy_lines(const History& history) {
   return lines;
 }
 
-std::string run_summary(const RunParts& run) {
-  nlohmann::ordered_json summary;
-  summary["name"] = escaped(run.name);  // JSON is UTF-8, a folder's name need not be
-  summary["network"] = run.network.name();
-  summary["parameters"] = run.network.state().parameter_count();
-  summary["data"] = to_string(run.data.kind);
-  summary["training_samples"] = run.data.train.count;
-  summary["candidates_mean_size"] = run.candidates.mean_size();
-  summary["identity"] = run.identity;
-  summary["epochs"] = run.progress.epoch;
-  add_accuracies(summary, run.progress.history, run.selection, run.held_out);
-  summary["seconds"] = run.progress.total_seconds;
-  summary["backend"] = run.backend.description();
-  summary["version"] = DPLL_VERSION;
-  summary["commit"] = DPLL_COMMIT;
-  summary["compiler"] = DPLL_COMPILER;
-  return summary.dump(2) + "\n";
+namespace {
+
+class SummaryListener final : public RunListener {
+ public:
+  SummaryListener(const Session& session, const std::string& path, Log& log)
+      : session_(session), path_(path), log_(log) {}
+
+  std::string name() const override { return "summary"; }
+  bool required() const override { return true; }
+
+  void finish(const RunState& state) override {
+    write_file_atomically(path_, summary_of(state));
+    for (const std::string& line : accuracy_lines(state.history)) log_.line(line);
+  }
+
+ private:
+  std::string summary_of(const RunState& state) const {
+    const RunConfig& config = session_.config;
+    Json summary;
+    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, a folder's name need not be
+    summary["network"] = session_.network->name();
+    summary["parameters"] = session_.network->state().parameter_count();
+    summary["data"] = to_string(session_.data.kind);
+    summary["training_samples"] = session_.data.train.count;
+    summary["candidates_mean_size"] = session_.candidates.mean_size();
+    summary["identity"] = session_.identity;
+    summary["epochs"] = state.epochs;
+    add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
+    summary["seconds"] = state.seconds;
+    summary["backend"] = session_.backend->description();
+    summary["version"] = DPLL_VERSION;
+    summary["commit"] = DPLL_COMMIT;
+    summary["compiler"] = DPLL_COMPILER;
+    return summary.dump(2) + "\n";
+  }
+
+  const Session& session_;
+  std::string path_;
+  Log& log_;
+};
+
+}  // namespace
+
+std::unique_ptr<RunListener> make_summary_listener(const Session& session, const std::string& path,
+                                                   Log& log) {
+  return std::make_unique<SummaryListener>(session, path, log);
 }
 
 }  // namespace dpll

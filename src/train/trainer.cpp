@@ -6,30 +6,27 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "dpll/core/trace.h"
 #include "dpll/files.h"
+#include "report/epoch_figures.h"
 #include "report/log.h"
 #include "report/metrics_files.h"
-#include "report/run_tables.h"
+#include "report/run_listener.h"
 #include "train/checkpoint.h"
 #include "train/device_check.h"
-#include "train/epoch_row.h"
-#include "train/forecast.h"
+#include "train/listeners.h"
 #include "train/nonfinite.h"
 #include "train/run_device.h"
 #include "train/schedule.h"
+#include "train/selected_model.h"
 #include "train/session.h"
 #include "train/signals.h"
 #include "train/step_loop.h"
-#include "train/summary.h"
 
 namespace dpll {
 namespace {
@@ -53,22 +50,25 @@ class Trainer {
   bool resume_or_start(const std::function<void()>& accepted);
   void resume(const std::function<void()>& accepted);
   void start_anew(const std::function<void()>& accepted);
-  void restore_selected_model();
   void train_epoch();  // from the step where it stands; throws Stopped
   // Of the steps that are done, in order.
   void take_records(const std::vector<StepRecord>& records);
-  void check_finite(const StepRecord& record, std::int64_t step_in_epoch);
+  [[noreturn]] void refuse(const StepRecord& record, std::int64_t step_in_epoch);
   void check_statistics();
   NotFinite not_finite(const std::string& what) const;
   void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
   void finish_epoch();               // evaluates; throws Stopped
   void save(bool replaces = false);  // the newest checkpoint, instead of keeping it as the one before
-  void write_selected_model();
-  void show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last);
-  RunLength run_length() const;
   void write_results();
   int stop();
+  RunState state() const {
+    return {.history = progress_.history,
+            .epochs = progress_.epoch,
+            .steps = steps_done(),
+            .seconds = progress_.total_seconds,
+            .resumed = resumed_};
+  }
   double seconds_waited() const { return earlier_seconds_ + seconds_since(start_); }
   // Every rollback halves the rate for the rest of the run.
   double rate_factor() const { return std::ldexp(1.0, -progress_.rollbacks); }
@@ -98,15 +98,14 @@ class Trainer {
   TrainingStep& step_ = session_.step;
   ModelState& model_ = session_.network->state();
   Progress progress_;
-  RunTables tables_;
-  StepTimer timer_;
+  SelectedModelFile selected_file_;
+  RunListeners listeners_;
+  bool has_terms_ = facts_of(method_of(config_)).has_terms;
   bool resumed_ = false;
-  bool stepped_ = false;       // has this process changed the parameters?
-  int selected_on_disk_ = -1;  // the epoch whose model is model_selected.safetensors; 0: no file; -1: unknown
+  bool stepped_ = false;        // has this process changed the parameters?
   double earlier_seconds_ = 0;  // that the user waited for this run's earlier processes
   Clock::time_point epoch_start_;
-  std::int64_t images_this_session_ = 0;  // of the running epoch
-  double session_epoch_offset_ = 0;       // seconds of the running epoch spent before a resume
+  double session_epoch_offset_ = 0;  // seconds of the running epoch spent before a resume
 };
 
 Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
@@ -116,7 +115,8 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       log_(log),
       start_(start),
       session_(config, log, maker, choices),
-      tables_(config, folder.path(), log) {}
+      selected_file_(folder, config.evaluation.selection),
+      listeners_(make_listeners(session_, folder, log)) {}
 
 // True when there is training left to do.
 bool Trainer::resume_or_start(const std::function<void()>& accepted) {
@@ -132,7 +132,7 @@ bool Trainer::resume_or_start(const std::function<void()>& accepted) {
   } else {
     start_anew(accept);
   }
-  tables_.begin(progress_.history, steps_done());
+  listeners_.start(state());
   if (progress_.epoch >= config_.run.epochs) {
     if (!folder_.holds_results_of(progress_.epoch, model_.has_average())) write_results();
     log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
@@ -149,7 +149,7 @@ void Trainer::resume(const std::function<void()>& accepted) {
   const LoadedCheckpoint loaded =
       load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
   progress_.history = with_columns(progress_.history, metrics_columns());
-  restore_selected_model();
+  selected_file_.restore(progress_);
   accepted();
   if (!loaded.damage.empty()) {
     set_damaged_checkpoint_aside(folder_);
@@ -162,7 +162,7 @@ void Trainer::resume(const std::function<void()>& accepted) {
   session_epoch_offset_ = progress_.epoch_seconds;
   earlier_seconds_ = progress_.total_seconds;
   resumed_ = true;
-  write_selected_model();
+  selected_file_.write(progress_.selected);
 }
 
 void Trainer::start_anew(const std::function<void()>& accepted) {
@@ -176,25 +176,6 @@ void Trainer::start_anew(const std::function<void()>& accepted) {
   }
   // The first epoch, too, has something to go back to.
   if (config_.guard.on_nonfinite == OnNonfinite::rollback) save();
-}
-
-// The selected model is that of the epoch which the history names, or the run does not go on.
-void Trainer::restore_selected_model() {
-  const std::optional<EpochChoice> best =
-      best_epoch(progress_.history, selection_column(config_.evaluation.selection));
-  if (!best) return;
-  SelectedModel& selected = progress_.selected;
-  if (selected.epoch == 0 && folder_.has(run_files::kSelectedModel)) {
-    // Checkpoints of earlier versions do not hold it.
-    const std::string path = folder_.file(run_files::kSelectedModel);
-    selected = {static_cast<int>(integer_metadata(SafetensorsFile::read(path), "epochs")), read_file(path)};
-  }
-  if (selected.epoch == best->epoch) return;
-  fail(ExitCode::config,
-       "evaluation.selection = {} selects epoch {}, whose model was not kept: {}; "
-       "go on with the rule that the run began with",
-       to_string(config_.evaluation.selection), best->epoch,
-       selected.epoch > 0 ? fmt::format("there is that of epoch {}", selected.epoch) : "there is none");
 }
 
 int Trainer::run(const std::function<void()>& accepted) {
@@ -225,8 +206,7 @@ void Trainer::train_epoch() {
   const std::vector<StepPlan> plans = plans_of_epoch(config_, progress_.epoch, steps, rate_factor());
   step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, plans);
   epoch_start_ = Clock::now();
-  timer_.begin_epoch(epoch_start_);
-  images_this_session_ = 0;
+  listeners_.epoch_begins();
   StepLoop loop{.first = progress_.step_in_epoch, .overlaps = session_.backend->is_asynchronous()};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
@@ -245,40 +225,43 @@ std::int64_t Trainer::next_checkpoint(std::int64_t step_in_epoch) const {
 }
 
 void Trainer::take_records(const std::vector<StepRecord>& records) {
+  std::vector<StepFigures> done;
   for (const StepRecord& record : records) {
     const std::int64_t step = progress_.step_in_epoch;
-    check_finite(record, step);
-    stepped_ = true;
     const ObjectiveMetrics& m = record.metrics;
-    images_this_session_ += static_cast<std::int64_t>(m.samples) * views_of(config_);
+    // Gradients beyond f16 are no reason to stop: the loss scale makes up for them.
+    if (m.nonfinite != 0 || record.halted != 0 || !std::isfinite(m.total)) {
+      listeners_.steps(done);
+      refuse(record, step);
+    }
+    stepped_ = true;
     if (record.nonfinite_gradients > 0) progress_.skipped_steps += 1;
     ++progress_.step_in_epoch;
-    if (tables_.wants_step(steps_done())) {
-      tables_.steps().add(steps_done(), progress_.epoch + 1, m.total / m.samples, m.supervised / m.samples,
-                          m.consistency / m.samples, learning_rate_of(step), lambda_of(step));
-    }
+    done.push_back({.step = steps_done(),
+                    .epoch = progress_.epoch + 1,
+                    .step_in_epoch = step + 1,
+                    .images = static_cast<std::int64_t>(m.samples) * views_of(config_),
+                    .loss = m.total / m.samples,
+                    .supervised = has_terms_ ? m.supervised / m.samples : EpochScores::kNone,
+                    .consistency = has_terms_ ? m.consistency / m.samples : EpochScores::kNone,
+                    .learning_rate = learning_rate_of(step),
+                    .lambda = lambda_of(step)});
   }
   progress_.epoch_seconds = session_epoch_offset_ + seconds_since(epoch_start_);
-  if (const auto timing = timer_.add(static_cast<std::int64_t>(records.size()), Clock::now())) {
-    if (const std::string line = forecast_line(*timing, run_length()); !line.empty()) log_.line(line);
-    if (const std::string line = slow_stop_line(*timing); !line.empty()) log_.warning(line);
-  }
-  if (!records.empty()) show_progress(progress_.step_in_epoch - 1, records.back().metrics);
+  listeners_.steps(done);
 }
 
 // Ends the epoch at a step that was not finite. Its update was skipped and so were those after it, so that
-// the parameters are those of that step, and the last checkpoint is good. Gradients beyond f16 are no reason
-// to stop: the loss scale makes up for them.
-void Trainer::check_finite(const StepRecord& record, std::int64_t step_in_epoch) {
-  const ObjectiveMetrics& m = record.metrics;
-  if (m.nonfinite == 0 && record.halted == 0 && std::isfinite(m.total)) return;
+// the parameters are those of that step, and the last checkpoint is good.
+void Trainer::refuse(const StepRecord& record, std::int64_t step_in_epoch) {
   const std::string cause = step_.diagnose(step_in_epoch);
   std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
   for (std::int64_t& sample : samples) sample = session_.data.train_origin[static_cast<std::size_t>(sample)];
   log_.clear_bar();
   const std::string what =
       fmt::format("step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
-                  step_in_epoch + 1, m.nonfinite, record.nonfinite_gradients, cause, fmt::join(samples, " "));
+                  step_in_epoch + 1, record.metrics.nonfinite, record.nonfinite_gradients, cause,
+                  fmt::join(samples, " "));
   // What is wrong before this process has changed anything, no rate has done.
   if (!stepped_ && cause.starts_with("parameter ")) {
     fail(ExitCode::run, "epoch {}, {}; it was so when it was loaded", progress_.epoch + 1, what);
@@ -325,36 +308,7 @@ void Trainer::roll_back(const NotFinite& failure) {
                   progress_.step_in_epoch, rate_factor()));
   // At once, so that a run which is killed does not begin again with the rate that failed.
   save(true);
-  tables_.begin(progress_.history, steps_done());
-}
-
-void Trainer::show_progress(std::int64_t step_in_epoch, const ObjectiveMetrics& last) {
-  if (!log_.wants_bar()) return;
-  const double elapsed = seconds_since(epoch_start_);
-  const std::int64_t images_per_epoch = step_.samples() * views_of(config_);
-  const double rate = static_cast<double>(images_this_session_) / std::max(elapsed, 1e-9);
-  const std::int64_t left = step_.steps_per_epoch() * config_.run.epochs - steps_done();
-  const double seconds_left = static_cast<double>(left) / static_cast<double>(step_.steps_per_epoch()) *
-                              static_cast<double>(images_per_epoch) / std::max(rate, 1e-9);
-  log_.draw({.epoch = progress_.epoch + 1,
-             .epochs = config_.run.epochs,
-             .step = step_in_epoch + 1,
-             .steps = step_.steps_per_epoch(),
-             .loss = last.total / last.samples,
-             .images_per_second = rate,
-             .seconds_left = seconds_left});
-}
-
-RunLength Trainer::run_length() const {
-  return {.network = session_.network->name(),
-          .gpu = session_.backend->is_gpu(),
-          .steps_per_epoch = step_.steps_per_epoch(),
-          .epochs = config_.run.epochs,
-          .steps_done = steps_done(),
-          .resumed = resumed_,
-          .evaluation_every = config_.evaluation.every,
-          .evaluation_steps =
-              evaluation_in_steps(session_.evaluation.images(), config_.optimiser.batch, views_of(config_))};
+  listeners_.start(state());
 }
 
 // Variances overflow before losses do; a checkpoint that has them could not be gone on with.
@@ -377,6 +331,7 @@ void Trainer::finish_epoch() {
   epoch.rollbacks = progress_.rollbacks;
   epoch.lambda = lambda_of(step_.steps_per_epoch() - 1);
   epoch.sums = step_.total_metrics();
+  epoch.has_terms = has_terms_;
   epoch.views = views_of(config_);
   epoch.seconds = progress_.epoch_seconds;
   epoch.skipped_steps = progress_.skipped_steps;
@@ -388,21 +343,15 @@ void Trainer::finish_epoch() {
   progress_.skipped_steps = 0;
   progress_.epoch_seconds = 0;
   session_epoch_offset_ = 0;
-  // The best epoch so far without looking at true labels. Its model goes into the checkpoint, so that a run
-  // which is killed and changed never has the model of an epoch that is lost.
-  const std::optional<EpochChoice> best =
-      best_epoch(progress_.history, selection_column(config_.evaluation.selection));
-  if (best && best->epoch == progress_.epoch) {
-    progress_.selected = {best->epoch, model_bytes(model_, ModelState::Array::value, model_metadata())};
+  // Its model goes into the checkpoint, so that a run which is killed and changed never has the model of an
+  // epoch that is lost.
+  if (selected_file_.best_epoch_of(progress_.history) == progress_.epoch) {
+    progress_.selected = {progress_.epoch, model_bytes(model_, ModelState::Array::value, model_metadata())};
   }
 
-  log_.line(epoch_line(epoch));
-  for (const std::string& warning : epoch.scores.warnings) {
-    log_.warning(fmt::format("epoch {}: {}", epoch.epoch, warning));
-  }
   // The epoch is safe before anything is made of it.
   if (last_epoch || progress_.epoch % config_.checkpoint.every == 0) save();
-  tables_.epoch_done(progress_.history);
+  listeners_.epoch_done(epoch, state());
 }
 
 void Trainer::save(bool replaces) {
@@ -410,21 +359,7 @@ void Trainer::save(bool replaces) {
   progress_.total_seconds = seconds_waited();
   if (!replaces) progress_.failures_here = 0;
   save_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, replaces);
-  write_selected_model();
-}
-
-// As a file of its own what the checkpoint holds.
-void Trainer::write_selected_model() {
-  const SelectedModel& selected = progress_.selected;
-  if (selected.epoch == selected_on_disk_) return;
-  const std::string path = folder_.file(run_files::kSelectedModel);
-  if (selected.epoch > 0) {
-    write_file_atomically(path, selected.bytes.data(), selected.bytes.size());
-  } else {
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);  // of epochs that are lost
-  }
-  selected_on_disk_ = selected.epoch;
+  selected_file_.write(progress_.selected);
 }
 
 void Trainer::write_results() {
@@ -433,19 +368,7 @@ void Trainer::write_results() {
     save_model(folder_.file(run_files::kAverageModel), model_, ModelState::Array::average, model_metadata());
   }
   write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
-  tables_.finish(progress_.history);
-
-  write_file_atomically(folder_.file(run_files::kSummary),
-                        run_summary({.name = config_.run.name,
-                                     .network = *session_.network,
-                                     .backend = *session_.backend,
-                                     .data = session_.data,
-                                     .candidates = session_.candidates,
-                                     .identity = session_.identity,
-                                     .progress = progress_,
-                                     .selection = config_.evaluation.selection,
-                                     .held_out = session_.evaluation.held_out()}));
-  for (const std::string& line : accuracy_lines(progress_.history)) log_.line(line);
+  listeners_.finish(state());
   log_.line(fmt::format("done in {}: results are in '{}'", format_duration(progress_.total_seconds),
                         folder_.path()));
 }
@@ -463,7 +386,7 @@ int Trainer::stop() {
       "to go on: dpll_engine {} --resume",
       request.by, progress_.epoch + 1, where, request.seconds_past, seconds_since(begin),
       folder_.file(run_files::kConfig)));
-  tables_.finish(progress_.history);
+  listeners_.stop(state());
   write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
   return request.exit_code;
 }

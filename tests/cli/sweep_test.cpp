@@ -91,15 +91,15 @@ TEST_CASE("sweep: killed in the middle and run again, it ends as one that was le
   const std::vector<std::string> markdown = lines_of(read_text(killed.out("table.md")));
   REQUIRE(markdown.size() == 4);
   CHECK(markdown[0] ==
-        "| config | candidates.rate | n | last epoch, % | best epoch (oracle), % | by covering rate, % "
-        "| by approximated accuracy, % | time, s |");
+        "| config | candidates.rate | n | last epoch, % | mean of the last ten, % | best epoch (oracle), % "
+        "| by covering rate, % | by approximated accuracy, % | time, s |");
   CHECK_MESSAGE(markdown[2].starts_with(row), markdown[2], " against ", row);
   CHECK(markdown[3].starts_with("| tiny | 0.5 | 2 | "));
   const std::vector<std::string> csv = lines_of(read_text(killed.out("table.csv")));
   REQUIRE(csv.size() == 3);
   CHECK(csv[1].starts_with("tiny,0.1,2,"));
   const std::string latex = read_text(killed.out("table.tex"));
-  CHECK(has(latex, "\\begin{tabular}{llrrrrrr}"));
+  CHECK(has(latex, "\\begin{tabular}{llrrrrrrr}"));
   CHECK(has(latex, "tiny & 0.1 & 2 & "));
   CHECK(has(latex, " $\\pm$ "));
   CHECK(lines_of(read_text(killed.out("runs.csv"))).size() == 5);
@@ -134,7 +134,7 @@ TEST_CASE("sweep: a failed run is named, the others are trained") {
   REQUIRE(table.size() == 4);
   CHECK(table[2].starts_with("| tiny | 8 | 2 | "));
   CHECK(has(table[2], " | - | - | "));  // nothing was held out to select by
-  CHECK(table[3] == "| tiny | 33 | 0 | - | - | - | - | - |");
+  CHECK(table[3] == "| tiny | 33 | 0 | - | - | - | - | - | - |");
 }
 
 TEST_CASE("sweep: files that it cannot use end in one line and exit code 2") {

@@ -16,6 +16,7 @@
 #include "emulation/emulated_backend.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
+#include "support/event_reader.h"
 #include "support/temp_dir.h"
 #include "train/program_specs.h"
 #include "train/run_folder.h"
@@ -68,6 +69,7 @@ RunConfig tiny_run(const TempDir& folder, const std::string& name) {
   config.evaluation.batch = 16;
   config.log.steps = 1;
   config.log.charts = false;
+  config.log.tensorboard = true;
   config.log.progress = false;
   config.checkpoint.every_steps = 2;
   return config;
@@ -100,6 +102,20 @@ std::vector<double> losses_of(const TempDir& folder, const std::string& run) {
   return losses;
 }
 
+// The picture of the views in the run's event file.
+std::string views_of(const TempDir& folder, const std::string& run) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder.file("runs/" + run))) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("events.out.tfevents.")) continue;
+    const std::vector<std::uint8_t> bytes = read_file(entry.path().string());
+    return read_events({reinterpret_cast<const char*>(bytes.data()), bytes.size()})
+        .at(1)
+        .images.at("views")
+        .encoded;
+  }
+  return "";
+}
+
 }  // namespace
 
 TEST_CASE("emulated CUDA: runs in every precision are the CPU's within its rounding") {
@@ -118,6 +134,7 @@ TEST_CASE("emulated CUDA: runs in every precision are the CPU's within its round
     const std::string name = name_of(kind.type);
     CAPTURE(name);
     REQUIRE(train_emulated(tiny_run(folder, name), kind.type) == 0);
+    CHECK(views_of(folder, name) == views_of(folder, "cpu"));
     const std::vector<double> got = losses_of(folder, name);
     REQUIRE(got.size() == want.size());
     for (std::size_t i = 0; i < want.size(); ++i) {

@@ -120,6 +120,7 @@ class RandomConfig {
     c.guard.retries = between(1, 100);
     c.log.steps = between(0, 2'147'483'647);
     c.log.charts = flip();
+    c.log.tensorboard = flip();
     c.log.progress = flip();
     c.checkpoint.every = between(1, 1'000'000);
     c.checkpoint.every_steps = between(0, 2'147'483'647);

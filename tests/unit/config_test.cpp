@@ -221,7 +221,7 @@ TEST_CASE("config: unknown sections and keys name the nearest") {
   CHECK(contains(config_error("[run]\nbatch = 3\n"),
                  "did you mean annotator.batch or optimiser.batch or evaluation.batch?"));
   CHECK(contains(config_error("[log]\nqqqqqqqq = 3\n"),
-                 "unknown key; known keys of [log]: steps, charts, progress"));
+                 "unknown key; known keys of [log]: steps, charts, tensorboard, progress"));
   CHECK(contains(config_error("[run]\n", {{"optimizer.lrr", "1"}}),
                  "--set optimizer.lrr=1: unknown key; did you mean optimiser.lr?"));
   CHECK(contains(config_error("[run]\n", {{"optimizer.lr", "1"}}),

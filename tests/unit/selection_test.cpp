@@ -138,11 +138,13 @@ TEST_CASE("selection: the protocols stand side by side in the summary and in the
   CHECK(summary.at("oracle_best_epoch").at("epoch") == 2);
   CHECK(summary.at("last_epoch").at("test_accuracy") == 0.7);
   const std::vector<std::string> lines = accuracy_lines(history);
-  REQUIRE(lines.size() == 4);
+  REQUIRE(lines.size() == 5);
   CHECK(lines[0].find("70.00%  last epoch") != std::string::npos);
-  CHECK(lines[1].find("80.00%  best epoch, oracle") != std::string::npos);
-  CHECK(lines[3].find("50.00%  selected by approximated accuracy") != std::string::npos);
-  CHECK(lines[3].find("(epoch 1, 60.00% held out)") != std::string::npos);
+  CHECK(lines[1].find("66.67%  mean of the last 3 evaluated epochs") != std::string::npos);
+  CHECK(lines[1].find("(epochs 1 to 3)") != std::string::npos);
+  CHECK(lines[2].find("80.00%  best epoch, oracle") != std::string::npos);
+  CHECK(lines[4].find("50.00%  selected by approximated accuracy") != std::string::npos);
+  CHECK(lines[4].find("(epoch 1, 60.00% held out)") != std::string::npos);
 
   nlohmann::ordered_json bare;
   add_accuracies(bare, history_of({{1, kNone, kNone, kNone}}), SelectionRule::covering_rate, 0);
@@ -150,7 +152,38 @@ TEST_CASE("selection: the protocols stand side by side in the summary and in the
   CHECK(bare.at("protocols").at("covering_rate").is_null());
   CHECK(bare.at("protocols").at("kept_by").is_null());
   CHECK(!bare.contains("oracle_best_epoch"));
+  CHECK(bare.at("last_ten_epochs").is_null());
+  CHECK(bare.at("protocols").at("last_ten_epochs").is_null());
   CHECK(accuracy_lines(history_of({{1, kNone, kNone, kNone}})).empty());
+}
+
+TEST_CASE("summary: the last ten evaluated epochs are averaged, or as many as there are") {
+  // Every other epoch is evaluated, epoch 2k with an accuracy of 0.01 k.
+  std::vector<std::vector<double>> rows;
+  for (int epoch = 1; epoch <= 24; ++epoch) {
+    const double accuracy = epoch % 2 == 0 ? 0.005 * epoch : kNone;
+    rows.push_back({double(epoch), accuracy, kNone, kNone});
+  }
+  const LastTen last = last_ten_epochs(history_of(rows));
+  CHECK(last.epochs == 10);
+  CHECK(last.first == 6);
+  CHECK(last.last == 24);
+  nlohmann::ordered_json summary;
+  add_accuracies(summary, history_of(rows), SelectionRule::covering_rate, 0);
+  const auto& means = summary.at("last_ten_epochs");
+  CHECK(means.at("epochs") == 10);
+  CHECK(means.at("first") == 6);
+  CHECK(means.at("last") == 24);
+  CHECK(means.at("test_accuracy").get<double>() == doctest::Approx(0.075));
+  CHECK(means.at("selection_approximated_accuracy").is_null());
+  CHECK(!means.contains("selection_covering_rate"));
+  CHECK(summary.at("protocols").at("last_ten_epochs").at("test_accuracy") == means.at("test_accuracy"));
+  CHECK(accuracy_lines(history_of(rows))[1].find("mean of the last 10 evaluated epochs") !=
+        std::string::npos);
+  // One alone is no mean: the log does not say it twice.
+  rows.resize(2);
+  CHECK(last_ten_epochs(history_of(rows)).epochs == 1);
+  CHECK(accuracy_lines(history_of(rows)).size() == 2);
 }
 
 TEST_CASE("history: columns of another version are matched by name") {

@@ -6,11 +6,11 @@
 
 #include "augment/image_op.h"
 #include "backend/cpu/image_ops.h"
-#include "config/text.h"
 #include "data/image_file.h"
 #include "dpll/chart.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/text.h"
 
 using namespace dpll;
 

@@ -20,9 +20,9 @@
 #include "bench/observed_call.h"
 #include "bench/op_benchmarks.h"
 #include "bench/op_report.h"
-#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
+#include "io/text.h"
 #include "train/devices.h"
 
 namespace {

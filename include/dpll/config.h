@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dpll/ops/augment_policy.h"
 #include "objectives/methods.h"
 
 namespace dpll {
@@ -24,8 +25,6 @@ enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, sa
 enum class CandidateMode { uniform, file, class_dependent, pair, hierarchical, instance, dataset };
 enum class MatrixKind { inclusion, distractor };  // see LabelMatrix in candidates.h
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
-// What changes the whole image of a strong view; tables in src/augment/policy_tables.cpp.
-enum class AugmentPolicy { none, plcr_cifar, svhn, autoaugment_cifar, randaugment };
 enum class Architecture { wide_resnet, lenet, mlp };
 enum class ScheduleKind { step, cosine, constant };
 // When a step schedule's decay epoch counts as passed: in it already, or behind it; preset: as PLCR's variant

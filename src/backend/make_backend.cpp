@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "config/text.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 

@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "config/csv.h"
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "dpll/candidates.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/csv.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 
 namespace dpll {
 namespace {

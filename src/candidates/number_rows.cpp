@@ -7,10 +7,10 @@
 #include <system_error>
 #include <utility>
 
-#include "config/csv.h"
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "dpll/files.h"
+#include "io/csv.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 
 namespace dpll {
 

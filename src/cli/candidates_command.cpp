@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "cli/commands.h"
-#include "config/text.h"
+#include "io/text.h"
 #include "train/make_candidates.h"
 #include "train/signals.h"
 

@@ -6,8 +6,8 @@
 #include <system_error>
 
 #include "cli/commands.h"
-#include "config/text.h"
 #include "dpll/build_info.h"
+#include "io/text.h"
 #if DPLL_HAVE_CUDA
 #include "backend/cuda/gpu/gpu_backend.h"
 #endif

@@ -3,11 +3,11 @@
 #include <optional>
 
 #include "cli/commands.h"
-#include "config/text.h"
 #include "data/published_folder.h"
 #include "dpll/core/check.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "cli/commands.h"
 #include "cli/trained_run.h"
-#include "config/text.h"
 #include "dpll/data.h"
+#include "io/text.h"
 #include "train/evaluator.h"
 
 namespace dpll {

@@ -3,13 +3,13 @@
 
 #include "cli/commands.h"
 #include "cli/trained_run.h"
-#include "config/csv.h"
-#include "config/text.h"
 #include "data/cifar.h"
 #include "data/idx.h"
 #include "data/image_file.h"
-#include "data/unzip.h"
 #include "dpll/files.h"
+#include "io/csv.h"
+#include "io/text.h"
+#include "io/unzip.h"
 #include "train/evaluator.h"
 
 namespace dpll {

@@ -2,11 +2,11 @@
 #include <cstdio>
 
 #include "cli/commands.h"
-#include "config/text.h"
 #include "dpll/backend.h"
 #include "dpll/chart.h"
 #include "dpll/data.h"
 #include "dpll/views.h"
+#include "io/text.h"
 #include "report/contact_sheet.h"
 #include "report/view_sheet.h"
 

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "config/text.h"
 #include "dpll/safetensors.h"
+#include "io/text.h"
 #include "train/checkpoint.h"
 #include "train/checkpoint_checks.h"
 #include "train/devices.h"

@@ -9,9 +9,9 @@
 #include <system_error>
 #include <utility>
 
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 
 namespace dpll {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "config/text.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

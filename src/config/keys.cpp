@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "config/text.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

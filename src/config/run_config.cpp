@@ -11,9 +11,9 @@
 
 #include "config/ini_file.h"
 #include "config/keys.h"
-#include "config/text.h"
 #include "dpll/config.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

@@ -13,9 +13,9 @@
 #include <array>
 #include <string_view>
 
-#include "config/text.h"
 #include "data/image_codecs.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

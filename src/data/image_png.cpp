@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "config/text.h"
 #include "data/image_codecs.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

@@ -9,10 +9,10 @@
 #include "data/split.h"
 #include "data/svhn.h"
 #include "data/tabular.h"
-#include "data/unzip.h"
 #include "data/user_arrays.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
+#include "io/unzip.h"
 
 namespace dpll {
 

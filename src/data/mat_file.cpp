@@ -9,9 +9,9 @@
 #include <optional>
 #include <utility>
 
-#include "config/text.h"
-#include "data/shape_text.h"
 #include "dpll/core/check.h"
+#include "io/shape_text.h"
+#include "io/text.h"
 
 namespace dpll {
 

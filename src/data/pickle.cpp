@@ -4,8 +4,8 @@
 #include <map>
 #include <optional>
 
-#include "config/text.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <string_view>
 
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "data/tar_gz.h"
-#include "data/unzip.h"
 #include "dpll/files.h"
+#include "io/text.h"
+#include "io/text_lines.h"
+#include "io/unzip.h"
 
 namespace dpll {
 

@@ -4,8 +4,8 @@
 #include <array>
 
 #include "data/mat_file.h"
-#include "data/shape_text.h"
 #include "dpll/core/check.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "data/mat_file.h"
-#include "data/shape_text.h"
 #include "data/split.h"
 #include "dpll/core/check.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 namespace {

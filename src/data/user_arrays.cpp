@@ -6,8 +6,8 @@
 #include <array>
 
 #include "data/label_advice.h"
-#include "data/shape_text.h"
 #include "dpll/core/check.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 

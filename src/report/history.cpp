@@ -5,11 +5,11 @@
 #include <optional>
 #include <string_view>
 
-#include "config/csv.h"
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "dpll/files.h"
 #include "dpll/run_charts.h"
+#include "io/csv.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 
 namespace dpll {
 namespace {

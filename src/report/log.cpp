@@ -9,8 +9,8 @@
 #include <cstring>
 #include <ctime>
 
-#include "config/text.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 
 namespace dpll {
 

@@ -9,8 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "config/csv.h"
 #include "dpll/files.h"
+#include "io/csv.h"
 
 namespace dpll {
 

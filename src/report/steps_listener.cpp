@@ -11,9 +11,9 @@
 #include <fstream>
 #include <system_error>
 
-#include "data/write_all.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/write_all.h"
 #include "report/listeners.h"
 #include "report/metrics_files.h"
 #include "train/run_folder.h"

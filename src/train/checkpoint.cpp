@@ -13,8 +13,8 @@
 #include <sstream>
 #include <system_error>
 
-#include "config/text.h"
 #include "dpll/safetensors.h"
+#include "io/text.h"
 #include "train/checkpoint_checks.h"
 #include "train/checkpoint_history.h"
 

@@ -8,10 +8,10 @@
 #include <limits>
 #include <system_error>
 
-#include "config/text.h"
 #include "dpll/core/check.h"
 #include "dpll/ops/pll_objective.h"
 #include "dpll/ops/sgd.h"
+#include "io/text.h"
 #include "train/checkpoint_history.h"
 
 namespace dpll {

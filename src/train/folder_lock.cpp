@@ -19,9 +19,9 @@
 #include <system_error>
 
 #include "core/process.h"
-#include "data/write_all.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/write_all.h"
 
 namespace dpll {
 namespace {

@@ -9,9 +9,9 @@
 #include <system_error>
 #include <vector>
 
-#include "data/write_all.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/write_all.h"
 
 namespace dpll {
 namespace {

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <utility>
 
-#include "config/text.h"
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/text.h"
 
 namespace dpll {
 namespace {

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "cli/engine_runs.h"
-#include "config/csv.h"
-#include "config/text.h"
 #include "dpll/chart.h"
 #include "dpll/safetensors.h"
+#include "io/csv.h"
+#include "io/text.h"
 
 using dpll::read_file;
 using namespace dpll::test;

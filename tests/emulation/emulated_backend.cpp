@@ -173,7 +173,7 @@ std::unique_ptr<Backend> make_tuned_backend(DType compute, emulated_cuda::FusedL
                                                   ? Behaviour::sums_in_order
                                                   : Behaviour::right};
   return make_backend(make_emulated_runtime(), make_reference_library({offer}), compute,
-                      {.enabled = true, .warn = warn});
+                      {.enabled = true, .timed_runs = 1, .warn = warn});
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -86,6 +86,7 @@ class EmulatedPort final : public GpuPort {
          .identity = "emulated",
          .cache_folder = options.tuning_cache,
          .known_choices = options.choices,
+         .timed_runs = 1,
          .warn = options.warn,
          .progress = options.progress});
   }

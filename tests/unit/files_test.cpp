@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "data/write_all.h"
 #include "dpll/core/check.h"
+#include "io/write_all.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/gzip.h"

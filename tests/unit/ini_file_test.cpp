@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "config/text.h"
 #include "dpll/core/check.h"
+#include "io/text.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 

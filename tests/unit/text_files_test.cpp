@@ -3,10 +3,10 @@
 #include <string_view>
 #include <vector>
 
-#include "config/csv.h"
-#include "config/text.h"
-#include "config/text_lines.h"
 #include "dpll/core/check.h"
+#include "io/csv.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 

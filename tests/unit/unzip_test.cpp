@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "data/unzip.h"
 #include "dpll/core/check.h"
 #include "dpll/data.h"
 #include "dpll/files.h"
+#include "io/unzip.h"
 #include "support/doctest.h"
 #include "support/error_of.h"
 #include "support/gzip.h"

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "config/csv.h"
 #include "dpll/files.h"
+#include "io/csv.h"
 
 namespace dpll::bench {
 namespace {

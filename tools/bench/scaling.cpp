@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "config/csv.h"
 #include "dpll/core/check.h"
+#include "io/csv.h"
 
 namespace dpll::bench {
 namespace {

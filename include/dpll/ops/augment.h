@@ -19,7 +19,7 @@
 #include <array>
 #include <cstdint>
 
-#include "dpll/config.h"
+#include "dpll/ops/augment_policy.h"
 #include "dpll/ops/common.h"
 
 namespace dpll {

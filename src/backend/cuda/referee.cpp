@@ -46,10 +46,6 @@ std::string Referee::complaint(const std::function<void()>& run) {
   return wrong;
 }
 
-double Referee::time(const std::function<void()>& replay) {
-  return runtime_.milliseconds(replay) / kTimedRuns;
-}
-
 std::string Referee::first_wrong(const std::function<void()>& run) {
   compute(run);
   for (const auto& measure : contest_.measures) {

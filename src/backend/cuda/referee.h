@@ -10,10 +10,6 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// Runs of a contender that are timed at once, in one graph: what a launch costs the host is left out, and
-// inputs lie in the GPU's cache, or not, as they do in a training step.
-inline constexpr int kTimedRuns = 10;
-
 class Referee {
  public:
   // `deterministic`: compare the bits of two runs. Error(device) where there is not enough memory.
@@ -22,9 +18,6 @@ class Referee {
   // Empty, or why its results cannot be used: they are not what the host computes, differ from those of the
   // first contender with which nothing was wrong, or from its own of a second run.
   std::string complaint(const std::function<void()>& run);
-
-  // Milliseconds of a run; `replay` is of kTimedRuns.
-  double time(const std::function<void()>& replay);
 
  private:
   using Copies = std::vector<std::unique_ptr<ScratchMemory>>;

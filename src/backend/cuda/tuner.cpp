@@ -51,9 +51,9 @@ void keep_finalists(std::vector<Survivor>& survivors) {
 
 // As a training step will run it: a sequence that cannot be recorded is of no use. What the first replay does
 // once is not timed.
-std::function<void()> recorded(Runtime& runtime, const std::function<void()>& run) {
+std::function<void()> recorded(Runtime& runtime, int runs, const std::function<void()>& run) {
   std::function<void()> replay = runtime.record([&] {
-    for (int i = 0; i < kTimedRuns; ++i) run();
+    for (int i = 0; i < runs; ++i) run();
   });
   replay();
   return replay;
@@ -237,6 +237,9 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
                       .operations = contest.operations,
                       .others = {},
                       .rejected = {}};
+  const auto time = [&](const std::function<void()>& replay) {
+    return runtime_.milliseconds(replay) / options_.timed_runs;
+  };
   std::vector<Survivor> survivors;
   double best = 0;
   for (std::size_t i = 0; i < contest.contenders.size(); ++i) {
@@ -250,11 +253,11 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
       if (!built) return "cannot be built";
       std::string complaint = referee.complaint(run);
       if (!complaint.empty()) return complaint;
-      Survivor survivor{contender.name, run, recorded(runtime_, run), {}};
-      survivor.times.push_back(referee.time(survivor.replay));
+      Survivor survivor{contender.name, run, recorded(runtime_, options_.timed_runs, run), {}};
+      survivor.times.push_back(time(survivor.replay));
       const bool hopeless = !survivors.empty() && survivor.times.front() > kHopeless * best;
       for (int repeat = 1; repeat < kRepeats && !hopeless; ++repeat) {
-        survivor.times.push_back(referee.time(survivor.replay));
+        survivor.times.push_back(time(survivor.replay));
       }
       best = survivors.empty() ? survivor.median() : std::min(best, survivor.median());
       survivors.push_back(std::move(survivor));
@@ -278,7 +281,7 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
       survivors.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(survivors.size(), kFinalists));
   for (auto it = survivors.begin(); it != finalists; ++it) it->times.clear();
   for (int round = 0; round < kFinalRounds; ++round) {
-    for (auto it = survivors.begin(); it != finalists; ++it) it->times.push_back(referee.time(it->replay));
+    for (auto it = survivors.begin(); it != finalists; ++it) it->times.push_back(time(it->replay));
   }
   std::stable_sort(survivors.begin(), finalists, faster);
 

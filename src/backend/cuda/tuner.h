@@ -36,6 +36,10 @@ struct TuningOptions {
   std::string cache_folder = {};   // empty: nothing is kept
   std::string known_choices = {};  // text of Tuner::choices(), preferred to the cache; or empty
   std::string forced = {};         // for tests: what has this name is chosen wherever it is there
+  // Runs of a contender that are timed at once, in one graph: what a launch costs the host is left out, and
+  // inputs lie in the GPU's cache, or not, as they do in a training step. Less is for tests, whose times are
+  // made up.
+  int timed_runs = 10;
   Say warn = [](const std::string&) {};
   Say progress = [](const std::string&) {};  // what is being done now
   std::function<double()> now = {};          // seconds; for tests: the steady clock otherwise

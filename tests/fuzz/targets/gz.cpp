@@ -1,5 +1,5 @@
-#include "data/unzip.h"
 #include "fuzz/targets/target.h"
+#include "io/unzip.h"
 
 using namespace dpll;
 

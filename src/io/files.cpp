@@ -15,9 +15,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "data/unzip.h"
-#include "data/write_all.h"
 #include "dpll/core/check.h"
+#include "io/unzip.h"
+#include "io/write_all.h"
 
 namespace dpll {
 

@@ -1,4 +1,4 @@
-#include "data/unzip.h"
+#include "io/unzip.h"
 
 #include <zlib.h>
 

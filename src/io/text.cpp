@@ -1,4 +1,4 @@
-#include "config/text.h"
+#include "io/text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "config/text_lines.h"
+#include "io/text_lines.h"
 
 #include <cstddef>
 

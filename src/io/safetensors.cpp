@@ -9,9 +9,9 @@
 #include <optional>
 #include <set>
 
-#include "data/shape_text.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 

@@ -1,4 +1,4 @@
-#include "config/csv.h"
+#include "io/csv.h"
 
 #include <cstddef>
 

@@ -16,13 +16,12 @@
 #include <cmath>
 #include <cstdio>
 
-#include "backend/cpu/wait_policy.h"
 #include "bench/observed_call.h"
 #include "bench/op_benchmarks.h"
 #include "bench/op_report.h"
+#include "bench/program.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
-#include "io/text.h"
 #include "train/devices.h"
 
 namespace {
@@ -240,27 +239,12 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--json", job.json, "Also write the figures to this file");
   app.add_option("--csv", job.csv, "Also write the table to this file");
   app.add_option("--compare", job.compare, "An older --json file: say what changed beyond noise");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    fail(ExitCode::usage, "{}", error.what());
-  }
-  return run(job);
+  int exit_code = 0;
+  return bench::parsed(app, argc, argv, exit_code) ? run(job) : exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  cpu::limit_spinning(argv);
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "bench_ops: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(error.code());
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_ops: unexpected: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(ExitCode::internal);
-  }
+  return dpll::bench::program("bench_ops", argc, argv, parse_and_run);
 }

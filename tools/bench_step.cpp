@@ -15,13 +15,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "backend/cpu/wait_policy.h"
 #include "bench/ceilings.h"
 #include "bench/profile.h"
+#include "bench/program.h"
 #include "bench/step_bench.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
-#include "io/text.h"
 #include "selftest/temp_folder.h"
 #include "train/make_candidates.h"
 #include "train/trainer.h"
@@ -271,27 +270,12 @@ int parse_and_run(int argc, char** argv) {
   app.add_flag("--epoch", job.epoch, "Also train one epoch, with everything that belongs to it");
   app.add_option("--json", job.json, "Also write the figures to this file");
   app.add_option("--profile", job.profile, "Write a trace of the phases and layers to this file");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    fail(ExitCode::usage, "{}", error.what());
-  }
-  return run(job);
+  int exit_code = 0;
+  return bench::parsed(app, argc, argv, exit_code) ? run(job) : exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  cpu::limit_spinning(argv);
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "bench_step: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(error.code());
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_step: unexpected: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(ExitCode::internal);
-  }
+  return dpll::bench::program("bench_step", argc, argv, parse_and_run);
 }

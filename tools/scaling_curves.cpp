@@ -14,15 +14,14 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "backend/cpu/wait_policy.h"
 #include "bench/ceilings.h"
 #include "bench/profile.h"
+#include "bench/program.h"
 #include "bench/scaling.h"
 #include "bench/step_bench.h"
 #include "dpll/build_info.h"
 #include "dpll/files.h"
 #include "dpll/safetensors.h"
-#include "io/text.h"
 #include "selftest/temp_folder.h"
 #include "train/devices.h"
 #include "train/trainer.h"
@@ -376,27 +375,12 @@ int parse_and_run(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--quick", job.quick, "Few and small places: to see that everything runs");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    fail(ExitCode::usage, "{}", error.what());
-  }
-  return run(job);
+  int exit_code = 0;
+  return bench::parsed(app, argc, argv, exit_code) ? run(job) : exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  cpu::limit_spinning(argv);
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "scaling_curves: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(error.code());
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "scaling_curves: unexpected: %s\n", dpll::escaped(error.what()).c_str());
-    return static_cast<int>(ExitCode::internal);
-  }
+  return dpll::bench::program("scaling_curves", argc, argv, parse_and_run);
 }

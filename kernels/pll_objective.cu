@@ -20,6 +20,12 @@ __device__ inline std::int64_t sample_of(const StepState& step, const std::int32
   return order == nullptr ? position : order[position];
 }
 
+// Where a batch has its scratch.
+struct BatchScratch {
+  double* samples;  // [batch, scratch_arrays, classes]
+  double* sums;     // of the rounds
+};
+
 // The group of a block's threads (objectives/sample.h). Loads and stores look at the type, so that a method
 // is compiled once and not once a type: every thread takes the same way, and a row has few classes beside
 // what is computed of it.
@@ -27,9 +33,10 @@ class BlockLanes {
  public:
   static constexpr bool kSingle = true;
 
-  __device__ BlockLanes(const PllObjectiveTask& task, double* scratch_memory)
-      : task_(task), state_(*task.step), row_(blockIdx.x), sample_(sample_of(*task.step, task.order, row_)) {
-    scratch_ = scratch_memory + row_ * task.scratch_arrays * task.classes;
+  __device__ BlockLanes(const PllObjectiveTask& task, const BatchScratch& scratch, std::int64_t row)
+      : task_(task), state_(*task.step), row_(row), sample_(sample_of(*task.step, task.order, row_)) {
+    scratch_ = scratch.samples + row_ * task.scratch_arrays * task.classes;
+    sums_ = scratch.sums;
   }
 
   __device__ int classes() const { return task_.classes; }
@@ -61,6 +68,9 @@ class BlockLanes {
     task_.targets[sample_ * task_.classes + k] = static_cast<float>(x);
     return row(k);
   }
+  __device__ double kept(int r, int k) const { return static_cast<double>(task_.kept[kept_place(r, k)]); }
+  __device__ void keep(int r, int k, double x) const { task_.kept[kept_place(r, k)] = static_cast<float>(x); }
+  __device__ double class_value(int k) const { return static_cast<double>(task_.class_values[k]); }
   __device__ void set_gradient(int view, int k, double x) const {
     const std::int64_t at = place(view, k);
     const auto rounded = static_cast<float>(x);
@@ -75,6 +85,8 @@ class BlockLanes {
         static_cast<float*>(task_.d_logits)[at] = rounded;
     }
   }
+  __device__ int batch() const { return task_.batch; }
+  __device__ double batch_sum(int i) const { return sums_[i]; }
   __device__ double gradient_scale() const { return static_cast<double>(state_.loss_scale) / task_.batch; }
   __device__ double scalar(int i) const { return static_cast<double>(state_.scalars[i]); }
   __device__ double* scratch(int i) const { return scratch_ + std::int64_t{i} * task_.classes; }
@@ -83,19 +95,52 @@ class BlockLanes {
   __device__ std::int64_t place(int view, int k) const {
     return (std::int64_t{view} * task_.batch + row_) * task_.classes + k;
   }
+  __device__ std::int64_t kept_place(int r, int k) const {
+    return (sample_ * task_.kept_rows + r) * task_.classes + k;
+  }
 
   const PllObjectiveTask& task_;
   const StepState& state_;
   std::int64_t row_, sample_;
   double* scratch_;
+  const double* sums_;
 };
+
+// A block a sample.
+// Cost "pll_objective prepare" of a logit: 2 S bytes, 8 operations; in float64.
+template <typename M>
+__global__ void prepare(PllObjectiveTask task, M method, int round, BatchScratch scratch) {
+  if constexpr (objectives::rounds_of<M>() > 0) {
+    method.prepare(round, BlockLanes(task, scratch, blockIdx.x));
+  }
+}
+
+constexpr int kSumWarps = 4;
+
+// A warp a sum: the order of the samples is the same in every run.
+// Cost "pll_objective sums" of a term: 8 bytes, 2 operations; in float64.
+template <typename M>
+__global__ void sum_terms(PllObjectiveTask task, M method, int round, int count, BatchScratch scratch,
+                          double* sums) {
+  if constexpr (objectives::rounds_of<M>() > 0) {
+    const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+    const int index = static_cast<int>(blockIdx.x) * kSumWarps + warp;
+    if (index >= count) return;
+    double sum = 0;
+    for (int row = lane; row < task.batch; row += kWarp) {
+      sum += method.term(round, BlockLanes(task, scratch, row), index);
+    }
+    sum = warp_reduce(sum, [](double a, double b) { return a + b; });
+    if (lane == 0) sums[index] = sum;
+  }
+}
 
 // Cost "pll_objective" of a logit: 2 S + 8 / V bytes, 12 + 25 / V operations; in float64; V views share a
 // target row.
 template <typename M>
-__global__ void objective(PllObjectiveTask task, M method, double* scratch_memory,
+__global__ void objective(PllObjectiveTask task, M method, BatchScratch scratch,
                           ObjectiveMetrics* per_sample) {
-  const ObjectiveMetrics metrics = objectives::run_sample(method, BlockLanes(task, scratch_memory));
+  const ObjectiveMetrics metrics = objectives::run_sample(method, BlockLanes(task, scratch, blockIdx.x));
   if (threadIdx.x == 0) per_sample[blockIdx.x] = metrics;
 }
 
@@ -164,24 +209,41 @@ __global__ void evaluate(CrossEntropyTask task) {
 }  // namespace
 
 std::size_t pll_objective_workspace(const PllObjectiveSpec& spec) {
+  const objectives::ScratchNeeds needs = objectives::scratch_needs(spec);
   return static_cast<std::size_t>(spec.batch) *
-         (sizeof(ObjectiveMetrics) +
-          static_cast<std::size_t>(objectives::scratch_elements(spec)) * sizeof(double));
+             (sizeof(ObjectiveMetrics) + static_cast<std::size_t>(needs.of_sample) * sizeof(double)) +
+         static_cast<std::size_t>(needs.sums) * sizeof(double);
 }
+
+namespace {
+
+template <typename M>
+void run_method(PllObjectiveTask task, const M& method, ObjectiveMetrics* per_sample, Stream stream) {
+  task.scratch_arrays = method.scratch_arrays(task.views);
+  BatchScratch scratch;
+  scratch.sums = reinterpret_cast<double*>(per_sample + task.batch);
+  scratch.samples = scratch.sums + objectives::batch_sums_of(method, task.classes);
+  const int threads = (task.classes + kWarp - 1) / kWarp * kWarp;
+  const LaunchShape samples{{static_cast<unsigned>(task.batch), 1, 1}, threads < 256 ? threads : 256, 0};
+  if constexpr (objectives::rounds_of<M>() > 0) {
+    double* sums = scratch.sums;
+    for (int round = 0; round < M::rounds; ++round) {
+      launch("pll_objective prepare", prepare<M>, samples, stream, task, method, round, scratch);
+      const int count = method.round_sums(round, task.classes);
+      const auto blocks = static_cast<unsigned>((count + kSumWarps - 1) / kSumWarps);
+      launch("pll_objective sums", sum_terms<M>, LaunchShape{{blocks, 1, 1}, kSumWarps * kWarp, 0}, stream,
+             task, method, round, count, scratch, sums);
+      sums += count;
+    }
+  }
+  launch("pll_objective", objective<M>, samples, stream, task, method, scratch, per_sample);
+}
+
+}  // namespace
 
 void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream) {
   auto* const per_sample = static_cast<ObjectiveMetrics*>(task.workspace);
-  auto* const scratch = reinterpret_cast<double*>(per_sample + task.batch);
-  const int threads = (task.classes + kWarp - 1) / kWarp * kWarp;
-  const LaunchShape shape{{static_cast<unsigned>(task.batch), 1, 1}, threads < 256 ? threads : 256, 0};
-  std::visit(
-      [&](const auto& m) {
-        PllObjectiveTask own = task;
-        own.scratch_arrays = m.scratch_arrays(task.views);
-        launch("pll_objective", objective<std::decay_t<decltype(m)>>, shape, stream, own, m, scratch,
-               per_sample);
-      },
-      method);
+  std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);
   launch("pll_objective metrics", sum_metrics, LaunchShape{{1, 1, 1}, kWarp, 0}, stream,
          reinterpret_cast<double*>(task.last), reinterpret_cast<double*>(task.total),
          reinterpret_cast<const double*>(per_sample), task.batch);

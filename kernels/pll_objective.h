@@ -15,16 +15,20 @@ struct PllObjectiveTask {
   int scratch_arrays = 0;    // of the method; pll_objective() sets it
   void* d_logits = nullptr;  // [V*B, classes]
   float* targets = nullptr;  // [N, classes]
+  float* kept = nullptr;     // [N, kept_rows, classes] or null
+  int kept_rows = 0;
   ObjectiveMetrics *last = nullptr, *total = nullptr;
   const void* logits = nullptr;               // [V*B, classes]
   const std::uint64_t* candidates = nullptr;  // [N, (classes + 63) / 64]
   const std::int32_t* labels = nullptr;       // [N] or null
+  const float* class_values = nullptr;        // [classes] or null
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null
   void* workspace = nullptr;
 };
 
-// One block a sample: a pass over its logits of all views. Then one block sums the samples' metrics in order.
+// Two kernels for each round of the method, then one block a sample: a pass over its logits of all views.
+// Then one block sums the samples' metrics in order.
 std::size_t pll_objective_workspace(const PllObjectiveSpec& spec);
 void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream);
 

@@ -100,11 +100,13 @@ template <typename Visit>
 void visit_fields(PllObjectiveCall& call, Visit&& visit) {
   visit("d_logits", call.d_logits, Access::write);
   visit("targets", call.targets, Access::gather);
+  visit("kept", call.kept, Access::gather);
   visit("last", call.last, Access::write);
   visit("total", call.total, Access::update);
   visit("logits", call.logits, Access::read);
   visit("candidates", call.candidates, Access::gather);
   visit("labels", call.labels, Access::gather);
+  visit("class_values", call.class_values, Access::read);
 }
 
 template <typename Visit>

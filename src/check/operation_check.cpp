@@ -77,6 +77,7 @@ void OperationCheck::check(const OperationCall<Spec, Call>& call) {
     });
     if constexpr (std::is_same_v<Call, PllObjectiveCall>) {
       after.read(device_, "targets", call.call.targets);  // whose rows it changes
+      if (call.call.kept.defined()) after.read(device_, "kept", call.call.kept);
     }
     check_call(context, RecordedCall<Spec, Call>{call.spec, before, after});
   }

@@ -10,8 +10,8 @@ namespace dpll::check {
 namespace {
 
 constexpr std::array<const char*, kObjectiveMetricsFields> kMetricNames = {
-    "samples",        "total",   "supervised",     "consistency", "labelled", "correct",
-    "pseudo_correct", "covered", "target_entropy", "max",         "changed",  "nonfinite"};
+    "samples", "total",          "supervised", "consistency", "labelled",  "correct",      "pseudo_correct",
+    "covered", "target_entropy", "max",        "changed",     "nonfinite", "of_method[0]", "of_method[1]"};
 
 Floats fields_of(const ObjectiveMetrics& metrics) {
   std::array<double, kObjectiveMetricsFields> fields;
@@ -43,7 +43,7 @@ void check_metrics(const CheckContext& context, const std::string& name, const O
     const std::string field = kMetricNames[static_cast<std::size_t>(i)];
     if (field == "pseudo_correct" || field == "changed") return ties;
     const bool sum = field == "total" || field == "supervised" || field == "consistency" ||
-                     field == "target_entropy" || field == "max";
+                     field == "target_entropy" || field == "max" || field.starts_with("of_method");
     const double largest = std::max({1.0, std::abs(want.total), want.consistency, want.supervised});
     return sum ? 8 * kFloatRoundoff * std::max(largest, want.target_entropy) : 0.0;
   });
@@ -84,6 +84,8 @@ void check_call(const CheckContext& context, const RecordedCall<PllObjectiveSpec
   mine.logits = make.of(before["logits"], logits);
   mine.candidates = make.of(before, "candidates", DType::u64);
   if (before.has("labels")) mine.labels = make.of(before, "labels", DType::i32);
+  if (before.has("kept")) mine.kept = make.of(before["kept"], before.shape("kept"));
+  if (before.has("class_values")) mine.class_values = make.of(before["class_values"], {s.classes});
   mine.rows = make.rows(context.rows);
   mine.workspace = make.bytes(op->workspace_bytes());
   op->run(mine);
@@ -99,6 +101,15 @@ void check_call(const CheckContext& context, const RecordedCall<PllObjectiveSpec
                    return 4 * kFloatRoundoff * static_cast<double>(targets[static_cast<std::size_t>(i)]) +
                           1e-30;
                  }));
+  if (before.has("kept")) {
+    const Floats kept = make.values(mine.kept);
+    const Shape& shape = before.shape("kept");
+    context.report("kept", shape, compare_elements(after["kept"], kept, shape, [&](std::int64_t i) {
+                     return 4 * kFloatRoundoff *
+                                std::abs(static_cast<double>(kept[static_cast<std::size_t>(i)])) +
+                            1e-30;
+                   }));
+  }
   const double ties = near_ties(context, s, targets);
   check_metrics(context, "last", after.as<ObjectiveMetrics>("last"), *mine.last, ties);
   check_metrics(context, "total", after.as<ObjectiveMetrics>("total"), *mine.total, ties);

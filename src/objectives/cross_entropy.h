@@ -31,29 +31,13 @@ struct CrossEntropyOnTruth {
   template <typename Group>
   DPLL_HD_MEMBER objectives::Outcome run(const Group& g) const {
     using namespace objectives;
-    const int views = g.views(), classes = g.classes(), label = g.label();
-    double* const log_sum = g.scratch(views);
-    double* const weight = g.scratch(views + 1);
-    for (int k = g.first(); k < classes; k += g.stride()) log_sum[k] = 0;
+    const int label = g.label();
+    double* const log_sum = g.scratch(g.views());
+    double* const weight = g.scratch(g.views() + 1);
     Outcome outcome;
-    for (int v = 0; v < views; ++v) {
-      const Softmax view = softmax(g, v, g.scratch(v), log_sum);
-      if (v == 0) outcome.predicted = view.top;
-    }
-    double cross_entropy = 0;
-    for (int k = g.first(); k < classes; k += g.stride()) {
-      if (k == label) cross_entropy -= log_sum[k];
-    }
-    outcome.total = g.sum(cross_entropy) / views;
-    const double scale = label < 0 ? 0 : g.gradient_scale() / views;
-    for (int v = 0; v < views; ++v) {
-      const double* const p = g.scratch(v);
-      for (int k = g.first(); k < classes; k += g.stride()) {
-        g.set_gradient(v, k, scale * (p[k] - (k == label ? 1 : 0)));
-      }
-    }
-    outcome.row = softmax_over(
-        g, weight, [&](int k) { return g.in_set(k); }, [&](int k) { return g.logit(0, k); }, 1);
+    outcome.predicted = softmax_of_views(g, log_sum).top;
+    outcome.total = objectives::cross_entropy(g, log_sum, [&](int k) { return k == label ? 1.0 : 0.0; });
+    outcome.row = weak_view_on_candidates(g, weight);
     outcome.weight = weight;
     return outcome;
   }

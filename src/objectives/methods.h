@@ -2,19 +2,27 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <memory>
 #include <tuple>
+#include <type_traits>
 #include <variant>
+#include <vector>
 
 #include "objectives/cross_entropy.h"
+#include "objectives/ga.h"
+#include "objectives/lws.h"
+#include "objectives/nn.h"
 #include "objectives/plcr.h"
+#include "objectives/pop.h"
 #include "objectives/proden.h"
 
 namespace dpll {
 
 // One of them, with its hyper-parameters.
-using Method = std::variant<Plcr, Proden, CrossEntropyOnTruth>;
+using Method = std::variant<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop>;
 // The hyper-parameters of all of them, as a configuration has them.
-using Methods = std::tuple<Plcr, Proden, CrossEntropyOnTruth>;
+using Methods = std::tuple<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop>;
 
 // Calls `visit` with each method in order.
 template <typename M, typename Visit>
@@ -29,12 +37,62 @@ struct MethodFacts {
   int strong_views;                                      // of views.strong = preset
   bool has_terms;                                        // a supervised and a consistency term
   bool needs_labels;                                     // of every training sample
+  int kept_rows;                                         // a sample
+  bool has_class_values;
+  std::array<const char*, kMethodMetrics> metric_names;  // null: no such metric
 };
 
 inline MethodFacts facts_of(const Method& method) {
   return std::visit(
       [](const auto& m) {
-        return MethodFacts{m.about, m.scalar_names, m.strong_views, m.has_terms, m.needs_labels};
+        using M = std::decay_t<decltype(m)>;
+        MethodFacts facts{m.about, m.scalar_names, m.strong_views, m.has_terms, m.needs_labels, 0, false, {}};
+        facts.kept_rows = objectives::kept_rows_of<M>();
+        facts.has_class_values = requires {
+          M::has_class_values;
+        };
+        if constexpr (requires { M::metric_names; }) facts.metric_names = M::metric_names;
+        return facts;
+      },
+      method);
+}
+
+// The method's class_values(); empty: it has none. Sets: CandidateSets.
+template <typename Sets>
+std::vector<double> class_values_of(const Method& method, const Sets& sets) {
+  return std::visit(
+      [&](const auto& m) -> std::vector<double> {
+        if constexpr (requires { m.class_values(sets); }) {
+          return m.class_values(sets);
+        } else {
+          return {};
+        }
+      },
+      method);
+}
+
+// Null: the method does nothing at the end of an epoch.
+inline std::unique_ptr<EpochHook> hook_of(const Method& method, std::int64_t samples, int classes) {
+  return std::visit(
+      [&](const auto& m) -> std::unique_ptr<EpochHook> {
+        if constexpr (requires { m.make_hook(samples, classes); }) {
+          return m.make_hook(samples, classes);
+        } else {
+          return nullptr;
+        }
+      },
+      method);
+}
+
+// What row r of those that the method keeps begins with.
+inline double first_kept_of(const Method& method, int row, bool in_set, int candidates, int classes) {
+  return std::visit(
+      [&](const auto& m) -> double {
+        if constexpr (requires { m.first_kept(row, in_set, candidates, classes); }) {
+          return m.first_kept(row, in_set, candidates, classes);
+        } else {
+          return 0;
+        }
       },
       method);
 }

@@ -42,30 +42,11 @@ struct Proden {
   template <typename Group>
   DPLL_HD_MEMBER objectives::Outcome run(const Group& g) const {
     using namespace objectives;
-    const int views = g.views(), classes = g.classes();
-    double* const log_sum = g.scratch(views);
-    double* const weight = g.scratch(views + 1);
-    for (int k = g.first(); k < classes; k += g.stride()) log_sum[k] = 0;
+    double* const log_sum = g.scratch(g.views());
+    double* const weight = g.scratch(g.views() + 1);
     Outcome outcome;
-    for (int v = 0; v < views; ++v) {
-      const Softmax view = softmax(g, v, g.scratch(v), log_sum);
-      if (v == 0) outcome.predicted = view.top;
-    }
-    double mass = 0, cross_entropy = 0;
-    for (int k = g.first(); k < classes; k += g.stride()) {
-      const double t = g.row(k);
-      mass += t;
-      if (t != 0) cross_entropy -= t * log_sum[k];
-    }
-    mass = g.sum(mass);
-    outcome.total = g.sum(cross_entropy) / views;
-    const double scale = g.gradient_scale() / views;
-    for (int v = 0; v < views; ++v) {
-      const double* const p = g.scratch(v);
-      for (int k = g.first(); k < classes; k += g.stride()) {
-        g.set_gradient(v, k, scale * (p[k] * mass - g.row(k)));
-      }
-    }
+    outcome.predicted = softmax_of_views(g, log_sum).top;
+    outcome.total = cross_entropy(g, log_sum, [&](int k) { return g.row(k); });
     const bool stays_out = variant == ObjectiveVariant::published;
     outcome.row = softmax_over(
         g, weight, [&](int k) { return stays_out ? g.row(k) > 0 : g.in_set(k); },

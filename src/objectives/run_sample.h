@@ -23,6 +23,11 @@ DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
     new_top = larger(new_top, {g.set_row(k, outcome.weight[k] / outcome.row.total), k});
   }
   new_top = g.largest(new_top);
+  if constexpr (kept_rows_of<M>() > 0) {
+    for (int r = 0; r < kept_rows_of<M>(); ++r) {
+      for (int k = g.first(); k < g.classes(); k += g.stride()) g.keep(r, k, outcome.kept[r][k]);
+    }
+  }
   metrics.total = outcome.total;
   metrics.supervised = outcome.supervised;
   metrics.consistency = outcome.consistency;
@@ -30,6 +35,7 @@ DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
   metrics.target_entropy = outcome.row.entropy;
   metrics.target_max = new_top.value;
   metrics.target_changed = new_top.index != old_top.index ? 1 : 0;
+  for (int i = 0; i < kMethodMetrics; ++i) metrics.of_method[i] = outcome.measured[i];
   if (g.label() >= 0) {
     metrics.labelled = 1;
     metrics.train_correct = outcome.predicted == g.label() ? 1 : 0;
@@ -51,12 +57,23 @@ DPLL_HD void add(ObjectiveMetrics& sum, const ObjectiveMetrics& term) {
   sum.target_max += term.target_max;
   sum.target_changed += term.target_changed;
   sum.nonfinite += term.nonfinite;
+  for (int i = 0; i < kMethodMetrics; ++i) sum.of_method[i] += term.of_method[i];
 }
 
-// double [..., classes] that a sample needs.
-inline std::int64_t scratch_elements(const PllObjectiveSpec& spec) {
-  return std::visit([&](const auto& m) { return std::int64_t{m.scratch_arrays(spec.views)} * spec.classes; },
-                    spec.method);
+// What a method needs in double beside the tensors of its call.
+struct ScratchNeeds {
+  std::int64_t of_sample;  // [..., classes]
+  std::int64_t sums;       // of all rounds
+  bool side_by_side;       // does what is prepared for a sample stay until its function runs?
+};
+
+inline ScratchNeeds scratch_needs(const PllObjectiveSpec& spec) {
+  return std::visit(
+      [&](const auto& m) {
+        const int sums = batch_sums_of(m, spec.classes);
+        return ScratchNeeds{std::int64_t{m.scratch_arrays(spec.views)} * spec.classes, sums, sums > 0};
+      },
+      spec.method);
 }
 
 }  // namespace dpll::objectives

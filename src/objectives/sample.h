@@ -12,11 +12,33 @@
 //   in_set(k)                    is class k a candidate?
 //   label()                      the true one, -1: unknown
 //   row(k), set_row(k, x)        the sample's row of the table; set_row returns what is stored: rounded
+//   kept(r, k), keep(r, k, x)    row r of those that the method keeps besides; run_sample() alone writes them
+//   class_value(k)               of the method's class_values(): the same for all samples
 //   set_gradient(v, k, x)        dL/dlogit, each once
+//   batch()                      samples in the batch
 //   gradient_scale()             loss scale / batch: what gradients of the sample's loss are multiplied by
+//   batch_sum(i)                 sums over the batch, where the method has such rounds
 //   scalar(i)                    of the step, see the method
 //   scratch(i)                   double [classes], array i of the method's scratch_arrays()
 //   kSingle                      are rows float32? (the reference's are float64)
+//
+// Beside its function a method has, see plcr.h: about, keys(), scalar_names, scalars(), strong_views,
+// has_terms, needs_labels, scratch_arrays(). What follows is optional, and a method without it does not
+// mention it:
+//   kept_rows                    rows of all classes a sample, besides the row of the table. The function
+//   puts
+//                                their new values into Outcome::kept
+//   first_kept(r, in_set, candidates, classes)   what they hold before the first step
+//   metric_names                 up to kMethodMetrics values of a sample that the method measures: in
+//                                Outcome::measured, shown as their mean over the epoch's samples
+//   rounds                       sums over the batch that the function needs. Before it, for each round in
+//   order:
+//                                prepare(round, group) for every sample, which fills scratch that stays until
+//                                the function runs; then sum i of round_sums(round, classes) becomes the sum
+//                                over the samples, in a fixed order, of term(round, group, i). `group` has
+//                                one lane in term(). batch_sum() numbers the sums of all rounds in order
+//   class_values(candidates, classes)   a number for each class, of the whole training set's candidate sets
+//   make_hook(samples, classes)  what happens to the whole table at the end of an epoch: epoch_hook.h
 #pragma once
 
 #include <cmath>
@@ -28,6 +50,8 @@ namespace dpll {
 
 // A step's scalars that a method may have, for example a weight that grows. Float32 in backend memory.
 inline constexpr int kMethodScalars = 4;
+inline constexpr int kMostKeptRows = 2;
+inline constexpr int kMethodMetrics = 2;
 
 // When a step is: what scalars may depend on.
 struct Moment {
@@ -129,6 +153,53 @@ DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member
   return row;
 }
 
+// Softmax of every view into scratch(0) to scratch(V - 1), and log_sum = sum_v log p_v; what the weak view
+// says.
+template <typename Group>
+DPLL_HD Softmax softmax_of_views(const Group& g, double* log_sum) {
+  for (int k = g.first(); k < g.classes(); k += g.stride()) log_sum[k] = 0;
+  Softmax weak;
+  for (int v = 0; v < g.views(); ++v) {
+    const Softmax view = softmax(g, v, g.scratch(v), log_sum);
+    if (v == 0) weak = view;
+  }
+  return weak;
+}
+
+// -(1/V) sum_v sum_j t_j log p_vj after softmax_of_views(), and its gradient; t = target(j).
+template <typename Group, typename Target>
+DPLL_HD double cross_entropy(const Group& g, const double* log_sum, const Target& target) {
+  double mass = 0, loss = 0;
+  for (int k = g.first(); k < g.classes(); k += g.stride()) {
+    const double t = target(k);
+    mass += t;
+    if (t != 0) loss -= t * log_sum[k];
+  }
+  mass = g.sum(mass);
+  loss = g.sum(loss) / g.views();
+  const double scale = g.gradient_scale() / g.views();
+  for (int v = 0; v < g.views(); ++v) {
+    const double* const p = g.scratch(v);
+    for (int k = g.first(); k < g.classes(); k += g.stride()) {
+      g.set_gradient(v, k, scale * (p[k] * mass - target(k)));
+    }
+  }
+  return loss;
+}
+
+// The row norm_S(p_0): what the weak view makes of the candidates.
+template <typename Group>
+DPLL_HD NewRow weak_view_on_candidates(const Group& g, double* weight) {
+  return softmax_over(
+      g, weight, [&](int k) { return g.in_set(k); }, [&](int k) { return g.logit(0, k); }, 1);
+}
+
+// 1 / (1 + exp(-x)) without overflow.
+DPLL_HD double sigmoid(double x) {
+  const double small = exp(-fabs(x));
+  return x >= 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
 // What a method's function gives back.
 struct Outcome {
   double total = 0;                        // the sample's loss
@@ -136,7 +207,38 @@ struct Outcome {
   int predicted = 0;                       // the weak view's first class with the largest logit
   const double* weight = nullptr;          // [classes] of the new row
   NewRow row = {};
+  const double* kept[kMostKeptRows] = {};  // [classes] each: the new kept rows
+  double measured[kMethodMetrics] = {};
 };
+
+template <typename M>
+constexpr int kept_rows_of() {
+  if constexpr (requires { M::kept_rows; }) {
+    static_assert(M::kept_rows <= kMostKeptRows);
+    return M::kept_rows;
+  } else {
+    return 0;
+  }
+}
+
+template <typename M>
+constexpr int rounds_of() {
+  if constexpr (requires { M::rounds; }) {
+    return M::rounds;
+  } else {
+    return 0;
+  }
+}
+
+// Of all rounds.
+template <typename M>
+int batch_sums_of(const M& method, int classes) {
+  int count = 0;
+  if constexpr (rounds_of<M>() > 0) {
+    for (int round = 0; round < M::rounds; ++round) count += method.round_sums(round, classes);
+  }
+  return count;
+}
 
 }  // namespace objectives
 }  // namespace dpll

@@ -11,6 +11,8 @@ namespace dpll::selftest {
 void check_preact_conv(Backend& backend, GoldenCase& c);
 void check_bn_relu_pool(Backend& backend, GoldenCase& c);
 void check_linear(Backend& backend, GoldenCase& c);
+// The method of a golden case with the case's keys.
+Method golden_method(const std::string& name, const nlohmann::json& keys);
 void check_objective(Backend& backend, GoldenCase& c);
 void check_sgd(Backend& backend, GoldenCase& c);
 

@@ -1,4 +1,6 @@
 // The objective and the update against PyTorch in float64.
+#include <optional>
+
 #include "selftest/golden_checks.h"
 
 namespace dpll::selftest {
@@ -17,19 +19,35 @@ std::vector<std::uint64_t> packed(const std::vector<std::uint8_t>& mask, int cla
   return sets;
 }
 
-// PLCR where the case names none.
-Method method_in(const GoldenCase& c) {
-  const auto name = c.value<std::string>("method", "plcr");
-  const ObjectiveVariant variant = c.value<std::string>("variant", "article") == "article"
-                                       ? ObjectiveVariant::article
-                                       : ObjectiveVariant::published;
-  if (name == Plcr::about.name) return Plcr{.variant = variant};
-  if (name == Proden::about.name) return Proden{.variant = variant};
-  if (name == CrossEntropyOnTruth::about.name) return CrossEntropyOnTruth{};
-  fail(ExitCode::internal, "golden case {}: unknown method '{}'", c.name(), name);
-}
+// What a method's keys() calls: takes the values of a golden case.
+struct KeysOfCase {
+  const nlohmann::json& values;
+
+  void choice(const char* name, ObjectiveVariant& member, const char* /*doc*/) const {
+    if (!values.contains(name)) return;
+    member = values.at(name) == "published" ? ObjectiveVariant::published : ObjectiveVariant::article;
+  }
+  void real(const char* name, double& member, double /*low*/, double /*high*/, const char* /*doc*/) const {
+    member = values.value(name, member);
+  }
+  void integer(const char* name, int& member, int /*low*/, int /*high*/, const char* /*doc*/) const {
+    member = values.value(name, member);
+  }
+};
 
 }  // namespace
+
+Method golden_method(const std::string& name, const nlohmann::json& keys) {
+  std::optional<Method> chosen;
+  Methods methods;
+  for_each_method(methods, [&](auto& method) {
+    if (name != method.about.name) return;
+    method.keys(KeysOfCase{keys});
+    chosen = method;
+  });
+  if (!chosen.has_value()) fail(ExitCode::internal, "golden values of an unknown method '{}'", name);
+  return *chosen;
+}
 
 void check_objective(Backend& backend, GoldenCase& c) {
   // The article's constant is rounded to the compute type, which shows where a probability is near 1.
@@ -37,10 +55,11 @@ void check_objective(Backend& backend, GoldenCase& c) {
   if (compute != "any" && compute != name_of(backend.compute_dtype())) return;
   const int classes = c.value<int>("classes");
   const std::int64_t samples = c.value<int>("samples");
-  const PllObjectiveSpec spec{.views = c.value<int>("views"),
-                              .batch = c.value<int>("batch"),
-                              .classes = classes,
-                              .method = method_in(c)};
+  const PllObjectiveSpec spec{
+      .views = c.value<int>("views"),
+      .batch = c.value<int>("batch"),
+      .classes = classes,
+      .method = golden_method(c.value<std::string>("method"), c.value<nlohmann::json>("keys"))};
   const auto op = backend.make_pll_objective(spec);
   const std::vector<std::uint64_t> sets = packed(c.file().get<std::uint8_t>(c.name() + "/mask"), classes);
   const Tensor candidates{
@@ -49,21 +68,26 @@ void check_objective(Backend& backend, GoldenCase& c) {
   auto* last = static_cast<ObjectiveMetrics*>(c.memory(sizeof(ObjectiveMetrics)));
   auto* total = static_cast<ObjectiveMetrics*>(c.memory(sizeof(ObjectiveMetrics)));
 
-  const PllObjectiveCall call{.d_logits = c.compute_output("d_logits"),
-                              .targets = c.master_input("targets"),
-                              .last = last,
-                              .total = total,
-                              .logits = c.compute_input("logits"),
-                              .candidates = candidates,
-                              .labels = c.put_int32(c.file().get<std::int32_t>(c.name() + "/labels")),
-                              .rows = {.step = c.put_step({.first = c.value<std::uint32_t>("first"),
-                                                           .scalars = {c.value<float>("lambda")},
-                                                           .loss_scale = c.value<float>("loss_scale")}),
-                                       .order = c.put_int32(c.file().get<std::int32_t>(c.name() + "/order"))},
-                              .workspace = c.memory(op->workspace_bytes())};
+  const MethodFacts facts = facts_of(spec.method);
+  const PllObjectiveCall call{
+      .d_logits = c.compute_output("d_logits"),
+      .targets = c.master_input("targets"),
+      .kept = facts.kept_rows > 0 ? c.master_input("kept") : Tensor{},
+      .last = last,
+      .total = total,
+      .logits = c.compute_input("logits"),
+      .candidates = candidates,
+      .labels = c.put_int32(c.file().get<std::int32_t>(c.name() + "/labels")),
+      .class_values = facts.has_class_values ? c.master_input("class_values") : Tensor{},
+      .rows = {.step = c.put_step({.first = c.value<std::uint32_t>("first"),
+                                   .scalars = {c.value<float>("lambda")},
+                                   .loss_scale = c.value<float>("loss_scale")}),
+               .order = c.put_int32(c.file().get<std::int32_t>(c.name() + "/order"))},
+      .workspace = c.memory(op->workspace_bytes())};
   op->run(call);
   c.check("d_logits", call.d_logits);
   c.check("targets_after", call.targets);
+  if (call.kept.defined()) c.check("kept_after", call.kept);
   const Tensor metrics{last, DType::f64, {kObjectiveMetricsFields}};
   c.check("metrics", metrics);
 

@@ -88,7 +88,8 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
   model.load_buffers(file, kModelPrefix);
   model.load(file, ModelState::Array::velocity, kVelocityPrefix);
   if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
-  const std::vector<double> sums = file.get<double>("total_metrics", {kObjectiveMetricsFields});
+  // Earlier versions had no metrics of a method.
+  const std::vector<double> sums = file.get<double>("total_metrics");
   std::array<double, kObjectiveMetricsFields> fields{};
   std::copy(sums.begin(), sums.end(), fields.begin());
   step.set_total_metrics(std::bit_cast<ObjectiveMetrics>(fields));
@@ -96,6 +97,60 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
     step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
   }
 }
+
+namespace {
+
+constexpr const char* kKept = "kept";
+constexpr const char* kCandidates = "candidates";  // as the method has changed them
+constexpr const char* kHookPrefix = "hook/";
+
+// What methods have beside the table.
+void add_method_state(SafetensorsWriter& writer, const TrainingStep& step) {
+  if (step.kept_rows() > 0) {
+    const std::vector<float> kept = step.kept();
+    const std::int64_t classes = step.candidates().classes;
+    writer.add(kKept, DType::f32, {step.samples(), step.kept_rows(), classes}, kept.data());
+  }
+  if (step.hook() == nullptr) return;
+  const CandidateSets sets = step.candidates();
+  writer.add(kCandidates, DType::u64, {sets.count, sets.words_per_row}, sets.words.data());
+  for (const auto& [name, values] : step.hook()->state()) {
+    writer.add(kHookPrefix + name, DType::f32, {static_cast<std::int64_t>(values.size())}, values.data());
+  }
+}
+
+// The sets of a checkpoint: as the method left them, or those of the run.
+CandidateSets candidates_in(const SafetensorsFile& file, const CandidateSets& of_the_run) {
+  if (!file.contains(kCandidates)) return of_the_run;
+  CandidateSets sets(of_the_run.count, of_the_run.classes);
+  sets.words = file.get<std::uint64_t>(kCandidates, {sets.count, sets.words_per_row});
+  for (std::int64_t i = 0; i < sets.count; ++i) {
+    bool foreign = false;
+    for (int c = sets.classes; c < 64 * sets.words_per_row; ++c) foreign = foreign || sets.contains(i, c);
+    if (foreign || sets.size(i) == 0) {
+      fail(ExitCode::data, "{}: tensor 'candidates' holds {} for sample {}, expected a set of the {} classes",
+           file.path(), foreign ? "a class that there is not" : "no class", i, sets.classes);
+    }
+  }
+  return sets;
+}
+
+void restore_method_state(const SafetensorsFile& file, const CandidateSets& candidates, TrainingStep& step) {
+  if (step.kept_rows() > 0) {
+    step.set_kept(file.get<float>(kKept, {step.samples(), step.kept_rows(), candidates.classes}));
+  }
+  if (step.hook() == nullptr) return;
+  step.set_candidates(candidates);
+  std::map<std::string, std::vector<float>> state;
+  for (const auto& [name, entry] : file.entries()) {
+    if (name.starts_with(kHookPrefix)) {
+      state[name.substr(std::string(kHookPrefix).size())] = file.get<float>(name);
+    }
+  }
+  step.hook()->restore(state, file.path());
+}
+
+}  // namespace
 
 RunIdentity run_identity(const RunConfig& config, const Network& network, const DataSet& data,
                          const CandidateSets& candidates) {
@@ -122,6 +177,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   const std::vector<float> targets = step.targets();
   writer.add("targets", DType::f32,
              {step.samples(), static_cast<std::int64_t>(targets.size()) / step.samples()}, targets.data());
+  add_method_state(writer, step);
   add_history(writer, progress.history);
   if (progress.selected.epoch > 0) {
     writer.add(kSelectedModel, DType::u8, {static_cast<std::int64_t>(progress.selected.bytes.size())},
@@ -215,9 +271,10 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     }
   }
 
-  const CandidateSets candidates = step.candidates();
-  check_checkpoint(file, {step.steps_per_epoch(), candidates});
+  const CandidateSets candidates = candidates_in(file, step.candidates());
+  check_checkpoint(file, {step.steps_per_epoch(), candidates, step.kept_rows() > 0});
   restore_training_state(file, model, step);
+  restore_method_state(file, candidates, step);
   step.set_targets(file.get<float>("targets"));
 
   progress.epoch = number<int>(file, "epoch");

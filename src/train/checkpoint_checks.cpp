@@ -79,13 +79,19 @@ void check_targets(const SafetensorsFile& file, const CandidateSets& candidates)
 
 // Sums over samples of the unfinished epoch.
 void check_sums(const SafetensorsFile& file, double samples_of_an_epoch) {
-  const std::vector<double> sums = file.get<double>("total_metrics", {kObjectiveMetricsFields});
-  static_assert(kObjectiveMetricsFields == 12);
+  const std::vector<double> sums = file.get<double>("total_metrics");
+  static_assert(kObjectiveMetricsFields == 12 + kMethodMetrics);
+  // Earlier versions had no metrics of a method.
+  if (sums.size() != kObjectiveMetricsFields && sums.size() != kObjectiveMetricsFields - kMethodMetrics) {
+    fail(ExitCode::data, "{}: tensor 'total_metrics' has {} elements, expected {}", file.path(), sums.size(),
+         kObjectiveMetricsFields);
+  }
   constexpr std::array<const char*, kObjectiveMetricsFields> kNames = {
-      "samples",        "total",   "supervised",     "consistency", "labelled",       "train_correct",
-      "pseudo_correct", "covered", "target_entropy", "target_max",  "target_changed", "nonfinite"};
-  constexpr std::array<bool, kObjectiveMetricsFields> kCounts = {true, false, false, false, true, true,
-                                                                 true, true,  false, false, true, true};
+      "samples",        "total",          "supervised",   "consistency",    "labelled",
+      "train_correct",  "pseudo_correct", "covered",      "target_entropy", "target_max",
+      "target_changed", "nonfinite",      "of_method[0]", "of_method[1]"};
+  constexpr std::array<bool, kObjectiveMetricsFields> kCounts = {
+      true, false, false, false, true, true, true, true, false, false, true, true, false, false};
   for (std::size_t i = 0; i < sums.size(); ++i) {
     if (!std::isfinite(sums[i])) {
       fail(ExitCode::data, "{}: tensor 'total_metrics' holds {} for {}, expected a finite number",
@@ -142,6 +148,7 @@ void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limit
   }
   if (file.contains("selected_model")) number_within<std::int64_t>(file, "selected_epoch", 1, epoch);
   check_targets(file, limits.candidates);
+  if (limits.keeps_rows) check_values(file, "kept", -std::numeric_limits<float>::infinity());
   check_sums(file, static_cast<double>(limits.candidates.count));
   read_history(file, epoch);
 }

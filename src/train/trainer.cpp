@@ -69,6 +69,11 @@ class Trainer {
             .seconds = progress_.total_seconds,
             .resumed = resumed_};
   }
+  std::vector<std::string> method_columns() const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : step_.method_figures({})) names.push_back(name);
+    return names;
+  }
   double seconds_waited() const { return earlier_seconds_ + seconds_since(start_); }
   // Every rollback halves the rate for the rest of the run.
   double rate_factor() const { return std::ldexp(1.0, -progress_.rollbacks); }
@@ -120,7 +125,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
 
 // True when there is training left to do.
 bool Trainer::resume_or_start(const std::function<void()>& accepted) {
-  progress_.history.columns = metrics_columns();
+  progress_.history.columns = metrics_columns(method_columns());
   const auto accept = [&] {
     accepted();
     if (const std::string tuning = session_.backend->tuning_choices(); !tuning.empty()) {
@@ -148,7 +153,7 @@ bool Trainer::resume_or_start(const std::function<void()>& accepted) {
 void Trainer::resume(const std::function<void()>& accepted) {
   const LoadedCheckpoint loaded =
       load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
-  progress_.history = with_columns(progress_.history, metrics_columns());
+  progress_.history = with_columns(progress_.history, metrics_columns(method_columns()));
   selected_file_.restore(progress_);
   accepted();
   if (!loaded.damage.empty()) {
@@ -297,7 +302,7 @@ void Trainer::roll_back(const NotFinite& failure) {
     model_.initialise(config_.run.seed);
     step_.restart();
   }
-  progress_.history = with_columns(progress_.history, metrics_columns());
+  progress_.history = with_columns(progress_.history, metrics_columns(method_columns()));
   progress_.rollbacks = rollbacks;
   progress_.failures_here = failures;
   session_epoch_offset_ = progress_.epoch_seconds;
@@ -336,6 +341,11 @@ void Trainer::finish_epoch() {
   epoch.seconds = progress_.epoch_seconds;
   epoch.skipped_steps = progress_.skipped_steps;
   epoch.loss_scale = static_cast<double>(step_.loss_scale());
+
+  // Behind the evaluation: a run that is stopped in it evaluates again when it is resumed, and the hook runs
+  // once.
+  step_.end_epoch(progress_.epoch);
+  epoch.of_method = step_.method_figures(epoch.sums);
 
   progress_.history.rows.push_back(epoch_row(epoch));
   progress_.epoch = epoch.epoch;

@@ -38,7 +38,11 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
       views_(views_of(config)),
       classes_(data.classes),
       seed_(config.run.seed),
-      store_(backend, data.train, "the training samples") {
+      store_(backend, data.train, "the training samples"),
+      method_(method_of(config)),
+      kept_rows_(facts_of(method_).kept_rows),
+      first_candidates_(candidates),
+      hook_(hook_of(method_, data.train.count, data.classes)) {
   const ImageSet& train = data.train;
   DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
@@ -60,6 +64,17 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   targets_buffer_ =
       backend_.allocate(Tensor{nullptr, backend_.master_dtype(), table}.bytes(), "the target table");
   targets_ = targets_buffer_.tensor(backend_.master_dtype(), table);
+  if (kept_rows_ > 0) {
+    const Shape kept{samples_, kept_rows_, classes_};
+    kept_buffer_ = backend_.allocate(Tensor{nullptr, backend_.master_dtype(), kept}.bytes(), "the kept rows");
+    kept_ = kept_buffer_.tensor(backend_.master_dtype(), kept);
+  }
+  if (const std::vector<double> values = class_values_of(method_, candidates); !values.empty()) {
+    const Tensor like{nullptr, backend_.master_dtype(), {classes_}};
+    class_values_buffer_ = backend_.allocate(like.bytes(), "the classes' values");
+    class_values_ = class_values_buffer_.tensor(like.dtype, like.shape);
+    write_floats(backend_, class_values_, {values.begin(), values.end()});
+  }
   constexpr std::size_t kSlot = 256;
   static_assert(sizeof(StepState) <= kSlot && sizeof(ObjectiveMetrics) <= kSlot &&
                 sizeof(UpdateHealth) <= kSlot);
@@ -85,15 +100,15 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
                             .nesterov = config.optimiser.nesterov,
                             .ema = config.optimiser.ema,
                             .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
-  make_batch(full_, batch_size_, config, views);
-  if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, config, views);
+  make_batch(full_, batch_size_, views);
+  if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, views);
 }
 
-void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views) {
+void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   batch.program = network_.make_program({Mode::train, views_, size});
   batch.augment = store_.make_views(views, *batch.program);
-  batch.objective = backend_.make_pll_objective(
-      {.views = views_, .batch = size, .classes = classes_, .method = method_of(config)});
+  batch.objective =
+      backend_.make_pll_objective({.views = views_, .batch = size, .classes = classes_, .method = method_});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
   // backward: give it the whole program's lifetime, it is small.
   int last_tick = 0;
@@ -205,11 +220,13 @@ void TrainingStep::objective(Batch& batch) {
   const trace::Range range("objective");
   batch.objective->run({.d_logits = batch.program->d_logits(),
                         .targets = targets_,
+                        .kept = kept_,
                         .last = last_,
                         .total = total_,
                         .logits = batch.program->logits(),
                         .candidates = candidates_,
                         .labels = labels_,
+                        .class_values = class_values_,
                         .rows = rows(),
                         .workspace = batch.objective_workspace});
 }
@@ -280,6 +297,44 @@ void TrainingStep::set_targets(const std::vector<float>& targets) {
   write_floats(backend_, targets_, targets);
 }
 
+std::vector<float> TrainingStep::kept() const {
+  return kept_rows_ > 0 ? read_floats(backend_, kept_) : std::vector<float>();
+}
+
+void TrainingStep::set_kept(const std::vector<float>& kept) {
+  if (kept_rows_ > 0) write_floats(backend_, kept_, kept);
+}
+
+void TrainingStep::set_candidates(const CandidateSets& candidates) {
+  DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
+             "candidates for {} samples, {} classes", candidates.count, candidates.classes);
+  backend_.copy_in(candidates_, candidates.words.data());
+}
+
+void TrainingStep::end_epoch(int epoch) {
+  if (hook_ == nullptr) return;
+  std::vector<float> targets = this->targets(), kept = this->kept();
+  CandidateSets sets = candidates();
+  EpochTable table{targets, kept, sets, first_candidates_, seed_};
+  hook_->end_epoch(epoch, table);
+  set_targets(targets);
+  set_kept(kept);
+  set_candidates(sets);
+}
+
+std::vector<std::pair<std::string, double>> TrainingStep::method_figures(const ObjectiveMetrics& sums) const {
+  std::vector<std::pair<std::string, double>> figures;
+  const MethodFacts facts = facts_of(method_);
+  for (std::size_t i = 0; i < facts.metric_names.size(); ++i) {
+    if (facts.metric_names[i] == nullptr) continue;
+    figures.emplace_back(facts.metric_names[i], sums.of_method[i] / sums.samples);
+  }
+  if (hook_ != nullptr) {
+    for (const auto& figure : hook_->figures()) figures.push_back(figure);
+  }
+  return figures;
+}
+
 CandidateSets TrainingStep::candidates() const {
   CandidateSets sets(samples_, classes_);
   backend_.copy_out(sets.words.data(), candidates_);
@@ -293,15 +348,28 @@ std::vector<std::int64_t> TrainingStep::batch_samples(std::int64_t step_in_epoch
 }
 
 void TrainingStep::restart() {
-  const CandidateSets sets = candidates();
-  std::vector<float> initial(static_cast<std::size_t>(samples_ * classes_), 0.0F);
+  const CandidateSets& sets = first_candidates_;
+  const auto table = static_cast<std::size_t>(samples_ * classes_);
+  std::vector<float> initial(table, 0.0F), kept(table * static_cast<std::size_t>(kept_rows_));
+  std::size_t next_kept = 0;
   for (std::int64_t i = 0; i < samples_; ++i) {
-    const float share = 1.0F / static_cast<float>(sets.size(i));
+    const int size = sets.size(i);
     for (int c = 0; c < classes_; ++c) {
-      if (sets.contains(i, c)) initial[static_cast<std::size_t>(i * classes_ + c)] = share;
+      if (sets.contains(i, c)) {
+        initial[static_cast<std::size_t>(i * classes_ + c)] = 1.0F / static_cast<float>(size);
+      }
+    }
+    for (int r = 0; r < kept_rows_; ++r) {
+      for (int c = 0; c < classes_; ++c) {
+        kept[next_kept++] =
+            static_cast<float>(first_kept_of(method_, r, sets.contains(i, c), size, classes_));
+      }
     }
   }
   set_targets(initial);
+  set_kept(kept);
+  set_candidates(sets);
+  if (hook_ != nullptr) hook_->restart();
   backend_.fill_zero(as_bytes(total_));
   backend_.fill_zero(as_bytes(health_));
   set_state({.seed = seed_, .loss_scale = backend_.compute_dtype() == DType::f16 ? kFirstLossScale : 1.0F});

@@ -22,7 +22,8 @@ namespace dpll {
 
 class TrainingStep {
  public:
-  // Copies samples, labels and candidates to the backend and starts the targets at S / |S|.
+  // Copies samples, labels and candidates to the backend and starts the targets at S / |S|, the rows that the
+  // method keeps besides as it says.
   TrainingStep(Backend& backend, Network& network, const RunConfig& config, const ViewSetup& views,
                const DataSet& data, const CandidateSets& candidates);
 
@@ -59,9 +60,22 @@ class TrainingStep {
   // The target table [samples, classes], float32.
   std::vector<float> targets() const;
   void set_targets(const std::vector<float>& targets);
-  // Targets, sums, health and loss scale as they were before the first step.
+  // The rows that the method keeps besides [samples, kept_rows, classes], float32; empty: it keeps none.
+  std::vector<float> kept() const;
+  void set_kept(const std::vector<float>& kept);
+  int kept_rows() const { return kept_rows_; }
+  // Targets, kept rows, candidate sets, sums, health and loss scale as they were before the first step.
   void restart();
+  // As the method has changed them.
   CandidateSets candidates() const;
+  void set_candidates(const CandidateSets& candidates);
+  // Null: the method has none.
+  EpochHook* hook() { return hook_.get(); }
+  const EpochHook* hook() const { return hook_.get(); }
+  // What the method does with the whole table when epoch `epoch` (0-based) has ended.
+  void end_epoch(int epoch);
+  // Of a sum over the epoch's samples and of the hook: what the method measures besides, by name.
+  std::vector<std::pair<std::string, double>> method_figures(const ObjectiveMetrics& sums) const;
 
   // The phases of a full batch's step in order (augment, forward, objective, backward, update), for
   // benchmarks: run() is their sequence.
@@ -88,7 +102,7 @@ class TrainingStep {
     void* objective_workspace = nullptr;
     std::function<void()> recorded;
   };
-  void make_batch(Batch& batch, int size, const RunConfig& config, const ViewSetup& views);
+  void make_batch(Batch& batch, int size, const ViewSetup& views);
   void augment(Batch& batch);
   void objective(Batch& batch);
   void update();
@@ -107,8 +121,14 @@ class TrainingStep {
   std::vector<std::int32_t> order_on_host_;
 
   SampleStore store_;
-  Buffer labels_buffer_, candidates_buffer_, targets_buffer_, order_buffer_, scalars_buffer_;
-  Tensor labels_, candidates_, targets_, order_;
+  Method method_;
+  int kept_rows_ = 0;
+  CandidateSets first_candidates_;  // of the run
+  std::unique_ptr<EpochHook> hook_;
+
+  Buffer labels_buffer_, candidates_buffer_, targets_buffer_, kept_buffer_, class_values_buffer_,
+      order_buffer_, scalars_buffer_;
+  Tensor labels_, candidates_, targets_, kept_, class_values_, order_;
   // The scalars of a step, together in one buffer.
   StepState* state_ = nullptr;
   ObjectiveMetrics* last_ = nullptr;

@@ -1,5 +1,6 @@
 // The methods besides PLCR as a user runs them.
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -30,14 +31,31 @@ TEST_CASE("dpll_engine methods: name, paper, formula and keys of each") {
   }
 }
 
-TEST_CASE(
-    "objective.method: runs of proden and cross_entropy train, are gone on with and keep their method") {
+TEST_CASE("objective.method: runs of every kind of method train, are gone on with and keep their method") {
   const EngineRuns runs({"log.charts=false", "optimiser.lr=0.01"});
-  for (const std::string method : {"proden", "cross_entropy"}) {
+  struct Run {
+    std::string method;
+    std::vector<std::string> settings, columns;  // of its own
+  };
+  // Rows besides the table's, sums over the batch, and what happens to the table at the end of an epoch.
+  for (const Run& run : std::vector<Run>{
+           {"proden", {}, {}},
+           {"cross_entropy", {}, {}},
+           {"lws", {}, {}},
+           {"nn", {}, {"risk"}},
+           {"ga", {}, {"risk"}},
+           {"pop", {"pop.warm_up=0", "pop.window=2", "pop.theta=0.6"}, {"candidates", "theta"}}}) {
+    const std::string& method = run.method;
     CAPTURE(method);
-    const std::string setting = "objective.method=" + method;
-    require_done(run_process(runs.command(method, {setting, "run.epochs=3"})));
-    require_done(run_process(runs.command(method + "-cut", {setting, "run.epochs=1"})));
+    std::vector<std::string> settings = run.settings;
+    settings.push_back("objective.method=" + method);
+    const auto with = [&](const std::string& more) {
+      std::vector<std::string> all = settings;
+      all.push_back(more);
+      return all;
+    };
+    require_done(run_process(runs.command(method, with("run.epochs=3"))));
+    require_done(run_process(runs.command(method + "-cut", with("run.epochs=1"))));
     require_done(runs.resume(method + "-cut", {"run.epochs=3"}));
     for (const char* file : {"model.safetensors", "labels.csv"}) {
       CAPTURE(file);
@@ -45,14 +63,16 @@ TEST_CASE(
     }
     const std::vector<std::string> lines = lines_of(read_text(runs.run_file(method, "metrics.csv")));
     REQUIRE(lines.size() == 4);
-    const std::vector<std::string> names = columns_of(lines[0]), values = columns_of(lines[3]);
-    const auto column = [&](const char* name) {
+    const std::vector<std::string> names = columns_of(lines[0]);
+    const auto column = [&](std::size_t line, const std::string& name) {
       const auto at = std::find(names.begin(), names.end(), name);
       REQUIRE(at != names.end());
-      return values.at(static_cast<std::size_t>(at - names.begin()));
+      return columns_of(lines[line]).at(static_cast<std::size_t>(at - names.begin()));
     };
-    CHECK(std::stod(column("train_loss")) > 0);
-    CHECK(column("lambda") == "");  // PLCR's
+    CHECK(std::isfinite(std::stod(column(3, "train_loss"))));
+    CHECK(column(3, "lambda") == "");  // PLCR's
+    for (const std::string& name : run.columns) CHECK(std::isfinite(std::stod(column(3, name))));
+    if (method == "pop") CHECK(std::stod(column(3, "candidates")) < std::stod(column(2, "candidates")));
     CHECK(has(read_text(runs.run_file(method, "config.ini")), "method = " + method + "\n"));
 
     const ProcessResult refused = runs.resume(method + "-cut", {"objective.method=plcr", "run.epochs=4"});

@@ -26,7 +26,9 @@ struct PllObjectiveCase {
 inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
   const Method kArticle = Plcr{}, kPublished = Plcr{.variant = ObjectiveVariant::published};
   const Method kProden = Proden{}, kProdenPublished = Proden{.variant = ObjectiveVariant::published};
-  const Method kCrossEntropy = CrossEntropyOnTruth{};
+  const Method kCrossEntropy = CrossEntropyOnTruth{}, kLws = Lws{.beta = 1.5}, kPop = Pop{};
+  const Method kNn = NonNegativeRisk{}, kNnPublished = NonNegativeRisk{ObjectiveVariant::published, 0.5};
+  const Method kGa = GradientAscentRisk{}, kGaPublished = GradientAscentRisk{ObjectiveVariant::published};
   return {
       {"c2_v1_b1", {1, 1, 2, kArticle}},
       {"c2_one_candidate", {2, 5, 2, kArticle}, Candidates::one},
@@ -68,6 +70,24 @@ inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
       {"cross_entropy_c10", {1, 9, 10, kCrossEntropy}, Candidates::some, Logits::moderate, 1, 8},
       {"cross_entropy_c10_extreme", {2, 16, 10, kCrossEntropy}, Candidates::some, Logits::extreme},
       {"cross_entropy_c65", {3, 4, 65, kCrossEntropy}},
+      {"lws_c2_one_candidate", {1, 5, 2, kLws}, Candidates::one},
+      {"lws_c10", {2, 9, 10, kLws}, Candidates::some, Logits::moderate, 1, 64},
+      {"lws_c10_all_candidates", {1, 6, 10, kLws}, Candidates::all},
+      {"lws_c10_extreme", {1, 16, 10, kLws}, Candidates::some, Logits::extreme},
+      {"lws_c65_no_order", {3, 4, 65, kLws}, Candidates::some, Logits::moderate, 1, 1, false, false},
+      {"lws_c1000", {1, 3, 1000, kLws}, Candidates::some, Logits::large},
+      {"nn_c2_one_candidate", {1, 5, 2, kNn}, Candidates::one},
+      {"nn_c10", {1, 40, 10, kNn}, Candidates::some, Logits::moderate, 1, 64},
+      {"nn_c10_published", {2, 9, 10, kNnPublished}},
+      {"nn_c10_all_candidates", {1, 6, 10, kNn}, Candidates::all},
+      {"nn_c10_extreme", {2, 16, 10, kNn}, Candidates::some, Logits::extreme},
+      {"nn_c1000", {1, 3, 1000, kNnPublished}},
+      {"ga_c2", {1, 33, 2, kGa}, Candidates::one},
+      {"ga_c10", {3, 9, 10, kGa}, Candidates::some, Logits::moderate, 1, 8},
+      {"ga_c10_published", {1, 70, 10, kGaPublished}},
+      {"ga_c65_extreme", {2, 5, 65, kGaPublished}, Candidates::some, Logits::extreme},
+      {"pop_c10", {3, 9, 10, kPop}, Candidates::some, Logits::moderate, 1, 8},
+      {"pop_c65_extreme", {1, 6, 65, kPop}, Candidates::some, Logits::extreme},
   };
 }
 

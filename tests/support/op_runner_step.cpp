@@ -132,6 +132,10 @@ Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DTyp
   if (c.labels) inputs["labels"] = labels;
   if (c.ordered) inputs["order"] = permutation(random, samples);
   inputs["total"] = random.uniform_tensor({kObjectiveMetricsFields}, 1, 2);
+  const MethodFacts facts = facts_of(c.spec.method);
+  if (facts.kept_rows > 0) inputs["kept"] = random.uniform_tensor({samples, facts.kept_rows, classes}, 0, 1);
+  if (facts.has_class_values)
+    inputs["class_values"] = random.uniform_tensor({classes}, 0.5 / double(classes), 1.5 / double(classes));
   return inputs;
 }
 
@@ -144,6 +148,10 @@ OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Te
   call.logits = memory.input("logits", compute, inputs.at("logits"));
   call.d_logits = memory.output("d_logits", compute, call.logits.shape);
   call.targets = memory.in_out("targets", backend.master_dtype(), inputs.at("targets"));
+  if (inputs.contains("kept")) call.kept = memory.in_out("kept", backend.master_dtype(), inputs.at("kept"));
+  if (inputs.contains("class_values")) {
+    call.class_values = memory.input("class_values", backend.master_dtype(), inputs.at("class_values"));
+  }
   // `last` is overwritten whatever it held.
   call.last = memory.in_out_struct("last", struct_of<ObjectiveMetrics>(inputs.at("total")));
   call.total = memory.in_out_struct("total", struct_of<ObjectiveMetrics>(inputs.at("total")));
@@ -155,6 +163,7 @@ OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Te
   OpResult result;
   result.outputs["d_logits"] = memory.read(call.d_logits);
   result.outputs["targets"] = memory.read(call.targets);
+  if (call.kept.defined()) result.outputs["kept"] = memory.read(call.kept);
   result.outputs["last"] = fields_of(memory.read_struct(call.last));
   result.outputs["total"] = fields_of(memory.read_struct(call.total));
   result.violations = memory.check();

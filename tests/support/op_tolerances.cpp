@@ -157,9 +157,9 @@ Tolerances linear_tolerances_in_16_bits(const LinearCase& c, DType type, const T
 }
 
 OpResult with_metric_fields(OpResult result) {
-  const std::vector<std::string> names = {"samples",        "total",   "supervised",     "consistency",
-                                          "labelled",       "correct", "pseudo_correct", "covered",
-                                          "target_entropy", "max",     "changed",        "nonfinite"};
+  const std::vector<std::string> names = {
+      "samples", "total",          "supervised", "consistency", "labelled",  "correct",      "pseudo_correct",
+      "covered", "target_entropy", "max",        "changed",     "nonfinite", "of_method[0]", "of_method[1]"};
   DPLL_CHECK(names.size() == kObjectiveMetricsFields, "{} names of metrics", names.size());
   for (const std::string table : {"last", "total"}) {
     const HostTensor metrics = result.outputs.at(table);
@@ -178,13 +178,14 @@ Tolerances pll_objective_tolerances(const PllObjectiveCase& c, const Tensors& in
   // Its derivative p (1 - p) / (c - p) changes by no more than log(c - p) itself.
   t["d_logits"] =
       Tolerance{kEpsilon, constant * static_cast<double>(c.loss_scale) / c.spec.batch} + stored_in(type);
-  t["targets"] = {0, kEpsilon / 2};
+  t["targets"] = t["kept"] = {0, kEpsilon / 2};
   for (const std::string table : {"last", "total"}) {
     for (const char* count :
          {"samples", "labelled", "correct", "pseudo_correct", "covered", "changed", "nonfinite"}) {
       t[table + "." + count] = {};
     }
-    for (const char* loss : {"total", "supervised", "consistency", "target_entropy"}) {
+    for (const char* loss :
+         {"total", "supervised", "consistency", "target_entropy", "of_method[0]", "of_method[1]"}) {
       t[table + "." + loss] = {1e-12, 1e-11 + constant};
     }
     t[table + ".max"] = {1e-12, c.spec.batch * kEpsilon / 2};

@@ -1,6 +1,7 @@
 // Valid configurations drawn at random, for property tests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -90,12 +91,8 @@ class RandomConfig {
     c.model.dropout = real(0.95);
     for_each_method(c.methods, [&](auto& method) {
       if (flip()) c.objective.method = method.about.name;
+      method.keys(DrawKeys{*this});
     });
-    auto& plcr = std::get<Plcr>(c.methods);
-    plcr.variant = choice<ObjectiveVariant>(2);
-    plcr.lambda_max = real(1e6);
-    plcr.ramp_epochs = between(0, 1'000'000);
-    std::get<Proden>(c.methods).variant = choice<ObjectiveVariant>(2);
     c.optimiser.lr_decay = choice<LrDecay>(3);
     c.optimiser.batch = between(1, 65'536);
     c.optimiser.drop_last = flip();
@@ -176,6 +173,22 @@ class RandomConfig {
     }
     return result;
   }
+
+  // What a method's keys() calls.
+  struct DrawKeys {
+    RandomConfig& random;
+
+    template <typename Enum>
+    void choice(const char* /*name*/, Enum& member, const char* /*doc*/) const {
+      member = random.choice<Enum>(2);
+    }
+    void real(const char* /*name*/, double& member, double low, double high, const char* /*doc*/) const {
+      member = std::max(low, random.real(high));
+    }
+    void integer(const char* /*name*/, int& member, int low, int high, const char* /*doc*/) const {
+      member = random.between(low, high);
+    }
+  };
 
   std::mt19937_64 engine_;
 };

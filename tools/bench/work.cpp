@@ -68,7 +68,7 @@ Work work_of(const LinearSpec& spec, const LinearBackward& call) {
 }
 
 Work work_of(const PllObjectiveSpec& spec, const PllObjectiveCall& call) {
-  return {plain_bytes(call) + row_bytes(call.targets, spec.batch, 2) +
+  return {plain_bytes(call) + row_bytes(call.targets, spec.batch, 2) + row_bytes(call.kept, spec.batch, 2) +
               row_bytes(call.candidates, spec.batch) + row_bytes(call.labels, spec.batch),
           0};
 }

@@ -2,7 +2,7 @@
 
   python tools/golden/make_layer_golden.py tests/golden
 
-writes preact_conv, bn_relu_pool, linear, pll_objective and sgd .safetensors. Activations lie as the engine's do,
+writes preact_conv, bn_relu_pool, linear and sgd .safetensors. Activations lie as the engine's do,
 [V*B, H, W, C]; weights as PyTorch's, [out, in, k, k]. Every case computes the same in float32 as well; the largest
 deviation of each output from the float64 value is noted as a measure of what float32 can be asked for.
 
@@ -15,18 +15,12 @@ Needs PyPI: torch (2.15.0), numpy (2.4.6).
 import sys
 from pathlib import Path
 
-import golden_file
+import golden_file  # noqa: F401, before torch
 import numpy as np
 import torch
-from golden_file import integers, pattern
+from golden_cases import KINK_MARGIN, Kink, plain, write_operation
+from golden_file import pattern
 from torch.nn import functional as F
-
-KINK_MARGIN = 1e-4
-
-
-class Kink(Exception):
-    """An input lies too close to a point where the derivative jumps."""
-
 
 def nchw(array, dtype):
     return torch.from_numpy(array).to(dtype).permute(0, 3, 1, 2)
@@ -34,10 +28,6 @@ def nchw(array, dtype):
 
 def nhwc(tensor):
     return tensor.detach().permute(0, 2, 3, 1).double().numpy()
-
-
-def plain(tensor):
-    return tensor.detach().double().numpy()
 
 
 def refuse_kinks(z):
@@ -288,124 +278,6 @@ def linear(case, inputs, dtype):
     return outputs
 
 
-# ---- pll_objective ----------------------------------------------------------------------------------------------
-
-# The article's constant 1 + 1e-6 is rounded to the compute type: in float32 it is 1 + 2^-20, so the same objective
-# has other values there. `compute` says which backends a case is for.
-PLL_OBJECTIVE = {
-    "article": {"classes": 5, "variant": "article", "compute": "f64"},
-    "article_float32": {"classes": 5, "variant": "article", "compute": "f32"},
-    # Probabilities round to 1: the supervised term reaches its cap.
-    "sure_article": {"classes": 5, "scale": 30.0, "variant": "article", "compute": "f64"},
-    "sure_article_float32": {"classes": 5, "scale": 30.0, "variant": "article", "compute": "f32"},
-    "published": {"classes": 5},
-    "sure": {"classes": 5, "scale": 30.0},
-    "extreme": {"classes": 4, "scale": 16384.0},
-    "one_view": {"classes": 3, "views": 1, "lambda": 0.0},
-    "two_words": {"classes": 70, "views": 2, "batch": 3, "samples": 5, "lambda": 1.5},
-    "two_classes": {"classes": 2, "loss_scale": 8.0},
-    "proden": {"classes": 5, "views": 1, "method": "proden", "variant": "article"},
-    "proden_published": {"classes": 6, "method": "proden", "loss_scale": 4.0},
-    "proden_sure": {"classes": 5, "scale": 30.0, "views": 2, "method": "proden", "variant": "article"},
-    "proden_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "proden"},
-    "cross_entropy": {"classes": 5, "views": 1, "method": "cross_entropy", "known": True},
-    "cross_entropy_views": {"classes": 70, "batch": 3, "samples": 5, "method": "cross_entropy", "loss_scale": 8.0},
-    "cross_entropy_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "cross_entropy"},
-}
-PLL_OBJECTIVE_DEFAULTS = {
-    "method": "plcr", "known": False, "views": 3, "batch": 4, "samples": 7, "first": 2, "variant": "published", "compute": "any", "lambda": 0.375,
-    "loss_scale": 1.0, "scale": 4.0,
-}  # fmt: skip
-MARGIN = {
-    ("published", "any"): 2.0**-23,
-    ("article", "f64"): 1e-6,
-    ("article", "f32"): float(np.float32(1 + 1e-6)) - 1,
-}
-
-
-def pll_objective_inputs(name, case):
-    n, c = case["samples"], case["classes"]
-    labels = integers(name + "/labels", [n], c)
-    mask = pattern(name + "/candidates", [n, c]) < -0.2
-    mask[np.arange(n), labels] = True
-    order = np.argsort(pattern(name + "/order", [n]), kind="stable").astype(np.int32)
-    in_batch = order[case["first"] :]
-    mask[in_batch[0]] = np.arange(c) == labels[in_batch[0]]  # one candidate: supervised learning
-    mask[in_batch[1]] = True  # all candidates: no supervised term
-    # Multiples of 2^-16 that add up to 1 exactly, zeros among candidates included.
-    targets = np.zeros([n, c])
-    for i in range(n):
-        members = np.flatnonzero(mask[i])
-        cuts = np.sort(np.append(integers(f"{name}/targets/{i}", [len(members) - 1], 2**16 + 1), [0, 2**16]))
-        targets[i, members] = np.diff(cuts) * 2.0**-16
-    if not case["known"]:
-        labels[in_batch[-1]] = -1  # unknown truth
-    return {
-        "logits": pattern(name + "/logits", [case["views"] * case["batch"], c]) * case["scale"],
-        "targets": targets,
-        "mask": mask.astype(np.uint8),
-        "labels": labels.astype(np.int32),
-        "order": order,
-    }
-
-
-def pll_objective(case, inputs, dtype):
-    views, batch, classes = case["views"], case["batch"], case["classes"]
-    rows = inputs["order"][case["first"] : case["first"] + batch].astype(np.int64)
-    mask = torch.from_numpy(inputs["mask"][rows].astype(bool))
-    old = torch.from_numpy(inputs["targets"][rows]).to(dtype)
-    logits = torch.from_numpy(inputs["logits"]).to(dtype).requires_grad_()
-    log_p = F.log_softmax(logits, dim=1).view(views, batch, classes)
-    labels = torch.from_numpy(inputs["labels"][rows].astype(np.int64))
-    supervised = consistency = torch.zeros(batch, dtype=dtype)
-    member, score = mask, log_p.detach()[0]
-    if case["method"] == "plcr":
-        others = F.softmax(logits[:batch], dim=1) @ (1 - torch.eye(classes, dtype=dtype))  # 1 - p without cancellation
-        margin = MARGIN[case["variant"], case["compute"]]
-        supervised = -torch.log(margin + others).masked_fill(mask, 0).sum(1)
-        consistency = (torch.xlogy(old, old) - torch.where(old > 0, old * log_p, 0)).sum((0, 2))
-        total = case["lambda"] * consistency + supervised
-        score = log_p.detach().mean(0)
-    elif case["method"] == "proden":
-        total = -torch.where(old > 0, old * log_p, 0).sum(2).mean(0)
-        member = old > 0 if case["variant"] == "published" else mask
-    else:
-        truth = F.one_hot(labels.clamp(min=0), classes) * (labels >= 0)[:, None]
-        total = -(truth * log_p).sum(2).mean(0)
-    (total.mean() * case["loss_scale"]).backward()
-
-    mean = score.masked_fill(~member, -torch.inf)
-    new = torch.softmax(mean, dim=1)
-    targets = inputs["targets"].copy()
-    targets[rows] = plain(new)
-    total, supervised, consistency = total.detach(), supervised.detach(), consistency.detach()
-    # Ties between targets must be exact or wide, so that rounding cannot move an argmax.
-    top = mean.sort(dim=1).values
-    if classes > 1 and bool(((top[:, -1] - top[:, -2]).abs() < KINK_MARGIN).any()):
-        raise Kink
-    known = labels >= 0
-    weak = logits.detach()[:batch].argmax(1)
-    metrics = {
-        "samples": batch,
-        "total": total.sum(),
-        "supervised": supervised.sum(),
-        "consistency": consistency.sum(),
-        "labelled": known.sum(),
-        "train_correct": (known & (weak == labels)).sum(),
-        "pseudo_correct": (known & (new.argmax(1) == labels)).sum(),
-        "covered": mask[torch.arange(batch), weak].sum(),
-        "target_entropy": -torch.xlogy(new, new).sum(),
-        "target_max": new.max(1).values.sum(),
-        "target_changed": (new.argmax(1) != torch.from_numpy(np.argmax(inputs["targets"][rows], axis=1))).sum(),
-        "nonfinite": 0,
-    }
-    return {
-        "d_logits": plain(logits.grad),
-        "targets_after": targets,
-        "metrics": np.array([float(value) for value in metrics.values()]),
-    }
-
-
 # ---- sgd --------------------------------------------------------------------------------------------------------
 
 SGD = {
@@ -450,39 +322,16 @@ def sgd(case, inputs, dtype):
 # -----------------------------------------------------------------------------------------------------------------
 
 
-def make_case(name, case, draw_inputs, compute):
-    for attempt in range(1000):
-        drawn = f"{name}#{attempt}"
-        inputs = draw_inputs(drawn, case)
-        try:
-            outputs = compute(case, inputs, torch.float64)
-        except Kink:
-            continue
-        single = compute(case, inputs, torch.float32)
-        deviation = {key: float(np.abs(single[key] - outputs[key]).max()) for key in outputs}
-        return inputs, outputs, case | {"name": name, "drawn_as": drawn, "float32_deviation": deviation}
-    raise RuntimeError(f"{name}: every draw lies on a kink")
-
-
 def main():
     folder = Path(sys.argv[1])
     for op, table, defaults, draw_inputs, compute in (
         ("preact_conv", PREACT_CONV, PREACT_CONV_DEFAULTS, preact_conv_inputs, preact_conv),
         ("bn_relu_pool", BN_RELU_POOL, BN_RELU_POOL_DEFAULTS, bn_relu_pool_inputs, bn_relu_pool),
         ("linear", LINEAR, {}, linear_inputs, linear),
-        ("pll_objective", PLL_OBJECTIVE, PLL_OBJECTIVE_DEFAULTS, pll_objective_inputs, pll_objective),
         ("sgd", SGD, {}, sgd_inputs, sgd),
     ):
-        tensors, cases = {}, []
-        for name, values in table.items():
-            inputs, outputs, case = make_case(name, defaults | values, draw_inputs, compute)
-            overlap = inputs.keys() & outputs.keys()
-            assert not overlap, overlap
-            tensors |= {f"{name}/{key}": value for key, value in (inputs | outputs).items()}
-            cases.append(case)
-        path = folder / f"{op}.safetensors"
-        golden_file.write(path, tensors, golden_file.metadata("tools/golden/make_layer_golden.py", cases))
-        print(f"{path}: {len(cases)} cases, {path.stat().st_size} bytes")
+        cases = {name: defaults | values for name, values in table.items()}
+        write_operation(folder, op, "tools/golden/make_layer_golden.py", cases, draw_inputs, compute)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 //
 //   loss      mean over the batch of the method's loss of a sample
 //   d_logits  dL/dlogits * loss_scale
-//   rows      the samples' rows of the table become the method's new ones; the loss uses the old ones
+//   rows      the samples' rows of the table become the method's new ones; the loss uses the old ones.
+//   Likewise
+//             the rows that a method keeps besides
 #pragma once
 
 #include <cstddef>
@@ -30,6 +32,7 @@ struct ObjectiveMetrics {
   // their target row stays as it was, and a view with such a logit gets a d_logits row of NaN, so that the
   // update is skipped.
   double nonfinite = 0;
+  double of_method[kMethodMetrics] = {};  // what the method measures besides; its metric_names
 };
 inline constexpr int kObjectiveMetricsFields = sizeof(ObjectiveMetrics) / sizeof(double);
 
@@ -39,13 +42,15 @@ struct PllObjectiveSpec {
 };
 
 struct PllObjectiveCall {
-  Tensor d_logits = {};               // compute [V*B, classes]
-  Tensor targets = {};                // master [N, classes]; rows of the batch are read, then overwritten
+  Tensor d_logits = {};  // compute [V*B, classes]
+  Tensor targets = {};   // master [N, classes]; rows of the batch are read, then overwritten
+  Tensor kept = {};      // master [N, kept_rows, classes], likewise; undefined: the method has none
   ObjectiveMetrics* last = nullptr;   // backend memory: this step alone
   ObjectiveMetrics* total = nullptr;  // backend memory: added to
   Tensor logits = {};                 // compute [V*B, classes]
   Tensor candidates = {};             // u64 [N, (classes + 63) / 64], see CandidateSets
   Tensor labels = {};                 // i32 [N], -1 = unknown; or undefined
+  Tensor class_values = {};           // master [classes], of the method; undefined: it has none
   BatchRows rows = {};
   void* workspace = nullptr;
 };

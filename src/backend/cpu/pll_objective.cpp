@@ -3,7 +3,6 @@
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/parallel.h"
 #include "objectives/one_lane.h"
-#include "objectives/run_sample.h"
 
 namespace dpll::cpu {
 namespace {
@@ -13,21 +12,30 @@ constexpr std::int64_t kSamplesPerChunk = 4;
 class CpuPllObjective final : public PllObjective {
  public:
   explicit CpuPllObjective(const PllObjectiveSpec& spec)
-      : spec_(spec), scratch_elements_(objectives::scratch_elements(spec)) {
+      : spec_(spec), needs_(objectives::scratch_needs(spec)) {
     DPLL_CHECK(spec.views >= 1 && spec.batch >= 1 && spec.classes >= 2,
                "objective of {} views, batch {}, {} classes", spec.views, spec.batch, spec.classes);
   }
 
   std::size_t workspace_bytes() const override {
-    const std::int64_t chunks = (spec_.batch + kSamplesPerChunk - 1) / kSamplesPerChunk;
+    const std::int64_t places = (spec_.batch + samples_in_place() - 1) / samples_in_place();
     return static_cast<std::size_t>(spec_.batch) * sizeof(ObjectiveMetrics) +
-           static_cast<std::size_t>(chunks * scratch_elements_) * sizeof(double);
+           static_cast<std::size_t>(needs_.sums + places * needs_.of_sample) * sizeof(double);
   }
 
   void run(const PllObjectiveCall& call) override {
     check(call);
     auto* per_sample = static_cast<ObjectiveMetrics*>(call.workspace);
-    std::visit([&](const auto& method) { run_samples(method, call, per_sample); }, spec_.method);
+    auto* sums = reinterpret_cast<double*>(per_sample + spec_.batch);
+    const objectives::BatchScratch scratch{sums + needs_.sums, needs_.of_sample, samples_in_place()};
+    std::visit(
+        [&](const auto& method) {
+          objectives::run_batch<float>(method, spec_, call, scratch, sums, per_sample, kSamplesPerChunk,
+                                       [](std::int64_t count, std::int64_t chunk, const auto& work) {
+                                         parallel_chunks(count, chunk, work);
+                                       });
+        },
+        spec_.method);
     ObjectiveMetrics sum;
     for (std::int64_t row = 0; row < spec_.batch; ++row) objectives::add(sum, per_sample[row]);
     *call.last = sum;
@@ -35,16 +43,7 @@ class CpuPllObjective final : public PllObjective {
   }
 
  private:
-  template <typename M>
-  void run_samples(const M& method, const PllObjectiveCall& call, ObjectiveMetrics* per_sample) const {
-    auto* scratch = reinterpret_cast<double*>(per_sample + spec_.batch);
-    parallel_chunks(spec_.batch, kSamplesPerChunk, [&](std::int64_t begin, std::int64_t end) {
-      double* const own = scratch + begin / kSamplesPerChunk * scratch_elements_;
-      for (std::int64_t row = begin; row < end; ++row) {
-        per_sample[row] = objectives::run_sample(method, objectives::OneLane<float>(spec_, call, row, own));
-      }
-    });
-  }
+  std::int64_t samples_in_place() const { return needs_.side_by_side ? 1 : kSamplesPerChunk; }
 
   void check(const PllObjectiveCall& call) const {
     const std::int64_t values = std::int64_t{spec_.views} * spec_.batch * spec_.classes;
@@ -59,11 +58,16 @@ class CpuPllObjective final : public PllObjective {
                call.labels.shape.to_string());
     DPLL_CHECK(call.last != nullptr && call.total != nullptr && call.workspace != nullptr,
                "objective without metrics or workspace");
+    const MethodFacts facts = facts_of(spec_.method);
+    DPLL_CHECK(facts.kept_rows == 0 || call.kept.shape == (Shape{samples, facts.kept_rows, spec_.classes}),
+               "kept rows {}", call.kept.shape.to_string());
+    DPLL_CHECK(!facts.has_class_values || call.class_values.shape == Shape{spec_.classes}, "class values {}",
+               call.class_values.shape.to_string());
     check_rows(call.rows, spec_.batch, samples);
   }
 
   PllObjectiveSpec spec_;
-  std::int64_t scratch_elements_;
+  objectives::ScratchNeeds needs_;
 };
 
 }  // namespace

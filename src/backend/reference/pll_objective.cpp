@@ -3,7 +3,6 @@
 
 #include "backend/reference/reference_ops.h"
 #include "objectives/one_lane.h"
-#include "objectives/run_sample.h"
 
 namespace dpll::reference {
 namespace {
@@ -11,27 +10,31 @@ namespace {
 class ReferencePllObjective final : public PllObjective {
  public:
   explicit ReferencePllObjective(const PllObjectiveSpec& spec)
-      : spec_(spec), scratch_(static_cast<std::size_t>(objectives::scratch_elements(spec))) {}
+      : spec_(spec), needs_(objectives::scratch_needs(spec)) {}
 
   std::size_t workspace_bytes() const override { return 0; }
 
   void run(const PllObjectiveCall& call) override {
-    ObjectiveMetrics sum;
+    std::vector<double> scratch(static_cast<std::size_t>(spec_.batch * needs_.of_sample));
+    std::vector<double> sums(static_cast<std::size_t>(needs_.sums));
+    std::vector<ObjectiveMetrics> per_sample(static_cast<std::size_t>(spec_.batch));
     std::visit(
         [&](const auto& method) {
-          for (std::int64_t row = 0; row < spec_.batch; ++row) {
-            const objectives::OneLane<double> sample(spec_, call, row, scratch_.data());
-            objectives::add(sum, objectives::run_sample(method, sample));
-          }
+          objectives::run_batch<double>(
+              method, spec_, call, {scratch.data(), needs_.of_sample, 1}, sums.data(), per_sample.data(),
+              spec_.batch,
+              [](std::int64_t count, std::int64_t /*chunk*/, const auto& work) { work(0, count); });
         },
         spec_.method);
+    ObjectiveMetrics sum;
+    for (const ObjectiveMetrics& metrics : per_sample) objectives::add(sum, metrics);
     *call.last = sum;
     objectives::add(*call.total, sum);
   }
 
  private:
   PllObjectiveSpec spec_;
-  std::vector<double> scratch_;
+  objectives::ScratchNeeds needs_;
 };
 
 }  // namespace

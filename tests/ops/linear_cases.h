@@ -34,7 +34,9 @@ inline std::vector<LinearCase> small_linear_cases() {
 
 // As long_bn_relu_pool_cases(), for statistics and column sums.
 inline std::vector<LinearCase> long_linear_cases() {
-  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 3, 640, true, true}}};
+  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 3, 640, true, true}},
+          {"rows_in_chunks", {Mode::train, 2, 67, 98, 50, true, true}},
+          {"wide_no_input_gradient", {Mode::train, 1, 33, 640, 100, false, false}}};
 }
 
 // The layers of the networks at 64 samples x 3 views.

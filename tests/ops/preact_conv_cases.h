@@ -113,6 +113,28 @@ inline std::vector<PreactConvCase> small_preact_conv_cases() {
   };
 }
 
+// For the CPU: channels that fill no vector and those that do, batches that no chunk divides, strides that
+// leave a row over.
+inline std::vector<PreactConvCase> chunked_preact_conv_cases() {
+  return {
+      conv_case("stem in chunks", {3, 5, 9, 8, 3, 16, 3, 1, 1}, kStats | kNoInputGradient),
+      conv_case("LeNet in chunks", {2, 3, 14, 13, 20, 50, 5, 1, 2}, kBias | kStats | kAccumulate),
+      conv_case("block in chunks", {3, 14, 16, 16, 32, 48, 3, 1, 1},
+                kPreact | kResidual | kStats | kAccumulate),
+      conv_case("many channels", {1, 2, 3, 2, 1030, 7, 3, 1, 1}, kPreact | kStats),
+      conv_case("down in chunks", {2, 6, 9, 7, 17, 33, 3, 2, 1}, kPreact | kProjection | kStats),
+      conv_case("down by whole vectors", {2, 6, 9, 7, 32, 48, 3, 2, 1},
+                kPreact | kProjection | kStats | kShared | kAccumulate),
+      conv_case("whole vectors, projection, dropout", {2, 3, 6, 5, 16, 32, 3, 1, 1},
+                kPreact | kDropout | kProjection),
+      conv_case("whole vectors, nothing before", {1, 3, 7, 6, 16, 16, 3, 2, 1}, kProjection | kAccumulate),
+      conv_case("everything in chunks", {2, 7, 5, 6, 3, 19, 3, 2, 1},
+                kPreact | kDropout | kBias | kProjection | kResidual | kStats | kShared | kAccumulate),
+      conv_case("evaluation in chunks", {1, 10, 7, 6, 12, 20, 3, 1, 1},
+                kEval | kPreact | kDropout | kBias | kProjection | kResidual | kShared),
+  };
+}
+
 // The layers of the networks at 64 samples x 3 views. WRN-16-2 has the layers of WRN-28-2, fewer of each.
 inline std::vector<PreactConvCase> benchmark_preact_conv_cases() {
   constexpr unsigned kFirst = kPreact | kProjection | kStats | kBenchmark;

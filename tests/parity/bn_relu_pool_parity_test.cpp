@@ -14,7 +14,7 @@ TEST_CASE("bn_relu_pool: the backends agree with the reference") {
       const auto run = [&](Backend& backend) {
         return run_bn_relu_pool(backend, c, inputs, Passes::forward_and_backward);
       };
-      check_cpu_parity(fmt::format("bn_relu_pool {}", c.name), seed, Threads::one_result, run,
+      check_cpu_parity(fmt::format("bn_relu_pool {}", c.name), seed, {}, run,
                        bn_relu_pool_tolerances(c, inputs));
       check_cuda_parity(fmt::format("bn_relu_pool {}", c.name), seed, run,
                         bn_relu_pool_tolerances(c, inputs));

@@ -15,7 +15,9 @@ TEST_CASE("linear: the backends agree with the reference") {
       const auto run = [&](Backend& backend) {
         return run_linear(backend, c, inputs, Passes::forward_and_backward);
       };
-      check_cpu_parity(fmt::format("linear {}", c.name), seed, Threads::a_result_each, run, t);
+      // The library divides products among the threads by their shape and number.
+      check_cpu_parity(fmt::format("linear {}", c.name), seed, {"y", "y_stats", "d_x", "d_weight", "d_bias"},
+                       run, t);
       check_cuda_parity(fmt::format("linear {}", c.name), seed, run, t);
     }
   }

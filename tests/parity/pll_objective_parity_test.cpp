@@ -16,7 +16,7 @@ TEST_CASE("pll_objective: the backends agree with the reference") {
       const auto run = [&](Backend& backend) {
         return with_metric_fields(run_pll_objective(backend, c, inputs));
       };
-      check_cpu_parity(fmt::format("pll_objective {}", c.name), seed, Threads::one_result, run,
+      check_cpu_parity(fmt::format("pll_objective {}", c.name), seed, {}, run,
                        pll_objective_tolerances(c, inputs));
       check_cuda_parity(fmt::format("pll_objective {}", c.name), seed, run,
                         pll_objective_tolerances(c, inputs));
@@ -46,8 +46,8 @@ TEST_CASE("pll_objective: the backends treat broken logits as the reference does
       const auto run = [&](Backend& backend) {
         return with_metric_fields(run_pll_objective(backend, c, inputs));
       };
-      check_cpu_parity(fmt::format("pll_objective {} {} in row {}", c.name, value, row), 804,
-                       Threads::one_result, run, pll_objective_tolerances(c, inputs));
+      check_cpu_parity(fmt::format("pll_objective {} {} in row {}", c.name, value, row), 804, {}, run,
+                       pll_objective_tolerances(c, inputs));
       check_cuda_parity(fmt::format("pll_objective {} {} in row {}", c.name, value, row), 804, run,
                         pll_objective_tolerances(c, inputs));
     }
@@ -89,7 +89,7 @@ TEST_CASE("cross_entropy: the backends agree with the reference") {
     const Tensors inputs = evaluation_inputs(c, DType::f32);
     const auto run = [&](Backend& backend) { return run_cross_entropy(backend, inputs); };
     const std::string what = fmt::format("cross_entropy {}x{}", c.rows, c.classes);
-    check_cpu_parity(what, 901, Threads::one_result, run, cross_entropy_tolerances());
+    check_cpu_parity(what, 901, {}, run, cross_entropy_tolerances());
     check_cuda_parity(what, 901, run, cross_entropy_tolerances());
   }
 }

@@ -3,18 +3,17 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "support/depth.h"
 #include "support/op_tolerances.h"
 
 namespace dpll::test {
 
-enum class Threads { one_result, a_result_each };
-
 // Runs the op on the reference backend once and on the CPU backend twice with 1, 2 and 3 threads. Canaries
-// must be intact, all outputs within their tolerances, both runs bit-identical, and with
-// Threads::one_result so are the results of all thread counts.
-void check_cpu_parity(const std::string& what, std::uint64_t seed, Threads threads,
+// must be intact, all outputs within their tolerances, both runs bit-identical, and so are the results of all
+// thread counts but for the outputs `by_threads`.
+void check_cpu_parity(const std::string& what, std::uint64_t seed, const std::vector<std::string>& by_threads,
                       const std::function<OpResult(Backend&)>& run, const Tolerances& tolerances);
 
 // So many schedules find every race of tests/emulation/faults.h.

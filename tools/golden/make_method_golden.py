@@ -67,10 +67,12 @@ def draw_inputs(name, case):
     in_batch = order[case["first"] :]
     mask[in_batch[0]] = np.arange(c) == labels[in_batch[0]]  # one candidate: supervised learning
     mask[in_batch[1]] = True  # all candidates: no supervised term
-    # Multiples of 2^-16 that add up to 1 exactly, zeros among candidates included.
+    # Multiples of 2^-16 that add up to 1 exactly; every other sample has a candidate whose share is 0.
     targets = np.zeros([n, c])
     for i in range(n):
         members = np.flatnonzero(mask[i])
+        if len(members) > 2 and i % 2 == 0:
+            members = np.delete(members, integers(f"{name}/zero/{i}", [1], len(members)))
         cuts = np.sort(np.append(integers(f"{name}/targets/{i}", [len(members) - 1], 2**16 + 1), [0, 2**16]))
         targets[i, members] = np.diff(cuts) * 2.0**-16
     if not case["known"]:

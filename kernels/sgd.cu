@@ -12,6 +12,8 @@ constexpr int kCheckedPerThread = 4 * kVec, kMaxCheckBlocks = 2048;
 struct Coefficients {
   float weight_decay, momentum, ema, rest;
   int nesterov;
+  float beta1, rest1, beta2, rest2, epsilon;
+  int decoupled;
 };
 
 __device__ inline unsigned long long nonfinite_of(float value) {
@@ -50,6 +52,9 @@ __global__ void check(SgdTask task) {
   scratch.loss_scale = task.step->loss_scale;
   scratch.update =
       judge_gradients(*task.health, task.step->loss_scale, task.spec.dynamic_loss_scale, all) ? 1 : 0;
+  const AdamCorrection correction = adam_correction(task.spec, task.health->updates);
+  scratch.first_correction = static_cast<float>(correction.first);
+  scratch.second_root = static_cast<float>(correction.second_root);
   scratch.nonfinite = 0;
   scratch.blocks_done = 0;
 }
@@ -62,6 +67,20 @@ __device__ void update_one(float& value, float& velocity, float d_value, float l
   velocity = rounded_sum(rounded_product(k.momentum, velocity), g);
   const float direction = k.nesterov != 0 ? fmaf(k.momentum, velocity, g) : velocity;
   value = fmaf(-learning_rate, direction, value);
+}
+
+__device__ void update_one_adam(float& value, float& velocity, float& square, float d_value,
+                                const SgdScratch& step, float learning_rate, const Coefficients& k) {
+  float g = d_value / step.loss_scale;
+  if (k.decoupled != 0) {
+    value = rounded_product(value, 1 - learning_rate * k.weight_decay);
+  } else {
+    g = fmaf(k.weight_decay, value, g);
+  }
+  velocity = fmaf(k.rest1, g - velocity, velocity);
+  square = rounded_sum(rounded_product(k.beta2, square), rounded_product(rounded_product(k.rest2, g), g));
+  const float root = sqrtf(square) / step.second_root + k.epsilon;
+  value = value - rounded_product(learning_rate / step.first_correction, velocity) / root;
 }
 
 __device__ float updated_average(float average, float value, const Coefficients& k) {
@@ -82,8 +101,17 @@ __device__ void update_vector(const SgdTask& task, const Coefficients& k, std::i
   } else {
     load(d_value, task.d_value + (first - weights));
   }
-  for (int i = 0; i < kVec; ++i) {
-    update_one(value[i], velocity[i], d_value[i], loss_scale, learning_rate, k);
+  if (task.square != nullptr) {
+    float square[kVec];
+    load(square, task.square + first);
+    for (int i = 0; i < kVec; ++i) {
+      update_one_adam(value[i], velocity[i], square[i], d_value[i], *task.scratch, learning_rate, k);
+    }
+    store(task.square + first, square);
+  } else {
+    for (int i = 0; i < kVec; ++i) {
+      update_one(value[i], velocity[i], d_value[i], loss_scale, learning_rate, k);
+    }
   }
   store(task.value + first, value);
   store(task.velocity + first, velocity);
@@ -101,7 +129,11 @@ __device__ void update_element(const SgdTask& task, const Coefficients& k, std::
   const float d_value =
       at < weights ? to_float(static_cast<const W*>(task.d_weight)[at]) : task.d_value[at - weights];
   float value = task.value[at], velocity = task.velocity[at];
-  update_one(value, velocity, d_value, task.scratch->loss_scale, task.step->learning_rate, k);
+  if (task.square != nullptr) {
+    update_one_adam(value, velocity, task.square[at], d_value, *task.scratch, task.step->learning_rate, k);
+  } else {
+    update_one(value, velocity, d_value, task.scratch->loss_scale, task.step->learning_rate, k);
+  }
   task.value[at] = value;
   task.velocity[at] = velocity;
   if (at < weights && task.weight != nullptr) static_cast<W*>(task.weight)[at] = from_float<W>(value);
@@ -109,7 +141,7 @@ __device__ void update_element(const SgdTask& task, const Coefficients& k, std::
 }
 
 // Cost "sgd update" of a weight: 16 + 2 S bytes, 8 operations; 20 bytes of another parameter or in float32;
-// an average adds 8 bytes and 3 operations.
+// an average adds 8 bytes and 3 operations, Adam 8 bytes and 10 operations.
 template <typename W>
 __global__ void update(SgdTask task, Coefficients k) {
   if (task.scratch->update == 0) return;
@@ -130,9 +162,17 @@ void sgd(const SgdTask& task, DType weight_type, Stream stream) {
   const std::int64_t elements = task.spec.elements;
   const unsigned check_blocks =
       std::min<unsigned>(blocks_for(elements, kThreads * kCheckedPerThread), kMaxCheckBlocks);
-  const Coefficients k{static_cast<float>(task.spec.weight_decay), static_cast<float>(task.spec.momentum),
-                       static_cast<float>(task.spec.ema), static_cast<float>(1 - task.spec.ema),
-                       task.spec.nesterov ? 1 : 0};
+  const Coefficients k{static_cast<float>(task.spec.weight_decay),
+                       static_cast<float>(task.spec.momentum),
+                       static_cast<float>(task.spec.ema),
+                       static_cast<float>(1 - task.spec.ema),
+                       task.spec.nesterov ? 1 : 0,
+                       static_cast<float>(task.spec.beta1),
+                       static_cast<float>(1 - task.spec.beta1),
+                       static_cast<float>(task.spec.beta2),
+                       static_cast<float>(1 - task.spec.beta2),
+                       static_cast<float>(task.spec.epsilon),
+                       task.spec.kind == OptimiserKind::adamw ? 1 : 0};
   for_type(weight_type, [&](auto element) {
     using W = decltype(element);
     launch("sgd check", check<W>, LaunchShape{{check_blocks, 1, 1}, kThreads, 0}, stream, task);

@@ -12,14 +12,16 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 struct SgdScratch {
   unsigned long long nonfinite = 0;  // so far in this step
   unsigned blocks_done = 0;
-  unsigned update = 0;   // this step moves the weights
-  float loss_scale = 1;  // that this step's gradients carry
+  unsigned update = 0;                          // this step moves the weights
+  float loss_scale = 1;                         // that this step's gradients carry
+  float first_correction = 1, second_root = 1;  // of adam, see AdamCorrection
 };
 
 struct SgdTask {
   SgdSpec spec;
   float* value = nullptr;
   float* velocity = nullptr;
+  float* square = nullptr;         // with adam and adamw
   float* average = nullptr;        // with spec.ema > 0
   void* weight = nullptr;          // [weights] in the weight type, or null
   const void* d_weight = nullptr;  // [weights] in the weight type

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dpll/ops/augment_policy.h"
+#include "dpll/ops/optimiser_kind.h"
 #include "objectives/methods.h"
 
 namespace dpll {
@@ -146,8 +147,10 @@ struct RunConfig {
   struct Optimiser {
     int batch = 64;  // samples per step; images per step are batch * (strong + 1)
     bool drop_last = false;
+    OptimiserKind kind = OptimiserKind::sgd;
     double lr = 0.1;
     double momentum = 0.9;
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of adam and adamw
     double weight_decay = 1e-4;
     bool nesterov = false;
     ScheduleKind schedule = ScheduleKind::step;
@@ -230,6 +233,7 @@ std::string to_string(AugmentPolicy);
 std::string to_string(Architecture);
 std::string to_string(ObjectiveVariant);
 std::string to_string(ScheduleKind);
+std::string to_string(OptimiserKind);
 std::string to_string(LrDecay);
 std::string to_string(DeviceChoice);
 std::string to_string(Precision);

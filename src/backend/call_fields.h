@@ -122,6 +122,7 @@ template <typename Visit>
 void visit_fields(SgdCall& call, Visit&& visit) {
   visit("value", call.value, Access::update);
   visit("velocity", call.velocity, Access::update);
+  visit("square", call.square, Access::update);
   visit("average", call.average, Access::update);
   visit("weight", call.weight, Access::write);
   visit("health", call.health, Access::update);

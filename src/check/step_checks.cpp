@@ -124,6 +124,8 @@ void check_call(const CheckContext& context, const RecordedCall<SgdSpec, SgdCall
   SgdCall mine;
   mine.value = make.of(before["value"], all);
   mine.velocity = make.of(before["velocity"], all);
+  const bool adam = s.kind != OptimiserKind::sgd;
+  if (adam) mine.square = make.of(before["square"], all);
   if (s.ema > 0) mine.average = make.of(before["average"], all);
   mine.health = make.place(before.as<UpdateHealth>("health"));
   mine.step = make.place(before.as<StepState>("step"));
@@ -141,9 +143,16 @@ void check_call(const CheckContext& context, const RecordedCall<SgdSpec, SgdCall
            s.weight_decay * std::abs(static_cast<double>(value[i]));
   };
   const auto of_velocity = [&](std::size_t i) {
-    return s.momentum * std::abs(static_cast<double>(velocity[i])) + of_gradient(i);
+    return (adam ? 1 : s.momentum) * std::abs(static_cast<double>(velocity[i])) + of_gradient(i);
   };
+  const AdamCorrection correction = adam_correction(s, mine.health->updates);
   const auto of_value = [&](std::size_t i) {
+    if (adam) {
+      const double root = std::sqrt(static_cast<double>(mine.square.as<float>()[i]));
+      const double moment = std::abs(static_cast<double>(velocity[i])) + of_gradient(i);
+      return std::abs(static_cast<double>(value[i])) * (1 + rate * s.weight_decay) +
+             rate / correction.first * moment / (root / correction.second_root + s.epsilon);
+    }
     const double update = s.nesterov ? of_gradient(i) + s.momentum * of_velocity(i) : of_velocity(i);
     return std::abs(static_cast<double>(value[i])) + rate * update;
   };
@@ -156,15 +165,24 @@ void check_call(const CheckContext& context, const RecordedCall<SgdSpec, SgdCall
   };
   report("value", mine.value, of_value);
   report("velocity", mine.velocity, of_velocity);
+  if (adam) {
+    report("square", mine.square, [&](std::size_t i) {
+      return std::abs(static_cast<double>(before["square"][i])) + of_gradient(i) * of_gradient(i);
+    });
+  }
   if (s.ema > 0) {
     report("average", mine.average,
            [&](std::size_t i) { return std::abs(static_cast<double>(before["average"][i])) + of_value(i); });
   }
   const auto health = [](const UpdateHealth& h, const StepState& of_step) {
-    return Floats{static_cast<float>(h.nonfinite), static_cast<float>(h.skipped),
-                  static_cast<float>(h.good_steps), static_cast<float>(h.halted), of_step.loss_scale};
+    return Floats{static_cast<float>(h.nonfinite),
+                  static_cast<float>(h.skipped),
+                  static_cast<float>(h.good_steps),
+                  static_cast<float>(h.halted),
+                  of_step.loss_scale,
+                  static_cast<float>(h.updates)};
   };
-  const Shape fields{5};
+  const Shape fields{6};
   context.report(
       "health and loss scale", fields,
       compare_elements(health(after.as<UpdateHealth>("health"), after.as<StepState>("step")),

@@ -59,10 +59,9 @@ int tune_command(const TuneArguments& arguments) {
   const std::unique_ptr<Backend> backend = make_backend_with_progress(config.run, warn, "", progress);
   if (arguments.synthetic.empty()) data = load_data(config);
   const std::unique_ptr<Network> network =
-      make_network(*backend, config.model,
+      make_network(*backend, config,
                    {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-                    static_cast<int>(data.train.channels), data.classes},
-                   false);
+                    static_cast<int>(data.train.channels), data.classes});
   // An operation decides which ways it uses when it is made.
   for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
   if (terminal) std::fprintf(stderr, "\r\033[K");

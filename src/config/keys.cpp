@@ -216,11 +216,22 @@ std::vector<Key> bind_keys(RunConfig& c) {
                        "samples of a step; it computes batch * (strong + 1) images"),
            boolean_key("optimiser.drop_last", c.optimiser.drop_last,
                        "leave out an epoch's last batch when it is not full"),
+           choice_key(
+               "optimiser.kind", c.optimiser.kind,
+               "how parameters follow their gradients: SGD with momentum, Adam with an L2 penalty, or Adam "
+               "with decoupled weight decay"),
            real_key("optimiser.lr", c.optimiser.lr, closed(0, 1000),
                     "learning rate at the start (after the warm-up)"),
-           real_key("optimiser.momentum", c.optimiser.momentum, below(0, 1), "momentum of SGD"),
+           real_key("optimiser.momentum", c.optimiser.momentum, below(0, 1), "momentum of kind = sgd"),
+           real_key("optimiser.beta1", c.optimiser.beta1, below(0, 1),
+                    "kind = adam or adamw: decay of the mean of the gradients"),
+           real_key("optimiser.beta2", c.optimiser.beta2, below(0, 1),
+                    "kind = adam or adamw: decay of the mean of their squares"),
+           real_key("optimiser.epsilon", c.optimiser.epsilon, above_to(0, 1),
+                    "kind = adam or adamw: added to the root of that mean"),
            real_key("optimiser.weight_decay", c.optimiser.weight_decay, closed(0, 1000),
-                    "L2 penalty on every parameter, batch-norm and biases included"),
+                    "L2 penalty on every parameter, batch-norm and biases included; kind = adamw: decay "
+                    "beside the gradients"),
            boolean_key("optimiser.nesterov", c.optimiser.nesterov, "Nesterov momentum"),
            choice_key("optimiser.schedule", c.optimiser.schedule, "how the learning rate falls"),
            integer_list_key(

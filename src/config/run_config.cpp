@@ -252,6 +252,9 @@ void check_annotator(const RunConfig& config, const Settings& settings) {
 
 void check_optimiser(const RunConfig& config, const Settings& settings) {
   const RunConfig::Optimiser& optimiser = config.optimiser;
+  if (optimiser.nesterov && optimiser.kind != OptimiserKind::sgd) {
+    settings.blame({"optimiser.nesterov", "optimiser.kind"}, "Nesterov momentum is of kind = sgd");
+  }
   if (optimiser.nesterov && optimiser.momentum == 0) {
     settings.blame({"optimiser.nesterov", "optimiser.momentum"}, "Nesterov momentum needs momentum above 0");
   }
@@ -401,6 +404,9 @@ std::string to_string(ObjectiveVariant value) {
   return spell(value);
 }
 std::string to_string(ScheduleKind value) {
+  return spell(value);
+}
+std::string to_string(OptimiserKind value) {
   return spell(value);
 }
 std::string to_string(LrDecay value) {

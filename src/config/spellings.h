@@ -117,6 +117,13 @@ inline const std::vector<Spelling<ScheduleKind>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<OptimiserKind>>& spellings() {
+  static const std::vector<Spelling<OptimiserKind>> table = {
+      {OptimiserKind::sgd, "sgd"}, {OptimiserKind::adam, "adam"}, {OptimiserKind::adamw, "adamw"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<LrDecay>>& spellings() {
   static const std::vector<Spelling<LrDecay>> table = {
       {LrDecay::before, "before"}, {LrDecay::after, "after"}, {LrDecay::preset, "preset"}};

@@ -111,7 +111,7 @@ BatchNormId ModelState::add_batch_norm(const std::string& name, int channels) {
   return id;
 }
 
-void ModelState::allocate(Backend& backend, bool with_average) {
+void ModelState::allocate(Backend& backend, bool with_average, bool with_squares) {
   DPLL_CHECK(backend_ == nullptr, "allocate() called twice");
   backend_ = &backend;
   offsets_.resize(specs_.size());
@@ -137,6 +137,7 @@ void ModelState::allocate(Backend& backend, bool with_average) {
     weight_gradients_ = backend.allocate(bytes_of(flat_weights_, weight), "the gradients of the weights");
   }
   velocities_ = backend.allocate(bytes, "the momentum");
+  if (with_squares) squares_ = backend.allocate(bytes, "the second moments");
   if (with_average) averages_ = backend.allocate(bytes, "the averaged parameters");
   running_ = backend.allocate(bytes_of(buffer_elements_, master), "the running statistics");
 }
@@ -147,6 +148,7 @@ void ModelState::initialise(std::uint64_t seed) {
     if (has_average()) write(Array::average, i, initial_values(spec(i), i, seed));
   }
   backend_->fill_zero(flat(velocities_));
+  if (has_squares()) backend_->fill_zero(flat(squares_));
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
     write_floats(*backend_, running(i),
@@ -195,6 +197,7 @@ SgdCall ModelState::update_call() const {
   const Shape others{flat_elements_ - flat_weights_};
   return {.value = flat(values_),
           .velocity = flat(velocities_),
+          .square = flat(squares_),
           .average = flat(averages_),
           .weight = has_copies() ? slice(weights_, backend_->weight_dtype(), 0, {flat_weights_}) : Tensor{},
           .d_weight = has_copies() ? slice(weight_gradients_, backend_->weight_dtype(), 0, {flat_weights_})
@@ -237,6 +240,8 @@ const Buffer& ModelState::buffer_of(Array array) const {
       return values_;
     case Array::velocity:
       return velocities_;
+    case Array::square:
+      return squares_;
     case Array::average:
       return averages_;
     case Array::gradient:

@@ -7,7 +7,7 @@
 namespace dpll {
 
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& model,
-                                      const InputShape& input, bool with_average) {
+                                      const InputShape& input, bool with_average, bool with_squares) {
   std::unique_ptr<Network> network;
   switch (model.architecture) {
     case Architecture::wide_resnet:
@@ -20,8 +20,13 @@ std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& 
       network = std::make_unique<Mlp>(backend, model, input);
       break;
   }
-  network->state().allocate(backend, with_average);
+  network->state().allocate(backend, with_average, with_squares);
   return network;
+}
+
+std::unique_ptr<Network> make_network(Backend& backend, const RunConfig& config, const InputShape& input) {
+  return make_network(backend, config.model, input, config.optimiser.ema > 0,
+                      config.optimiser.kind != OptimiserKind::sgd);
 }
 
 }  // namespace dpll

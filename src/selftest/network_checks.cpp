@@ -48,8 +48,7 @@ std::vector<std::vector<float>> after_two_steps(Backend& backend, const RunConfi
   }
   const InputShape input = input_of(data);
   const ViewSetup views = resolve_views(config, input.height, input.width, input.channels);
-  const std::unique_ptr<Network> network =
-      make_network(backend, config.model, input, config.optimiser.ema > 0);
+  const std::unique_ptr<Network> network = make_network(backend, config, input);
   TrainingStep step(backend, *network, config, views, data, candidates);
   const Buffer arena = backend.allocate(step.arena_bytes(), "the activations");
   step.attach(arena.data());
@@ -66,8 +65,7 @@ std::vector<std::vector<float>> after_two_steps(Backend& backend, const RunConfi
 }  // namespace
 
 void prove_network(Backend& backend, const RunConfig& config, const DataSet& data) {
-  const std::unique_ptr<Network> network =
-      make_network(backend, config.model, input_of(data), config.optimiser.ema > 0);
+  const std::unique_ptr<Network> network = make_network(backend, config, input_of(data));
   for (const ProgramSpec& spec : program_specs(config, data)) network->make_program(spec);
 }
 

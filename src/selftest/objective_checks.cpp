@@ -103,15 +103,23 @@ void check_sgd(Backend& backend, GoldenCase& c) {
   const HostTensor gradients = c.stored("gradients"), rates = c.stored("learning_rates");
   const HostTensor values = c.stored("values");
   const std::int64_t steps = gradients.shape[0], elements = gradients.shape[1];
-  const SgdSpec spec{.elements = elements,
+  const auto kind = c.value<std::string>("kind", "sgd");
+  const SgdSpec spec{.kind = kind == "adam"    ? OptimiserKind::adam
+                             : kind == "adamw" ? OptimiserKind::adamw
+                                               : OptimiserKind::sgd,
+                     .elements = elements,
                      .momentum = c.value<double>("momentum"),
                      .weight_decay = c.value<double>("weight_decay"),
                      .nesterov = c.value<bool>("nesterov"),
+                     .beta1 = c.value<double>("beta1", 0.9),
+                     .beta2 = c.value<double>("beta2", 0.999),
+                     .epsilon = c.value<double>("epsilon", 1e-8),
                      .ema = c.value<double>("ema")};
   const auto op = backend.make_sgd(spec);
   SgdCall call{.value = c.master_input("value"),
                .velocity = c.put(HostTensor({elements}), backend.master_dtype()),
                .health = static_cast<UpdateHealth*>(c.memory(sizeof(UpdateHealth)))};
+  if (kind != "sgd") call.square = c.put(HostTensor({elements}), backend.master_dtype());
   if (spec.ema > 0) call.average = c.master_input("value");
   HostTensor got_values(values.shape), got_averages(values.shape);
   for (std::int64_t step = 0; step < steps; ++step) {
@@ -130,6 +138,7 @@ void check_sgd(Backend& backend, GoldenCase& c) {
   }
   c.check("values", got_values);
   if (spec.momentum > 0) c.check("velocity", call.velocity);
+  if (kind != "sgd") c.check("square", call.square);
   if (spec.ema > 0) c.check("averages", got_averages);
 }
 

@@ -252,10 +252,9 @@ std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run,
   const ImageSet& images = data.train;
   const std::unique_ptr<Backend> backend = make_backend(config.run);
   const std::unique_ptr<Network> network =
-      make_network(*backend, run.model,
+      make_network(*backend, run,
                    {static_cast<int>(images.height), static_cast<int>(images.width),
-                    static_cast<int>(images.channels), data.classes},
-                   false);
+                    static_cast<int>(images.channels), data.classes});
   say(fmt::format("annotator: training {} on the true labels of {} samples", network->name(), images.count));
   try {
     learn(*backend, *network, run, views, data, checkpoint, say);

@@ -24,8 +24,10 @@ namespace {
 constexpr const char* kFormat = "dpll checkpoint 2";
 constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";  // PLCR was the only one
 constexpr const char* kMethodKey = "objective.method";             // of the identity
+constexpr const char* kOptimiserKey = "optimiser.kind";            // whose moments it has
 constexpr const char* kModelPrefix = "model/";
 constexpr const char* kVelocityPrefix = "velocity/";
+constexpr const char* kSquarePrefix = "square/";
 constexpr const char* kAveragePrefix = "average/";
 
 constexpr const char* kSelectedModel = "selected_model";
@@ -75,11 +77,13 @@ void add_training_state(SafetensorsWriter& writer, const ModelState& model, cons
   model.save(writer, ModelState::Array::value, kModelPrefix);
   model.save_buffers(writer, kModelPrefix);
   model.save(writer, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_squares()) model.save(writer, ModelState::Array::square, kSquarePrefix);
   if (model.has_average()) model.save(writer, ModelState::Array::average, kAveragePrefix);
   const ObjectiveMetrics metrics = step.total_metrics();
   writer.add("total_metrics", DType::f64, {kObjectiveMetricsFields}, &metrics);
   writer.set_metadata("loss_scale", fmt::format("{}", step.loss_scale()));
   writer.set_metadata("good_steps", std::to_string(step.health().good_steps));
+  writer.set_metadata("updates", std::to_string(step.health().updates));
 }
 
 void restore_training_state(const SafetensorsFile& file, ModelState& model, TrainingStep& step) {
@@ -87,6 +91,7 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
   model.load(file, ModelState::Array::value, kModelPrefix);
   model.load_buffers(file, kModelPrefix);
   model.load(file, ModelState::Array::velocity, kVelocityPrefix);
+  if (model.has_squares()) model.load(file, ModelState::Array::square, kSquarePrefix);
   if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
   // Earlier versions had no metrics of a method.
   const std::vector<double> sums = file.get<double>("total_metrics");
@@ -96,6 +101,7 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
   if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
     step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
   }
+  if (file.metadata().contains("updates")) step.restore_updates(number<std::uint64_t>(file, "updates"));
 }
 
 namespace {
@@ -166,6 +172,7 @@ RunIdentity run_identity(const RunConfig& config, const Network& network, const 
       {"optimiser.batch", std::to_string(config.optimiser.batch)},
       {"optimiser.drop_last", config.optimiser.drop_last ? "true" : "false"},
       {"optimiser.ema", config.optimiser.ema > 0 ? "on" : "off"},
+      {kOptimiserKey, config.optimiser.kind == OptimiserKind::sgd ? "sgd" : "adam"},
       {"data.shuffle", config.data.shuffle ? "true" : "false"}};
 }
 
@@ -263,8 +270,10 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
                                    ? read_checkpoint(folder.file(run_files::kPreviousCheckpoint))
                                    : read_newest_checkpoint(folder, loaded.damage);
   for (const auto& [key, ours] : identity) {
-    const bool understood = key == kMethodKey && required(file, "format") == kFormatWithoutMethod;
-    const std::string theirs = understood ? Plcr::about.name : required(file, "identity/" + key);
+    // What there was one of when the version that wrote it was made.
+    const std::map<std::string, std::string> only = {{kMethodKey, Plcr::about.name}, {kOptimiserKey, "sgd"}};
+    const bool silent = only.contains(key) && !file.metadata().contains("identity/" + key);
+    const std::string theirs = silent ? only.at(key) : required(file, "identity/" + key);
     if (theirs != ours) {
       fail(ExitCode::data, "{}: belongs to another run: {} is {} there and {} here", file.path(), key,
            printable(theirs), ours);

@@ -132,7 +132,7 @@ void check_parameters(const SafetensorsFile& file, const std::string& prefix) {
 
 void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limits) {
   constexpr double kLongest = 1e12;  // seconds
-  for (const char* prefix : {"model/", "velocity/", "average/"}) check_parameters(file, prefix);
+  for (const char* prefix : {"model/", "velocity/", "square/", "average/"}) check_parameters(file, prefix);
   const auto epoch = number_within<std::int64_t>(file, "epoch", 0, kMostEpochs);
   // A whole epoch's steps are done, but not yet evaluated, where a signal came in between.
   const auto step = number_within<std::int64_t>(file, "step_in_epoch", 0, limits.steps_per_epoch);
@@ -142,6 +142,9 @@ void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limit
     number_within<std::int64_t>(file, "skipped_steps", 0, step);
     number_within<float>(file, "loss_scale", kLeastLossScale, kMostLossScale);
     number_within<std::uint32_t>(file, "good_steps", 0, std::numeric_limits<std::uint32_t>::max());
+  }
+  if (file.metadata().contains("updates")) {
+    number_within<std::uint64_t>(file, "updates", 0, std::uint64_t{1} << 62);
   }
   for (const char* count : {"rollbacks", "failures_here"}) {
     if (file.metadata().contains(count)) number_within<int>(file, count, 0, kMostRollbacks);

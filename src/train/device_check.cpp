@@ -28,10 +28,9 @@ struct Side {
        const DataSet& data, const CandidateSets& candidates)
       : owned(std::move(backend_)), backend(*owned) {
     const ImageSet& images = data.train;
-    network = make_network(backend, config.model,
+    network = make_network(backend, config,
                            {static_cast<int>(images.height), static_cast<int>(images.width),
-                            static_cast<int>(images.channels), data.classes},
-                           config.optimiser.ema > 0);
+                            static_cast<int>(images.channels), data.classes});
     step = std::make_unique<TrainingStep>(backend, *network, config, views, data, candidates);
     arena = backend.allocate(step->arena_bytes(), "the activations");
     step->attach(arena.data());
@@ -70,6 +69,13 @@ class DeviceCheck {
         cpu_.network->state().write(array, i, other_.network->state().read(array, i));
       }
     }
+    if (other_.network->state().has_squares()) {
+      for (int i = 0; i < cpu_.network->state().parameters(); ++i) {
+        cpu_.network->state().write(ModelState::Array::square, i,
+                                    other_.network->state().read(ModelState::Array::square, i));
+      }
+    }
+    cpu_.step->restore_updates(other_.step->health().updates);
     const std::vector<float> targets = other_.step->targets();
     cpu_.step->set_targets(targets);
     for (Side* side : {&cpu_, &other_}) side->step->begin_epoch(0, index, plans);

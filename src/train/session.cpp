@@ -49,10 +49,9 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
       memory_at_start(backend->available_bytes()),
       views(resolve_views(run, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                           static_cast<int>(data.train.channels))),
-      network(make_network(*backend, run.model,
+      network(make_network(*backend, run,
                            {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-                            static_cast<int>(data.train.channels), data.classes},
-                           run.optimiser.ema > 0)),
+                            static_cast<int>(data.train.channels), data.classes})),
       step(*backend, *network, run, views, data, candidates),
       evaluation(*backend, *network, views, data, held_out, run.evaluation.batch) {
   provide_activations();

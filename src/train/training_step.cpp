@@ -93,11 +93,15 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   plans_ = static_cast<StepPlan*>(plans_buffer_.data());
   for (auto& readback : readbacks_) readback = backend_.make_readback(steps * sizeof(StepRecord));
 
-  sgd_ = backend_.make_sgd({.elements = network_.state().flat_elements(),
+  sgd_ = backend_.make_sgd({.kind = config.optimiser.kind,
+                            .elements = network_.state().flat_elements(),
                             .weights = network_.state().flat_weights(),
                             .momentum = config.optimiser.momentum,
                             .weight_decay = config.optimiser.weight_decay,
                             .nesterov = config.optimiser.nesterov,
+                            .beta1 = config.optimiser.beta1,
+                            .beta2 = config.optimiser.beta2,
+                            .epsilon = config.optimiser.epsilon,
                             .ema = config.optimiser.ema,
                             .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
   make_batch(full_, batch_size_, views);
@@ -286,6 +290,12 @@ void TrainingStep::restore_loss_scale(float loss_scale, std::uint32_t good_steps
   set_state(changed);
   UpdateHealth health = this->health();
   health.good_steps = good_steps;
+  backend_.copy_in(as_bytes(health_), &health);
+}
+
+void TrainingStep::restore_updates(std::uint64_t updates) {
+  UpdateHealth health = this->health();
+  health.updates = updates;
   backend_.copy_in(as_bytes(health_), &health);
 }
 

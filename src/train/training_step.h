@@ -56,6 +56,7 @@ class TrainingStep {
   UpdateHealth health() const;
   float loss_scale() const;
   void restore_loss_scale(float loss_scale, std::uint32_t good_steps);
+  void restore_updates(std::uint64_t updates);  // UpdateHealth::updates
 
   // The target table [samples, classes], float32.
   std::vector<float> targets() const;

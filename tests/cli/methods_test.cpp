@@ -91,3 +91,27 @@ TEST_CASE("objective.method: what cannot be is said in a line") {
   require_done(unused);
   CHECK(has(unused.err, "warning: --set plcr.lambda_max=2 is not used: objective.method is proden"));
 }
+
+TEST_CASE(
+    "optimiser.kind: runs of adam and adamw are gone on with to the same bytes, and none of another kind "
+    "is") {
+  const EngineRuns runs({"log.charts=false", "optimiser.lr=0.001", "checkpoint.every_steps=1"});
+  for (const std::string kind : {"adam", "adamw"}) {
+    CAPTURE(kind);
+    const std::string setting = "optimiser.kind=" + kind;
+    require_done(run_process(runs.command(kind, {setting, "run.epochs=3"})));
+    require_done(run_process(runs.command(kind + "-cut", {setting, "run.epochs=1"})));
+    const ProcessResult refused = runs.resume(kind + "-cut", {"optimiser.kind=sgd", "run.epochs=3"});
+    CHECK(refused.exit_code != 0);
+    CHECK(has(refused.err, "optimiser.kind is adam there and sgd here"));
+    require_done(runs.resume(kind + "-cut", {"run.epochs=3"}));
+    CHECK(read_text(runs.run_file(kind, "model.safetensors")) ==
+          read_text(runs.run_file(kind + "-cut", "model.safetensors")));
+  }
+  CHECK(read_text(runs.run_file("adam", "model.safetensors")) !=
+        read_text(runs.run_file("adamw", "model.safetensors")));
+  const ProcessResult nesterov =
+      run_process(runs.command("n", {"optimiser.kind=adam", "optimiser.nesterov=true"}));
+  CHECK(nesterov.exit_code == 3);
+  CHECK(has(nesterov.err, "Nesterov momentum is of kind = sgd"));
+}

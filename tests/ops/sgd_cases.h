@@ -32,6 +32,18 @@ inline std::vector<SgdCase> small_sgd_cases() {
       {"weights_end_within_a_vector", {.elements = 531, .weights = 333, .ema = 0.9}, 8},
       {"scale_stays", {.elements = 65, .weights = 16, .dynamic_loss_scale = true}, 512, 1998},
       {"scale_grows", {.elements = 65, .weights = 16, .dynamic_loss_scale = true}, 512, 1999},
+      {"adam_one", {.kind = OptimiserKind::adam, .elements = 1, .weight_decay = 0}},
+      {"adam", {.kind = OptimiserKind::adam, .elements = 4099, .weights = 1024, .ema = 0.9}, 1024},
+      {"adam_many", {.kind = OptimiserKind::adam, .elements = 100003, .beta1 = 0.5, .beta2 = 0.99}, 2},
+      {"adamw", {.kind = OptimiserKind::adamw, .elements = 531, .weights = 333, .weight_decay = 0.05}, 8},
+      {"adamw_scaled",
+       {.kind = OptimiserKind::adamw,
+        .elements = 65,
+        .weights = 16,
+        .epsilon = 1e-3,
+        .dynamic_loss_scale = true},
+       512,
+       1999},
       {"scale_is_largest", {.elements = 65, .dynamic_loss_scale = true}, kMostLossScale, 1999},
   };
 }
@@ -42,6 +54,7 @@ inline std::vector<SgdCase> benchmark_sgd_cases() {
       {"WRN-16-2", {.elements = 691674, .weights = 688000}, 1, 5, true},
       {"WRN-28-2", {.elements = 1467610, .weights = 1460000}, 1, 5, true},
       {"WRN-34-10", {.elements = 46160474, .weights = 46120000}, 1, 5, true},
+      {"LeNet, adam", {.kind = OptimiserKind::adam, .elements = 1257220, .weights = 1255500}, 1, 5, true},
       {"LeNet", {.elements = 1257220, .weights = 1255500}, 1, 5, true},
   };
 }

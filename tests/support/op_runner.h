@@ -48,7 +48,7 @@ OpResult run_linear(Backend& backend, const LinearCase& c, const Tensors& inputs
 //                  missing), total [kObjectiveMetricsFields] before
 //               -> d_logits, targets, last, total
 //   cross_entropy  logits, labels, sums [3] before -> sums, predictions, confidences
-//   sgd            value, velocity, average, d_value -> value, velocity, average, health [5]: the fields of
+//   sgd            value, velocity, average, d_value -> value, velocity, average, health [6]: the fields of
 //                  UpdateHealth and the loss scale; with 16-bit weights also weight
 //   augment        pixels -> images
 //   feature_views  features -> views

@@ -196,6 +196,7 @@ Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed, DType type) {
   for (const char* name : {"value", "velocity", "average", "d_value"}) {
     inputs[name] = random.normal_tensor({c.spec.elements});
   }
+  inputs["square"] = random.uniform_tensor({c.spec.elements}, 0.25, 1.25);
   HostTensor& gradients = inputs["d_value"];
   for (double& gradient : gradients.values) gradient *= static_cast<double>(c.loss_scale);
   // Those of weights are of the type.
@@ -213,11 +214,14 @@ OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs) {
   SgdCall call;
   call.value = memory.in_out("value", master, inputs.at("value"));
   call.velocity = memory.in_out("velocity", master, inputs.at("velocity"));
+  const bool adam = c.spec.kind != OptimiserKind::sgd;
+  if (adam) call.square = memory.in_out("square", master, inputs.at("square"));
   if (c.spec.ema > 0) call.average = memory.in_out("average", master, inputs.at("average"));
   const HostTensor& before = inputs.at("health");
   call.health = memory.in_out_struct(
-      "health", UpdateHealth{static_cast<std::uint64_t>(before[0]), static_cast<std::uint64_t>(before[1]),
-                             static_cast<std::uint32_t>(before[2]), static_cast<std::uint32_t>(before[3])});
+      "health",
+      UpdateHealth{static_cast<std::uint64_t>(before[0]), static_cast<std::uint64_t>(before[1]),
+                   static_cast<std::uint32_t>(before[2]), static_cast<std::uint32_t>(before[3]), 4});
   const std::vector<double>& gradients = inputs.at("d_value").values;
   const auto part = [&](std::int64_t begin, std::int64_t end) {
     HostTensor values({end - begin});
@@ -236,14 +240,15 @@ OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs) {
   OpResult result;
   result.outputs["value"] = memory.read(call.value);
   result.outputs["velocity"] = memory.read(call.velocity);
+  if (adam) result.outputs["square"] = memory.read(call.square);
   if (c.spec.ema > 0) result.outputs["average"] = memory.read(call.average);
   if (call.weight.defined()) result.outputs["weight"] = memory.read(call.weight);
   const UpdateHealth health = memory.read_struct(call.health);
-  result.outputs["health"] = HostTensor({5});
+  result.outputs["health"] = HostTensor({6});
   result.outputs["health"].values = {
-      static_cast<double>(health.nonfinite), static_cast<double>(health.skipped),
+      static_cast<double>(health.nonfinite),  static_cast<double>(health.skipped),
       static_cast<double>(health.good_steps), static_cast<double>(health.halted),
-      static_cast<double>(memory.read_struct(call.step).loss_scale)};
+      static_cast<double>(health.updates),    static_cast<double>(memory.read_struct(call.step).loss_scale)};
   result.violations = memory.check();
   return result;
 }

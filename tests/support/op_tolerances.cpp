@@ -201,6 +201,7 @@ Tolerances sgd_tolerances() {
   const Tolerance few_roundings = {4 * kEpsilon, 0};  // of values of order 1
   return {{"value", few_roundings},
           {"velocity", few_roundings},
+          {"square", few_roundings},
           {"average", few_roundings},
           {"health", {}},
           {"weight, own", {}}};

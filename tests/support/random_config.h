@@ -96,10 +96,14 @@ class RandomConfig {
     c.optimiser.lr_decay = choice<LrDecay>(3);
     c.optimiser.batch = between(1, 65'536);
     c.optimiser.drop_last = flip();
+    c.optimiser.kind = choice<OptimiserKind>(3);
+    c.optimiser.beta1 = real(0.99);
+    c.optimiser.beta2 = real(0.999);
+    c.optimiser.epsilon = std::max(1e-12, real(1));
     c.optimiser.lr = real(1000);
     c.optimiser.momentum = real(1);
     c.optimiser.weight_decay = real(1000);
-    c.optimiser.nesterov = c.optimiser.momentum > 0 && flip();
+    c.optimiser.nesterov = c.optimiser.kind == OptimiserKind::sgd && c.optimiser.momentum > 0 && flip();
     c.optimiser.schedule = choice<ScheduleKind>(3);
     c.optimiser.lr_decay_epochs.clear();
     for (int epoch = between(1, 50); epoch < 200; epoch += between(1, 100)) {

@@ -125,7 +125,8 @@ OpBenchmark::Prepared prepare_sgd(const SgdCase& c, DType type, const ReferenceL
   result.want = run(*make_reference_backend(), small, inputs);
   for (Tensors* tensors : {&inputs, &result.want.outputs}) {
     for (auto& [name, tensor] : *tensors) {
-      if (name == "value" || name == "velocity" || name == "average" || name == "d_value") {
+      if (name == "value" || name == "velocity" || name == "square" || name == "average" ||
+          name == "d_value") {
         tensor = repeated_to(tensor, c.spec.elements);
       }
     }

@@ -57,10 +57,9 @@ StepBench::StepBench(const RunConfig& config, const DataSet& data, const Candida
       backend_(*made_),
       views_(resolve_views(config, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                            static_cast<int>(data.train.channels))),
-      network_(make_network(backend_, config.model,
+      network_(make_network(backend_, config,
                             {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
-                             static_cast<int>(data.train.channels), data.classes},
-                            config.optimiser.ema > 0)),
+                             static_cast<int>(data.train.channels), data.classes})),
       step_(backend_, *network_, config, views_, data, candidates),
       full_steps_(step_.samples() / config.optimiser.batch) {
   arena_bytes_ = step_.arena_bytes();

@@ -280,11 +280,17 @@ def linear(case, inputs, dtype):
 
 # ---- sgd --------------------------------------------------------------------------------------------------------
 
+ADAM = {
+    "momentum": 0.9, "nesterov": False, "ema": 0.0, "loss_scale": 1.0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
+}  # fmt: skip
 SGD = {
     "plain": {"momentum": 0.0, "weight_decay": 0.0, "nesterov": False, "ema": 0.0, "loss_scale": 1.0},
     "momentum": {"momentum": 0.9, "weight_decay": 1e-4, "nesterov": False, "ema": 0.0, "loss_scale": 1.0},
     "nesterov": {"momentum": 0.9, "weight_decay": 5e-2, "nesterov": True, "ema": 0.0, "loss_scale": 4.0},
     "average": {"momentum": 0.5, "weight_decay": 1e-2, "nesterov": False, "ema": 0.75, "loss_scale": 1.0},
+    "adam": ADAM | {"kind": "adam", "weight_decay": 1e-2},
+    "adam_average": ADAM | {"kind": "adam", "weight_decay": 0.0, "beta1": 0.5, "beta2": 0.75, "ema": 0.75, "loss_scale": 8.0},
+    "adamw": ADAM | {"kind": "adamw", "weight_decay": 0.25, "epsilon": 0.0625},
 }
 SGD_STEPS, SGD_ELEMENTS = 4, 37
 
@@ -300,9 +306,15 @@ def sgd_inputs(name, case):
 def sgd(case, inputs, dtype):
     value = torch.from_numpy(inputs["value"]).to(dtype).clone().requires_grad_()
     average = value.detach().clone()
-    optimizer = torch.optim.SGD(
-        [value], lr=1, momentum=case["momentum"], weight_decay=case["weight_decay"], nesterov=case["nesterov"]
-    )
+    kind = case.get("kind", "sgd")
+    if kind == "sgd":
+        optimizer = torch.optim.SGD(
+            [value], lr=1, momentum=case["momentum"], weight_decay=case["weight_decay"], nesterov=case["nesterov"]
+        )
+    else:
+        optimizer = (torch.optim.Adam if kind == "adam" else torch.optim.AdamW)(
+            [value], lr=1, betas=(case["beta1"], case["beta2"]), eps=case["epsilon"], weight_decay=case["weight_decay"]
+        )
     values, averages = [], []
     for gradient, lr in zip(inputs["gradients"], inputs["learning_rates"], strict=True):
         value.grad = torch.from_numpy(gradient).to(dtype) / case["loss_scale"]
@@ -312,7 +324,10 @@ def sgd(case, inputs, dtype):
         values.append(plain(value).copy())
         averages.append(plain(average))
     outputs = {"values": np.stack(values)}
-    if case["momentum"] > 0:
+    if kind != "sgd":
+        outputs["velocity"] = plain(optimizer.state[value]["exp_avg"])
+        outputs["square"] = plain(optimizer.state[value]["exp_avg_sq"])
+    elif case["momentum"] > 0:
         outputs["velocity"] = plain(optimizer.state[value]["momentum_buffer"])
     if case["ema"] > 0:
         outputs["averages"] = np.stack(averages)

@@ -46,6 +46,7 @@ CASES = {
     "lws_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "lws", "keys": {"beta": 1.0}},
     "nn": {"classes": 4, "views": 1, "batch": 6, "samples": 9, "method": "nn", "keys": ARTICLE | {"beta": 0.0}},
     "nn_published": {"classes": 5, "views": 2, "method": "nn", "keys": PUBLISHED | {"beta": 0.25}, "loss_scale": 8.0},
+    "nn_bound": {"classes": 4, "views": 1, "batch": 6, "samples": 9, "scale": 16.0, "method": "nn", "keys": ARTICLE | {"beta": 0.25}},
     "nn_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "nn", "keys": ARTICLE | {"beta": 0.0}},
     "ga": {"classes": 4, "views": 2, "batch": 6, "samples": 9, "method": "ga", "keys": ARTICLE},
     "ga_published": {"classes": 5, "views": 1, "batch": 6, "samples": 9, "method": "ga", "keys": PUBLISHED},

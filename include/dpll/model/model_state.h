@@ -57,7 +57,7 @@ class ModelState {
   BatchNormId add_batch_norm(const std::string& name, int channels);
 
   // Allocates everything; after this nothing may be added.
-  void allocate(Backend& backend, bool with_average);
+  void allocate(Backend& backend, bool with_average, bool with_squares = false);
   // Published initial values; normal and uniform numbers from Philox(seed, Purpose::init, parameter ordinal,
   // element in PyTorch's order). Velocities become zero, averages equal the values.
   void initialise(std::uint64_t seed);
@@ -73,6 +73,7 @@ class ModelState {
   // What the update works on; without health and step.
   SgdCall update_call() const;
   bool has_average() const { return averages_.data() != nullptr; }
+  bool has_squares() const { return squares_.data() != nullptr; }  // second moments, of Adam
   // Exchanges values and averages, to evaluate the averaged weights.
   void swap_average();
 
@@ -83,7 +84,7 @@ class ModelState {
   // Training-mode forward passes so far (PyTorch's num_batches_tracked, the same for every layer).
   std::int64_t batches_tracked = 0;
 
-  enum class Array { value, velocity, average, gradient };
+  enum class Array { value, velocity, square, average, gradient };
   // Adds every parameter of `array` as prefix + name in PyTorch's shape and order, float32.
   void save(SafetensorsWriter& writer, Array array, const std::string& prefix) const;
   // Adds running statistics and num_batches_tracked.
@@ -124,7 +125,7 @@ class ModelState {
   std::vector<BufferSpec> buffer_specs_;
   std::vector<std::int64_t> buffer_offsets_;
   std::int64_t flat_elements_ = 0, flat_weights_ = 0, buffer_elements_ = 0;
-  Buffer values_, velocities_, averages_, running_;
+  Buffer values_, velocities_, squares_, averages_, running_;
   Buffer gradients_;         // of all parameters, or with copies of those that are no weights
   Buffer weights_;           // copies, where the weight type is not the master type
   Buffer weight_gradients_;  // with copies

@@ -78,6 +78,8 @@ class Network {
 // The network that the configuration names, with memory for its parameters but no values yet
 // (ModelState::initialise or load). Error(config) when it does not fit the images.
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& model,
-                                      const InputShape& input, bool with_average);
+                                      const InputShape& input, bool with_average, bool with_squares = false);
+// The same for training by a configuration: with averaged weights and second moments where it asks for them.
+std::unique_ptr<Network> make_network(Backend& backend, const RunConfig& config, const InputShape& input);
 
 }  // namespace dpll

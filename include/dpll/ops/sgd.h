@@ -7,7 +7,17 @@
 //   average = ema * average + (1 - ema) * value       with ema > 0
 //   weight = value, rounded                           the first `weights` elements, where `weight` is given
 // PyTorch's SGD with dampening 0; weight decay falls on every parameter, batch norm and biases included, as
-// published. If any gradient is NaN or infinite nothing is changed and the step counts as skipped.
+// published.
+//
+// With Optimiser::adam and adamw (Kingma and Ba, ICLR 2015, algorithm 1; Loshchilov and Hutter, ICLR 2019,
+// algorithm 2), t being the number of updates with this one, as PyTorch computes them:
+//   g = d_value / loss_scale + weight_decay * value                     adam
+//   g = d_value / loss_scale; value -= learning_rate * weight_decay * value     adamw
+//   velocity = beta1 * velocity + (1 - beta1) * g
+//   square = beta2 * square + (1 - beta2) * g * g
+//   value -= learning_rate / (1 - beta1^t) * velocity / (sqrt(square) / sqrt(1 - beta2^t) + epsilon)
+//
+// If any gradient is NaN or infinite nothing is changed and the step counts as skipped.
 //
 // What a skipped step means depends on the loss scale. Where it is dynamic, gradients beyond the 16-bit range
 // are expected now and then: the scale of the steps that follow is halved, and doubled again after
@@ -16,10 +26,12 @@
 // then on, so that whoever looks later finds the state of the step that failed.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "dpll/core/host_device.h"
 #include "dpll/ops/common.h"
+#include "dpll/ops/optimiser_kind.h"
 
 namespace dpll {
 
@@ -27,11 +39,13 @@ inline constexpr float kFirstLossScale = 65536, kLeastLossScale = 1.0F / 16384, 
 inline constexpr std::uint32_t kLossScaleInterval = 2000;
 
 struct SgdSpec {
+  OptimiserKind kind = OptimiserKind::sgd;
   std::int64_t elements = 0;
   std::int64_t weights = 0;  // of them, the first ones
   double momentum = 0.9;
   double weight_decay = 1e-4;
   bool nesterov = false;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of adam and adamw
   double ema = 0;
   bool dynamic_loss_scale = false;
 };
@@ -41,11 +55,23 @@ struct UpdateHealth {
   std::uint64_t skipped = 0;     // steps skipped since the start
   std::uint32_t good_steps = 0;  // since the loss scale changed
   std::uint32_t halted = 0;      // 1: no step changes anything any more
+  std::uint64_t updates = 0;     // steps that were not skipped
 };
+
+// How a step of adam corrects its moments, which begin at zero. Shared by the backends.
+struct AdamCorrection {
+  double first = 1, second_root = 1;  // 1 - beta1^t, sqrt(1 - beta2^t)
+};
+DPLL_HD AdamCorrection adam_correction(const SgdSpec& spec, std::uint64_t updates) {
+  if (spec.kind == OptimiserKind::sgd) return {};
+  const auto t = static_cast<double>(updates);
+  return {1 - pow(spec.beta1, t), sqrt(1 - pow(spec.beta2, t))};
+}
 
 struct SgdCall {
   Tensor value = {};               // master [elements]
   Tensor velocity = {};            // master [elements]
+  Tensor square = {};              // master [elements], with adam and adamw
   Tensor average = {};             // master [elements], with spec.ema > 0
   Tensor weight = {};              // weight [weights]; undefined where the weight type is the master type
   UpdateHealth* health = nullptr;  // backend memory
@@ -66,6 +92,7 @@ DPLL_HD bool judge_gradients(UpdateHealth& health, float& loss_scale, bool dynam
   health.nonfinite = nonfinite;
   if (nonfinite == 0 && health.halted == 0) {
     health.good_steps += 1;
+    health.updates += 1;
     if (dynamic && health.good_steps >= kLossScaleInterval) {
       health.good_steps = 0;
       if (loss_scale < kMostLossScale) loss_scale *= 2;

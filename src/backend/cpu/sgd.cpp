@@ -16,6 +16,7 @@ constexpr std::int64_t kChunk = 1 << 15;
 
 struct Coefficients {
   float loss_scale, weight_decay, momentum, learning_rate;
+  float rest1, beta2, rest2, epsilon, step_size, second_root;  // of adam
 };
 
 DPLL_VECTOR_CLONES
@@ -45,6 +46,19 @@ void update_nesterov(float* __restrict value, float* __restrict velocity, const 
   }
 }
 
+// `decay`: what adamw leaves of a value, 1 for adam.
+DPLL_VECTOR_CLONES
+void update_adam(float* __restrict value, float* __restrict velocity, float* __restrict square,
+                 const float* __restrict d_value, std::int64_t count, const Coefficients& k, float decay) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float g = std::fma(k.weight_decay, value[i], d_value[i] / k.loss_scale);
+    velocity[i] = std::fma(k.rest1, g - velocity[i], velocity[i]);
+    square[i] = k.beta2 * square[i] + k.rest2 * g * g;
+    const float root = std::sqrt(square[i]) / k.second_root + k.epsilon;
+    value[i] = value[i] * decay - k.step_size * velocity[i] / root;
+  }
+}
+
 DPLL_VECTOR_CLONES
 void update_average(float* __restrict average, const float* __restrict value, std::int64_t count, float ema,
                     float rest) {
@@ -66,9 +80,13 @@ class CpuSgd final : public Sgd {
     const bool averaging = spec_.ema > 0;
     DPLL_CHECK(!averaging || call.average.elements() == spec_.elements, "average of {} elements",
                call.average.elements());
+    const bool adam = spec_.kind != OptimiserKind::sgd;
+    DPLL_CHECK(!adam || call.square.elements() == spec_.elements, "squares of {} elements",
+               call.square.elements());
     DPLL_CHECK(call.health != nullptr && call.step != nullptr, "update without health or step state");
     auto* value = call.value.as<float>();
     auto* velocity = call.velocity.as<float>();
+    auto* square = adam ? call.square.as<float>() : nullptr;
     auto* average = averaging ? call.average.as<float>() : nullptr;
     const float* const d_weight = weights > 0 ? call.d_weight.as<float>() : nullptr;
     const float* const d_value = others > 0 ? call.d_value.as<float>() : nullptr;
@@ -84,13 +102,31 @@ class CpuSgd final : public Sgd {
     k.weight_decay = static_cast<float>(spec_.weight_decay);
     k.momentum = static_cast<float>(spec_.momentum);
     k.learning_rate = call.step->learning_rate;
+    float decay = 1;
+    if (adam) {
+      const AdamCorrection correction = adam_correction(spec_, call.health->updates);
+      k.rest1 = static_cast<float>(1 - spec_.beta1);
+      k.beta2 = static_cast<float>(spec_.beta2);
+      k.rest2 = static_cast<float>(1 - spec_.beta2);
+      k.epsilon = static_cast<float>(spec_.epsilon);
+      k.step_size = k.learning_rate / static_cast<float>(correction.first);
+      k.second_root = static_cast<float>(correction.second_root);
+      if (spec_.kind == OptimiserKind::adamw) {
+        decay = 1 - k.learning_rate * k.weight_decay;
+        k.weight_decay = 0;
+      }
+    }
     const auto ema = static_cast<float>(spec_.ema);
     const auto rest = static_cast<float>(1 - spec_.ema);
     const auto step = spec_.nesterov ? update_nesterov : update;
     const auto update_range = [&](std::int64_t first, std::int64_t count, const float* gradient) {
       parallel_chunks(count, kChunk, [&](std::int64_t begin, std::int64_t end) {
         const std::int64_t at = first + begin;
-        step(value + at, velocity + at, gradient + begin, end - begin, k);
+        if (adam) {
+          update_adam(value + at, velocity + at, square + at, gradient + begin, end - begin, k, decay);
+        } else {
+          step(value + at, velocity + at, gradient + begin, end - begin, k);
+        }
         if (averaging) update_average(average + at, value + at, end - begin, ema, rest);
       });
     };

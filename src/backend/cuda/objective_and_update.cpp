@@ -56,6 +56,7 @@ class CudaSgd final : public Sgd {
     sgd({.spec = spec_,
          .value = floats(call.value),
          .velocity = floats(call.velocity),
+         .square = floats(call.square),
          .average = floats(call.average),
          .weight = call.weight.data,
          .d_weight = call.d_weight.data,

@@ -53,7 +53,8 @@ TEST_CASE("sgd: overflow halves a dynamic loss scale and halts without one") {
   };
   const double inf = HUGE_VAL;
   CHECK(health_of(true, 256, inf, 0) == std::vector<double>{1, 4, 0, 0, 4, 128});
-  CHECK(health_of(true, kLeastLossScale, inf, 0) == std::vector<double>{1, 4, 0, 1, 4, double{kLeastLossScale}});
+  CHECK(health_of(true, kLeastLossScale, inf, 0) ==
+        std::vector<double>{1, 4, 0, 1, 4, double{kLeastLossScale}});
   CHECK(health_of(false, 256, inf, 0) == std::vector<double>{1, 4, 0, 1, 4, 256});
   CHECK(health_of(false, 1, 2, 0) == std::vector<double>{0, 3, 6, 0, 5, 1});
   // Halted: whatever comes changes nothing.

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "dpll/candidates.h"
 #include "dpll/data.h"
 #include "dpll/run_charts.h"
@@ -13,6 +15,9 @@ namespace dpll {
 
 // Of a cell: the shortest text that reads back as the same double; empty for NaN.
 std::string table_number(double x);
+
+// The same in JSON: null for NaN, an integer for a whole number, so that an epoch is 6 and not 6.0.
+nlohmann::ordered_json json_number(double x);
 
 // The same rows with these columns; cells of a column that the history lacks are NaN. For the history of a
 // checkpoint that an earlier version wrote.

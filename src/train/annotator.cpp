@@ -215,7 +215,9 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
   Position at;
   if (const std::optional<Position> kept = checkpoint.load(network.state(), step, run, say)) {
     at = *kept;
-    say(fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch));
+    say(at.epoch < run.run.epochs
+            ? fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch)
+            : fmt::format("annotator: going on after epoch {} of {}", at.epoch, run.run.epochs));
   } else {
     network.state().initialise(run.run.seed);  // a file that does not fit may have been read in part
   }

@@ -61,6 +61,7 @@ class Trainer {
   void finish_epoch();               // evaluates; throws Stopped
   void save(bool replaces = false);  // the newest checkpoint, instead of keeping it as the one before
   void write_results();
+  std::string position() const;
   int stop();
   RunState state() const {
     return {.history = progress_.history,
@@ -373,19 +374,29 @@ void Trainer::write_results() {
                         folder_.path()));
 }
 
-// What asked for it comes with the time that it took, against the time that schedulers leave.
+// Where the run stands, as its user counts: "after epoch 3 of 5", "in epoch 4 of 5 after step 12".
+std::string Trainer::position() const {
+  const int epochs = config_.run.epochs;
+  if (progress_.step_in_epoch == 0) {
+    return progress_.epoch == 0 ? "before the first step"
+                                : fmt::format("after epoch {} of {}", progress_.epoch, epochs);
+  }
+  const std::string in_epoch = fmt::format("in epoch {} of {}", progress_.epoch + 1, epochs);
+  return progress_.step_in_epoch == step_.steps_per_epoch()
+             ? in_epoch + " before its evaluation"
+             : fmt::format("{} after step {}", in_epoch, progress_.step_in_epoch);
+}
+
+// The line says how long stopping took, because schedulers kill a process after a fixed time.
 int Trainer::stop() {
   const StopRequest request = stop_request().value();
   const Clock::time_point begin = Clock::now();
   save();
-  const std::string where = progress_.step_in_epoch == step_.steps_per_epoch()
-                                ? std::string("before its evaluation")
-                                : fmt::format("after step {}", progress_.step_in_epoch);
-  log_.line(fmt::format(
-      "stopped {} in epoch {} {} ({:.1f} s until the work under way was done, {:.1f} s for the checkpoint); "
-      "to go on: dpll_engine {} --resume",
-      request.by, progress_.epoch + 1, where, request.seconds_past, seconds_since(begin),
-      folder_.file(run_files::kConfig)));
+  log_.line(
+      fmt::format("stopped {} {} ({:.1f} s until the running step or batch was done, {:.1f} s for the "
+                  "checkpoint); to go on: dpll_engine {} --resume",
+                  request.by, position(), request.seconds_past, seconds_since(begin),
+                  folder_.file(run_files::kConfig)));
   listeners_.stop(state());
   write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
   return request.exit_code;

@@ -2,12 +2,12 @@
 
   python tools/golden/make_layer_golden.py tests/golden
 
-writes preact_conv, bn_relu_pool, linear, pll_objective and sgd .safetensors. Activations lie as the engine's do,
-[V*B, H, W, C]; weights as PyTorch's, [out, in, k, k]. Every case computes the same in float32 as well; the largest
-deviation of each output from the float64 value is noted as a measure of what float32 can be asked for.
+writes preact_conv, bn_relu_pool, linear, pll_objective and sgd .safetensors. Activations have the engine's layout,
+[V*B, H, W, C]; weights have PyTorch's, [out, in, k, k]. Every case is also computed in float32. The largest deviation of
+each output from the float64 value is stored as a measure of the accuracy that float32 can have.
 
-Inputs are exact in float32. They are drawn again, under the next name, until no value lies so close to a kink
-(ReLU, maximum) that rounding decides on which side it falls.
+Inputs are exact in float32. They are drawn again, with the next name, until no value is so close to a kink (ReLU,
+maximum) that rounding decides its side.
 
 Needs PyPI: torch (2.15.0), numpy (2.4.6).
 """

@@ -1,4 +1,4 @@
-// The methods that there are. A new one is a header like plcr.h and its name in the two lists here.
+// All methods. A new method is a header like plcr.h and its name in the two lists here (docs/extending.md).
 #pragma once
 
 #include <array>
@@ -11,9 +11,9 @@
 
 namespace dpll {
 
-// One of them, with its hyper-parameters.
+// One method with its hyper-parameters.
 using Method = std::variant<Plcr, Proden, CrossEntropyOnTruth>;
-// The hyper-parameters of all of them, as a configuration has them.
+// The hyper-parameters of all methods, as in a configuration.
 using Methods = std::tuple<Plcr, Proden, CrossEntropyOnTruth>;
 
 // Calls `visit` with each method in order.
@@ -22,13 +22,13 @@ void for_each_method(M& methods, const Visit& visit) {
   std::apply([&](auto&... method) { (visit(method), ...); }, methods);
 }
 
-// What a method says of itself.
+// The properties of a method.
 struct MethodFacts {
   objectives::About about;
   std::array<const char*, kMethodScalars> scalar_names;  // null: no such scalar
   int strong_views;                                      // of views.strong = preset
-  bool has_terms;                                        // a supervised and a consistency term
-  bool needs_labels;                                     // of every training sample
+  bool has_terms;     // does the loss have a supervised and a consistency term?
+  bool needs_labels;  // does it need the true label of every training sample?
 };
 
 inline MethodFacts facts_of(const Method& method) {

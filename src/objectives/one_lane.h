@@ -1,4 +1,5 @@
-// The group of one lane: a sample's tensors in host memory. T: float on the CPU, double for the reference.
+// The group with one lane: the tensors of a sample in host memory. T: float on the CPU, double for the
+// reference.
 #pragma once
 
 #include <type_traits>

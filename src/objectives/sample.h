@@ -1,20 +1,21 @@
-// What methods of partial-label learning are written with. A method is one function of one sample (plcr.h is
-// an example): the same source is the CPU's, the GPU's, the emulator's and the float64 reference's.
+// The functions with which methods of partial-label learning are written. A method is one function of one
+// sample (plcr.h is an example). The CPU, the GPU, the emulator and the float64 reference use the same
+// source.
 //
-// It is written over a *group* of lanes that share the sample: one lane on the CPU, the threads of a block on
-// a GPU. A lane keeps to its own classes k = first(), + stride(), ...; only sums and maxima cross lanes, and
-// every lane gets their result and takes the same branches. Arithmetic is in double; a group's loads and
-// stores know the types. A Group has
+// The function works with a *group* of lanes that share the sample: one lane on the CPU, the threads of a
+// block on a GPU. A lane only handles its own classes k = first(), + stride(), ... Only sums and maxima
+// combine lanes; every lane gets their result and takes the same branches. Arithmetic is in double; the group
+// converts when it loads and stores. A Group has
 //   classes(), views()           numbers
 //   first(), stride()            this lane's classes
 //   sum(x), largest(top)         over the lanes, in a fixed order; NaN is never the largest
 //   logit(v, k)                  of view v
 //   in_set(k)                    is class k a candidate?
 //   label()                      the true one, -1: unknown
-//   row(k), set_row(k, x)        the sample's row of the table; set_row returns what is stored: rounded
-//   set_gradient(v, k, x)        dL/dlogit, each once
-//   gradient_scale()             loss scale / batch: what gradients of the sample's loss are multiplied by
-//   scalar(i)                    of the step, see the method
+//   row(k), set_row(k, x)        the sample's row of the table; set_row returns the stored, rounded value
+//   set_gradient(v, k, x)        sets dL/dlogit; call it once for each logit
+//   gradient_scale()             loss scale / batch: the factor of the gradients of the sample's loss
+//   scalar(i)                    scalar i of the step, see the method
 //   scratch(i)                   double [classes], array i of the method's scratch_arrays()
 //   kSingle                      are rows float32? (the reference's are float64)
 #pragma once
@@ -26,26 +27,27 @@
 
 namespace dpll {
 
-// A step's scalars that a method may have, for example a weight that grows. Float32 in backend memory.
+// The maximum number of scalars of a method, for example a weight that grows. Float32 in backend memory.
 inline constexpr int kMethodScalars = 4;
 
-// When a step is: what scalars may depend on.
+// The position of a step in the run. Scalars may depend on it.
 struct Moment {
   int epoch = 0;          // 0-based
   std::int64_t step = 0;  // of the run, 0-based
   std::int64_t steps_per_epoch = 1;
 };
 
-// Constants as in a method's article or as in the code that its authors published.
+// The constants of a method's article, or of the code that its authors published. For PLCR, `article` means
+// the description from which this engine was written (plcr.h).
 enum class ObjectiveVariant { article, published };
 
 namespace objectives {
 
-// What `dpll_engine methods` says of one.
+// The description of a method in `dpll_engine methods`.
 struct About {
   const char* name;  // of objective.method, and of its section of keys
   const char* paper;
-  const char* formula;  // in a line
+  const char* formula;  // one line
 };
 
 inline constexpr double kLargest = 1.7976931348623157e308;
@@ -97,14 +99,14 @@ DPLL_HD Softmax softmax(const Group& g, int view, double* p, double* log_sum) {
   return {top.index, scale, others * scale};
 }
 
-// The row that a sample gets: weight / total.
+// The new row of a sample: weight / total.
 struct NewRow {
   double total = 0;
   double entropy = 0;  // nats
 };
 
-// weight_k = exp((score(k) - the largest) / divisor) on the classes of `member`, 0 elsewhere: a softmax over
-// them that cannot underflow.
+// weight_k = exp((score(k) - the largest score) / divisor) on the classes of `member`, 0 elsewhere: a softmax
+// over these classes that cannot underflow.
 template <typename Group, typename Member, typename Score>
 DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member, const Score& score,
                             double divisor) {
@@ -129,10 +131,10 @@ DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member
   return row;
 }
 
-// What a method's function gives back.
+// The result of a method's function.
 struct Outcome {
   double total = 0;                        // the sample's loss
-  double supervised = 0, consistency = 0;  // its terms, where the method has these
+  double supervised = 0, consistency = 0;  // its terms, if the method has them
   int predicted = 0;                       // the weak view's first class with the largest logit
   const double* weight = nullptr;          // [classes] of the new row
   NewRow row = {};

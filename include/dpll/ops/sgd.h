@@ -1,19 +1,20 @@
-// sgd: one pass over all parameters, which lie in one flat array, as do their velocities. The weights of
-// convolutions and linear layers come first: their gradients are of the weight type, and where that has 16
-// bits the pass writes a copy of the new values in it.
+// sgd: one pass over all parameters. Parameters and velocities are flat arrays. The weights of convolutions
+// and linear layers come first; their gradients have the weight type. If that type has 16 bits, the pass also
+// writes a copy of the new values in it.
 //   g = d_value / loss_scale + weight_decay * value
 //   velocity = momentum * velocity + g
 //   value -= learning_rate * (nesterov ? g + momentum * velocity : velocity)
 //   average = ema * average + (1 - ema) * value       with ema > 0
-//   weight = value, rounded                           the first `weights` elements, where `weight` is given
-// PyTorch's SGD with dampening 0; weight decay falls on every parameter, batch norm and biases included, as
-// published. If any gradient is NaN or infinite nothing is changed and the step counts as skipped.
+//   weight = value, rounded                           the first `weights` elements, if `weight` is given
+// This is PyTorch's SGD with dampening 0. Weight decay applies to every parameter, including batch norm and
+// biases, as in the published code. If any gradient is NaN or infinite, nothing is changed and the step
+// counts as skipped.
 //
-// What a skipped step means depends on the loss scale. Where it is dynamic, gradients beyond the 16-bit range
-// are expected now and then: the scale of the steps that follow is halved, and doubled again after
-// kLossScaleInterval steps without such a gradient (Micikevicius et al., "Mixed Precision Training", 2018).
-// Otherwise, or when the scale would fall below kLeastLossScale, the update halts: it changes nothing from
-// then on, so that whoever looks later finds the state of the step that failed.
+// The meaning of a skipped step depends on the loss scale. If the scale is dynamic, gradients beyond the
+// 16-bit range are expected from time to time: the scale of the following steps is halved, and it is doubled
+// again after kLossScaleInterval steps without such a gradient (Micikevicius et al., "Mixed Precision
+// Training", 2018). Otherwise, or if the scale would fall below kLeastLossScale, the update halts: no later
+// step changes anything, so that the state of the failed step can be inspected.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ struct UpdateHealth {
   std::uint64_t nonfinite = 0;   // NaN or infinite gradient elements of this step
   std::uint64_t skipped = 0;     // steps skipped since the start
   std::uint32_t good_steps = 0;  // since the loss scale changed
-  std::uint32_t halted = 0;      // 1: no step changes anything any more
+  std::uint32_t halted = 0;      // 1: no later step changes anything
 };
 
 struct SgdCall {
@@ -49,7 +50,7 @@ struct SgdCall {
   Tensor average = {};             // master [elements], with spec.ema > 0
   Tensor weight = {};              // weight [weights]; undefined where the weight type is the master type
   UpdateHealth* health = nullptr;  // backend memory
-  StepState* step = nullptr;       // learning_rate is read, loss_scale read and, where dynamic, changed
+  StepState* step = nullptr;       // learning_rate is read, loss_scale is read and, if dynamic, changed
   Tensor d_weight = {};            // weight [weights]
   Tensor d_value = {};             // master [elements - weights]: of the other parameters
 };
@@ -60,8 +61,8 @@ class Sgd {
   virtual void run(const SgdCall& call) = 0;
 };
 
-// What `nonfinite` such gradient elements mean for this step and those after it: changes health and
-// *loss_scale. True: the step updates. Shared by the backends.
+// Decides what `nonfinite` NaN or infinite gradient elements mean for this step and later ones: changes
+// health and *loss_scale. True: the step updates. Shared by the backends.
 DPLL_HD bool judge_gradients(UpdateHealth& health, float& loss_scale, bool dynamic, std::uint64_t nonfinite) {
   health.nonfinite = nonfinite;
   if (nonfinite == 0 && health.halted == 0) {

@@ -112,7 +112,7 @@ void add_accuracies(Json& summary, const History& history, SelectionRule kept, s
     for (const auto& [column, mean] : last_ten.means) means[column] = json_number(mean);
   }
   const std::optional<EpochChoice> best = best_epoch(history, kTestAccuracy);
-  // Chosen by looking at the test set: no protocol may report it as a result.
+  // The test set selected this epoch, so no protocol may report it as a result.
   if (best) summary["oracle_best_epoch"] = {{"epoch", best->epoch}, {kTestAccuracy, best->test_accuracy}};
 
   Json protocols;
@@ -175,7 +175,7 @@ class SummaryListener final : public RunListener {
   std::string summary_of(const RunState& state) const {
     const RunConfig& config = session_.config;
     Json summary;
-    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, a folder's name need not be
+    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, the name of a folder need not be
     summary["network"] = session_.network->name();
     summary["parameters"] = session_.network->state().parameter_count();
     summary["data"] = to_string(session_.data.kind);

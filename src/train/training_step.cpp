@@ -94,8 +94,8 @@ void TrainingStep::make_batch(Batch& batch, int size, const RunConfig& config, c
   batch.augment = store_.make_views(views, *batch.program);
   batch.objective = backend_.make_pll_objective(
       {.views = views_, .batch = size, .classes = classes_, .method = method_of(config)});
-  // The objective's workspace may take the place of any tensor that is not alive between forward and
-  // backward: give it the whole program's lifetime, it is small.
+  // The objective runs between forward and backward, so its workspace must not share memory with tensors that
+  // are alive there. It is small and gets the lifetime of the whole program.
   int last_tick = 0;
   for (const MemoryPlanner::Block& block : batch.program->plan().blocks()) {
     last_tick = std::max(last_tick, block.lifetime.death);
@@ -179,7 +179,7 @@ std::vector<StepRecord> TrainingStep::collect_records() {
   return {records, records + request.count};
 }
 
-// The walk of a batch.
+// The way of a batch through all operations.
 void TrainingStep::run_operations(Batch& batch) {
   augment(batch);
   batch.program->forward(rows());
@@ -328,7 +328,7 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   augment(batch_of(step_in_epoch));
   program.forward(rows());
   if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;
-  // Gradients are written back to front: the last one in the network's order is the first that went wrong.
+  // Gradients are written from the last layer to the first, so the wrong one nearest to the end came first.
   return gradients.empty() ? "the loss" : gradients.back();
 }
 

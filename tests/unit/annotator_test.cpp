@@ -112,7 +112,8 @@ TEST_CASE("the annotator says the same again, trained or from its cache, and oth
   CHECK(said(annotate(config, data).said, "is read from"));
 }
 
-TEST_CASE("an annotator stopped after its last epoch goes on after that epoch, not with one it does not have") {
+TEST_CASE(
+    "an annotator stopped after its last epoch goes on after that epoch, not with one it does not have") {
   const TempDir dir;
   const RunConfig config = small_config(dir.file("cache"));
   const DataSet data = load_data(config);

@@ -17,7 +17,7 @@ std::vector<std::uint64_t> packed(const std::vector<std::uint8_t>& mask, int cla
   return sets;
 }
 
-// PLCR where the case names none.
+// PLCR if the case names no method.
 Method method_in(const GoldenCase& c) {
   const auto name = c.value<std::string>("method", "plcr");
   const ObjectiveVariant variant = c.value<std::string>("variant", "article") == "article"
@@ -32,7 +32,7 @@ Method method_in(const GoldenCase& c) {
 }  // namespace
 
 void check_objective(Backend& backend, GoldenCase& c) {
-  // The article's constant is rounded to the compute type, which shows where a probability is near 1.
+  // The article's constant is rounded to the compute type; this matters if a probability is near 1.
   const auto compute = c.value<std::string>("compute");
   if (compute != "any" && compute != name_of(backend.compute_dtype())) return;
   const int classes = c.value<int>("classes");

@@ -1,5 +1,5 @@
-# The oldest compilers that the tests have run with. An older one would stop somewhere in the middle with a message about
-# C++20's library; this says it at once.
+# The oldest compilers with which the tests were run. An older one would fail later with a message about C++20's library;
+# this reports it at once.
 set(dpll_oldest_GNU 12)
 set(dpll_oldest_Clang 16)
 set(dpll_oldest "${dpll_oldest_${CMAKE_CXX_COMPILER_ID}}")

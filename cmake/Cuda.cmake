@@ -1,7 +1,7 @@
-# The CUDA backend is optional. With no toolkit the build is CPU-only and says so.
+# The CUDA backend is optional. Without a toolkit the build has only the CPU backend and says so.
 
-# The architectures to compile for: those of this machine's GPUs, `native`, where they are ours and nvcc's; else all of
-# ours that nvcc has, and PTX of the newest for what comes after it. `supported`: of nvcc.
+# The architectures to compile for: those of this machine's GPUs (`native`) if we and nvcc support them. Otherwise all that
+# we and nvcc support, and PTX of the newest one for later GPUs. `supported`: the architectures of nvcc.
 function(dpll_choose_architectures result native supported)
   set(chosen)
   foreach(architecture ${native})
@@ -28,7 +28,7 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
-      # CMake's `native` fails where there is no GPU. What it would be is known once the language is there.
+      # CMake's `native` fails without a GPU. Its value is only known after the language is enabled.
       set(CMAKE_CUDA_ARCHITECTURES 80)
       enable_language(CUDA)
       execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --list-gpu-code OUTPUT_VARIABLE supported COMMAND_ERROR_IS_FATAL ANY)
@@ -36,7 +36,7 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
       dpll_choose_architectures(CMAKE_CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES_NATIVE}" "${supported}")
     endif()
     enable_language(CUDA)
-    # PyPI's wheels have libcudart in lib/ and under its number only, where CMake does not look for it.
+    # PyPI's wheels have libcudart in lib/ and only under its version number, where CMake does not search.
     get_filename_component(toolkit ${CMAKE_CUDA_COMPILER} DIRECTORY)
     get_filename_component(toolkit ${toolkit} DIRECTORY)
     file(GLOB numbered_cudart ${toolkit}/lib/libcudart.so.*)
@@ -49,15 +49,16 @@ if(NOT DPLL_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(CMAKE_CUDA_EXTENSIONS OFF)
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
-      # CMake 3.25 does not know how nvcc is told.
+      # CMake 3.25 does not know nvcc's option for this.
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     endif()
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
     file(GLOB DPLL_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/*.cpp ${PROJECT_SOURCE_DIR}/src/backend/cuda/gpu/*.cpp
       ${PROJECT_SOURCE_DIR}/src/backend/cuda/vendor/*.cpp)
-    # Headers only: cuDNN and cuBLAS are opened at run time. PyPI's wheel puts them beside Python's packages.
-    # The environment of the python3 on the PATH is where that lies: its link, in a virtual environment, leads elsewhere.
+    # Only headers: cuDNN and cuBLAS are opened at run time. PyPI's wheel installs them next to Python's packages. They
+    # are searched from the path of the python3 on the PATH, not from its link's target, which in a virtual environment
+    # is another folder.
     set(cudnn_wheels)
     set(python_prefix)
     find_program(DPLL_PYTHON python3)
@@ -90,8 +91,8 @@ if(NOT DPLL_HAVE_CUDA)
   message(STATUS "CPU-only build: device = cuda will be refused at run time (DPLL_CUDA=${DPLL_CUDA})")
 endif()
 
-# Adds kernels/*.cu and src/backend/cuda/*.cpp to `target` when CUDA is there. A kernel that spills registers is warned
-# about, and with DPLL_WERROR does not compile.
+# Adds kernels/*.cu and src/backend/cuda/*.cpp to `target` if there is CUDA. A kernel that spills registers gives a
+# warning, and with DPLL_WERROR it does not compile.
 function(dpll_add_cuda_backend target)
   if(NOT DPLL_HAVE_CUDA)
     return()

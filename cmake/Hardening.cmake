@@ -1,12 +1,12 @@
-# What the compiler can do against what a bug would make of a hostile file: a broken stack, a buffer that is written past its
-# end or a changed pointer ends the program. docs/reliability.md says what it costs a training step.
+# Compiler options that limit the effect of a bug with a hostile file: a damaged stack, a write past the end of a buffer or
+# a changed pointer ends the program. docs/reliability.md states the cost for a training step.
 option(DPLL_HARDENING "Stack protector, _FORTIFY_SOURCE, control-flow protection, read-only relocations" ON)
 # Ranges and preconditions of the standard library's containers; for tests.
 option(DPLL_ASSERTIONS "Check the use of the standard library (the presets strict and asan)" OFF)
 
 include(CheckCXXCompilerFlag)
 add_library(dpll_hardening INTERFACE)
-# Sanitizers have checks of their own, which these would hide.
+# Sanitizers have their own checks, which these options would hide.
 if(DPLL_HARDENING AND NOT DPLL_SANITIZE)
   foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection)
     string(MAKE_C_IDENTIFIER "dpll_has${flag}" known)
@@ -15,7 +15,7 @@ if(DPLL_HARDENING AND NOT DPLL_SANITIZE)
       target_compile_options(dpll_hardening INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${flag}>)
     endif()
   endforeach()
-  # Needs the optimiser, which sees how large things are. Some systems' compilers define a lower level.
+  # Needs the optimiser, which knows the sizes of objects. The compilers of some systems define a lower level.
   target_compile_options(dpll_hardening INTERFACE
     $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<CONFIG:Debug>>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>)
   target_link_options(dpll_hardening INTERFACE "LINKER:-z,relro" "LINKER:-z,now")

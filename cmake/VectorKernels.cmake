@@ -1,6 +1,6 @@
-# Files that are compiled for one instruction set each; the program asks the processor which of them it may call.
+# Each of these files is compiled for one instruction set; the program checks at run time which ones the processor supports.
 function(dpll_vector_kernels target)
-  # Sums of products are the point: a fused multiply-add is one rounding less. -O3 unrolls them into registers.
+  # These files compute sums of products, so fused multiply-adds are allowed. -O3 unrolls the loops into registers.
   set(common -O3 -ffp-contract=fast)
   set(x86 0)
   set(neon 0)

@@ -5,11 +5,11 @@ target_compile_options(dpll_warnings INTERFACE
 if(DPLL_WERROR)
   target_compile_options(dpll_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
-# GCC 12 sees overlaps in std::string concatenation that are not there (its bug 105651).
+# GCC 12 wrongly warns about overlaps in std::string concatenation (its bug 105651).
 target_compile_options(dpll_warnings INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
-# No contraction of a*b+c across statements: results must not depend on the optimiser's mood. Loops that want
-# fused multiply-add ask for it by std::fma or by their own compile options. Nothing looks at floating-point
-# exception flags; without that freedom loops with a selection (a ReLU's mask) would not be vectorised.
+# No contraction of a*b+c across statements, because results must not depend on the optimiser. Loops that need fused
+# multiply-adds use std::fma or their own compile options. Floating-point exception flags are not used; if they were,
+# loops with a selection (a ReLU's mask) could not be vectorised.
 target_compile_options(dpll_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-fno-trapping-math>)
 if(DPLL_SANITIZE)

@@ -6,8 +6,8 @@
 
 namespace {
 
-// Where the console was closed (>&-), the next file that is opened would take its place, and what is printed
-// would end in it.
+// If the console was closed (>&-), the next file that is opened would get its descriptor, and messages would
+// be written to that file.
 void open_standard_descriptors() {
   int file = 0;
   do {

@@ -1,13 +1,13 @@
-// Times every operation of a backend on the layers of the networks, beside the limits of the machine.
+// Times every operation of a backend on the layers of the networks, and measures the limits of the machine.
 //   bench_ops [NAME ...] [--device cpu|cuda] [--precision f32|f16|bf16] [--list] [--json FILE] [--csv FILE]
 //             [--compare OLD.json]
-// NAME: part of a benchmark's name, such as preact_conv, "WRN-28-2" or "LeNet conv2/backward"; all without
-// one.
+// NAME: part of a benchmark's name, such as preact_conv, "WRN-28-2" or "LeNet conv2/backward"; without a name
+// all benchmarks run.
 //
-// Each result is compared with the float64 reference before it is timed (bench/op_benchmarks.h says how the
-// large ones are). The calls take turns with copies of their inputs and outputs that no cache holds together.
-// Google Benchmark decides how often a call runs; a time is that of a batch of calls, by the clock of the
-// device (CUDA events on a GPU), divided by their number.
+// Each result is compared with the float64 reference before it is timed (bench/op_benchmarks.h explains this
+// for large operations). The calls rotate through copies of their inputs and outputs that together exceed any
+// cache. Google Benchmark chooses the number of calls. A time is that of a batch of calls, measured with the
+// clock of the device (CUDA events on a GPU), divided by their number.
 #include <benchmark/benchmark.h>
 
 #include <unistd.h>
@@ -37,9 +37,9 @@ struct Job {
   bool list = false;
 };
 
-// A batch of calls takes at least so long, so that the clock and the start of a device's work do not count.
+// The minimum time of a batch of calls, so that the clock and the start of a device's work do not matter.
 constexpr double kShortestBatch = 50e-6;
-// Beyond the last-level cache of any GPU so far.
+// Larger than the last-level cache of any present GPU.
 constexpr std::size_t kGpuRotation = std::size_t{256} << 20;
 
 std::size_t rotation_bytes(const Job& job, const Backend& backend) {
@@ -49,8 +49,8 @@ std::size_t rotation_bytes(const Job& job, const Backend& backend) {
   return std::max(2 * static_cast<std::size_t>(std::max(last_level, 0L)), std::size_t{64} << 20);
 }
 
-// Google Benchmark calls its functions several times to find the number of iterations; what counts are the
-// last runs, as many as there are repetitions.
+// Google Benchmark calls its functions several times to find the number of iterations. Only the last runs
+// count, one per repetition.
 class Quiet final : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context& /*context*/) override { return true; }
@@ -112,14 +112,14 @@ OpFigures time_call(Backend& backend, const std::string& name, const ObservedCal
   return figures;
 }
 
-// One benchmark by its full name, and whether it was asked for.
+// One benchmark with its full name, and whether it was requested.
 bool chosen(const Job& job, const std::string& name) {
   return job.names.empty() || std::any_of(job.names.begin(), job.names.end(), [&](const std::string& part) {
            return name.find(part) != std::string::npos;
          });
 }
 
-// Error(usage) where a name is part of no benchmark's.
+// Error(usage) if a name does not occur in the name of any benchmark.
 std::vector<OpBenchmark> choose(const Job& job) {
   std::vector<OpBenchmark> chosen_ones;
   std::vector<std::string> all_names;
@@ -147,7 +147,7 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-// Error(usage) where no backend of the device computes in it.
+// Error(usage) if no backend of the device computes in this type.
 Precision precision_of(const Job& job) {
   if (job.precision == "f16" && job.device == "cpu") {
     fail(ExitCode::usage, "--precision f16 needs --device cuda; the CPU computes in f32 or bf16");

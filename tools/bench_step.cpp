@@ -1,12 +1,11 @@
-// Times whole training steps and where their time goes, of a configuration file or of a network on random
-// images, beside the limits of the machine.
+// Times whole training steps and their phases, for a configuration file or for a network on random images,
+// and measures the limits of the machine.
 //   bench_step config.ini [--set section.key=value ...] [--epoch]
 //   bench_step --model lenet|wrn-D-K [--batch 64] [--strong 2] [--classes 10]
 //   both: [--threads 0] [--device cpu|cuda] [--precision f32] [--steps 20] [--json FILE]
 //         [--profile TRACE.json] [--tuning-seconds 120]
-// The step's time is the figure to compare with tools/peers/torch_plcr.py bench, which times the same job in
-// PyTorch. --epoch trains one epoch as dpll_engine does, with everything that belongs to it. --profile writes
-// phases and layers as nested slices for ui.perfetto.dev.
+// tools/peers/torch_plcr.py bench times the same step in PyTorch. --epoch trains one complete epoch as
+// dpll_engine does. --profile writes phases and layers as nested slices for ui.perfetto.dev.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -72,7 +71,7 @@ void say(const std::string& line) {
   std::fflush(stdout);
 }
 
-// Milliseconds of each phase, and of the host: what is left of `total` seconds.
+// Milliseconds of each phase, and of the host: the rest of `total` seconds.
 nlohmann::ordered_json split_by_phase(const Profile& profile, const std::vector<std::string>& phases,
                                       double total, double times) {
   nlohmann::ordered_json split;

@@ -1,13 +1,13 @@
-// Scaling curves of training steps, each with its limit drawn in: a PNG and a CSV for every curve.
+// Draws scaling curves of training steps with their limits: a PNG and a CSV for every curve.
 //   scaling_curves --out FOLDER [--model wrn-16-2] [--only batch views ...] [--quick] [--device cpu|cuda]
-//   batch, views          images/s against samples a step and strong views K
+//   batch, views          images/s against samples per step and strong views K
 //   depth, width          images/s against the network's (WideResNets only)
 //   threads               images/s against threads (CPU only)
-//   memory-batch, memory-views   what a step plans to keep in memory
-//   epoch                 seconds of an epoch, by the trainer itself, against the size of the data set
-// The limit of images/s is the speed of a large matrix product in the same run, divided by the operations
-// that an image costs (three times its forward pass) where convolutions are summed up plainly: one by
-// Winograd's filtering may pass it. All data are random: no step's cost depends on them.
+//   memory-batch, memory-views   the planned memory of a step
+//   epoch                 seconds of an epoch of the trainer against the size of the data set
+// The limit of images/s is the speed of a large matrix product in the same run, divided by the operations of
+// an image (three times its forward pass) with direct convolutions; Winograd's method may exceed it. All data
+// are random, because the time of a step does not depend on them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>

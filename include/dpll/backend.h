@@ -1,6 +1,6 @@
-// A Backend owns memory on one device and makes the operations of dpll/ops/ for it. There are a CPU backend
-// (float32, OpenMP, own convolutions and oneDNN's) and a reference backend (float64, plain loops, for
-// gradient checks and comparisons); the CUDA backend has its room under src/backend/cuda and kernels/. A
+// A Backend owns memory on one device and creates the operations of dpll/ops/ for it. There are three: the
+// CPU backend (float32, OpenMP, own convolutions and those of oneDNN), the reference backend (float64, plain
+// loops, for gradient checks and comparisons), and the CUDA backend in src/backend/cuda and kernels/. A
 // missing operation is a compile error.
 #pragma once
 
@@ -38,7 +38,7 @@ class Buffer {
 
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
-  // A view of the block's beginning.
+  // A view of the first bytes of the block.
   Tensor tensor(DType dtype, const Shape& shape) const;
 
  private:
@@ -47,11 +47,11 @@ class Buffer {
   std::size_t bytes_ = 0;
 };
 
-// A copy to the host of what an earlier part of the stream has written, made while the host goes on.
+// Copies the results of an earlier part of the stream to the host while the host continues to work.
 class Readback {
  public:
   virtual ~Readback() = default;
-  // Enqueues the copy of `from`, which lies in backend memory. The copy before must have been waited for.
+  // Enqueues the copy of `from`, which is in backend memory. Call wait() for the previous copy first.
   virtual void start(const Tensor& from) = 0;
   // Waits for the copy. Valid until the next start().
   virtual const void* wait() = 0;
@@ -70,50 +70,50 @@ class Backend {
   virtual std::string description() const = 0;  // one line: library versions, processor, threads
   virtual DType compute_dtype() const = 0;
   virtual DType master_dtype() const = 0;
-  // What the factors of convolutions' products are rounded to.
+  // The type to which the factors of the convolutions' products are rounded.
   virtual DType product_dtype() const { return compute_dtype(); }
-  // Of the weights of convolutions and linear layers as operations read them, and of their gradients: the
-  // compute type where that has 16 bits (the update then writes copies of the master values), else the master
+  // The type of the weights that convolutions and linear layers read, and of their gradients. It is the
+  // compute type if that has 16 bits (the update then writes copies of the master values), else the master
   // type.
   virtual DType weight_dtype() const { return master_dtype(); }
   virtual ConvWeightLayout conv_weight_layout() const = 0;
-  // Channels that image tensors of `channels` channels should have for a convolution to be fast; those beyond
-  // are zero.
+  // The number of channels that image tensors should have so that convolutions are fast; the channels beyond
+  // `channels` are zero.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
   virtual bool is_asynchronous() const = 0;   // do operations return before they are done?
   virtual bool is_gpu() const = 0;
-  // Which of several ways to compute the same the operations made so far use, where that was found out by
-  // timing them: as text that repeats the choices in another run. Empty: there was nothing to choose.
+  // The autotuner's choices as text; empty if nothing was tuned. Another run can repeat them.
   virtual std::string tuning_choices() const { return ""; }
-  // Convolutions and products whose results were held against sums of the host when they were made.
+  // The number of convolutions and products whose results were compared with sums of the host when they were
+  // created.
   virtual int proven_ways() const { return 0; }
 
-  // Error(device) naming `what` and the sizes when there is not enough memory.
+  // Error(device) with `what` and the sizes if there is not enough memory.
   Buffer allocate(std::size_t bytes, const std::string& what);
-  // What is allocated at present, largest first; blocks of one name together.
+  // The blocks that are allocated now, largest first; blocks with the same name are added up.
   struct MemoryUse {
     std::string what;
     std::size_t bytes = 0;
   };
   std::vector<MemoryUse> memory_use() const;
-  std::size_t peak_bytes() const { return peak_bytes_; }  // most that was allocated at once
-  // What allocate() could still give, in bytes: an estimate, as other programs take memory too.
+  std::size_t peak_bytes() const { return peak_bytes_; }  // maximum that was allocated at one time
+  // Estimate of the bytes that allocate() could still provide; other programs use memory, too.
   virtual std::size_t available_bytes() const = 0;
   virtual void copy_in(const Tensor& to, const void* from_host) = 0;
   virtual void copy_out(void* to_host, const Tensor& from) = 0;
-  // Within the backend's memory: tensors of as many bytes that do not overlap.
+  // Both tensors are in the backend's memory, have the same number of bytes and do not overlap.
   virtual void copy(const Tensor& to, const Tensor& from) = 0;
   virtual void fill_zero(const Tensor& tensor) = 0;
   virtual void synchronize() = 0;
-  // How long the device works on what `work` enqueues, in seconds; waits for it. By the host's clock, from an
-  // idle device to an idle one, unless the device has a clock of its own.
+  // The seconds that the device needs for the work that `work` enqueues; waits until it is done. Measured
+  // with the device's clock if it has one, else with the host's clock, from an idle device to an idle device.
   virtual double seconds_of(const std::function<void()>& work);
   // For copies of up to `bytes`. The backend must outlive it.
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
-  // Turns a fixed sequence of op calls into something that can be replayed: a CUDA graph, or on the CPU the
-  // sequence itself. All tensors of the calls stay where they are.
+  // Records a fixed sequence of calls so that it can be replayed: as a CUDA graph, or on the CPU as the
+  // sequence itself. The tensors of the calls must stay at their addresses.
   virtual std::function<void()> record(std::function<void()> sequence) = 0;
 
   virtual std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) = 0;
@@ -142,12 +142,13 @@ class Backend {
 
 struct CpuOptions {
   int threads = 0;  // 0: all cores this process may use
-  // What the factors of convolutions' products are rounded to: f32, or bf16 where the processor multiplies
-  // that (anything else fails with ExitCode::device). Everything in memory is float32 in both.
+  // The type to which the factors of the convolutions' products are rounded: f32, or bf16 if the processor
+  // can multiply it (all other types fail with ExitCode::device). All values in memory are float32 in both
+  // cases.
   DType products = DType::f32;
 };
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options);
-// The vector instructions that the CPU backend's own loops use on this processor, for example "AVX2".
+// The vector instructions that the loops of the CPU backend use on this processor, for example "AVX2".
 std::string cpu_instruction_set();
 std::unique_ptr<Backend> make_reference_backend();
 

@@ -22,8 +22,8 @@ struct Axis {
   double min = std::numeric_limits<double>::quiet_NaN();  // NaN: from the data
   double max = std::numeric_limits<double>::quiet_NaN();
   bool integer_ticks = false;
-  // Where to put ticks instead of round values, ascending: what was measured, for example. The axis then ends
-  // with the data.
+  // Positions of the ticks instead of round values, ascending; for example the measured points. The axis then
+  // ends with the data.
   std::vector<double> ticks;
 };
 

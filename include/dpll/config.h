@@ -28,8 +28,8 @@ enum class MatrixKind { inclusion, distractor };  // see LabelMatrix in candidat
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
 enum class Architecture { wide_resnet, lenet, mlp };
 enum class ScheduleKind { step, cosine, constant };
-// When a step schedule's decay epoch counts as passed: in it already, or behind it; preset: as PLCR's variant
-// does it.
+// The first epoch with the lower rate of a step schedule: the listed epoch, or the next one; preset: as in
+// PLCR's variant.
 enum class LrDecay { before, after, preset };
 enum class OnNonfinite { stop, rollback };
 enum class SelectionRule { covering_rate, approximated_accuracy };  // see src/train/selection.h
@@ -40,7 +40,7 @@ struct RunConfig {
     std::uint64_t seed = 1;
     DeviceChoice device = DeviceChoice::automatic;
     int gpu = -1;         // of cuda and check: which one, as CUDA counts; -1: that with the most free memory
-    bool qualify = true;  // of auto and cuda: the GPU shows first that it computes right
+    bool qualify = true;  // auto and cuda: test first that the GPU computes correctly
     Precision precision = Precision::automatic;
     int threads = 0;  // 0: as many as the process may use (src/backend/cpu/usable_threads.h)
     bool deterministic = true;
@@ -52,7 +52,7 @@ struct RunConfig {
     ResumeMode resume = ResumeMode::never;
     bool lock = true;  // keep a second process out of the run's folder
     int epochs = 200;
-    double max_hours = 0;  // then the run stops with a checkpoint and exit code 75; 0: no limit
+    double max_hours = 0;  // after this time the run stops with a checkpoint and exit code 75; 0: no limit
 
     bool operator==(const Run&) const = default;
   } run;
@@ -65,7 +65,7 @@ struct RunConfig {
     std::int64_t train_limit = 0;  // 0: all; else the first n training samples
     std::int64_t test_limit = 0;
     double validation_fraction = 0;  // share of the training set held out, with true labels; [0, 0.9]
-    double selection_fraction = 0;   // share of what is left held out with candidate sets alone; [0, 0.9]
+    double selection_fraction = 0;   // share of the rest held out with only its candidate sets; [0, 0.9]
     bool shuffle = true;
     bool coarse_labels = false;  // CIFAR-100: the 20 superclasses
     bool svhn_extra = false;     // SVHN: also the extra training images
@@ -140,8 +140,8 @@ struct RunConfig {
 
     bool operator==(const Objective&) const = default;
   } objective;
-  // The keys of each method's own section. Those that objective.method does not name are checked and not
-  // used.
+  // The keys of each method's own section. The keys of other methods than objective.method are checked but
+  // not used.
   Methods methods;
 
   struct Optimiser {
@@ -221,7 +221,7 @@ RunConfig parse_config(const std::string& text, const std::string& path,
 std::string to_ini(const RunConfig& config);
 // "section.key" of every key there is, in the order of reference.ini.
 std::vector<std::string> config_keys();
-// A line for each override of a method that the run does not use.
+// One line for each override of a key whose method the run does not use.
 std::vector<std::string> unused_overrides(const RunConfig& config, const std::vector<Override>& overrides);
 // Splits "section.key=value"; Error(usage) when it is not of that form.
 Override parse_override(const std::string& argument);

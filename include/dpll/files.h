@@ -15,20 +15,20 @@ using ByteView = std::span<const std::uint8_t>;
 std::vector<std::uint8_t> read_file(const std::string& path);      // Error(data)
 std::vector<std::uint8_t> read_maybe_gz(const std::string& path);  // decompresses by magic, not by name
 bool is_gzip(ByteView bytes);
-// Every member of a gzip stream (RFC 1952). Error(data), naming `path`: truncated, damaged (checksum),
-// trailing bytes, more than `most` bytes unzipped.
+// Decompresses every member of a gzip stream (RFC 1952). Error(data) with `path` if the stream is truncated
+// or damaged (checksum), has trailing bytes or has more than `most` bytes unzipped.
 std::vector<std::uint8_t> gunzip(const std::vector<std::uint8_t>& bytes, const std::string& path,
                                  std::size_t most = SIZE_MAX);
 
-// Temporary file beside `path`, fsync, rename, fsync of the folder. Error(run) with the operating system's
-// reason; the old file survives a failure and the temporary file does not. A symbolic link is followed; a
-// device, pipe or folder at `path` is refused.
+// Writes a temporary file in the same folder, then fsync, rename, fsync of the folder. Error(run) with the
+// operating system's reason; after a failure the old file remains and the temporary file is removed. A
+// symbolic link is followed; a device, pipe or folder at `path` is refused.
 void write_file_atomically(const std::string& path, const void* data, std::size_t bytes);
 void write_file_atomically(const std::string& path, const std::string& text);
 void write_file_atomically(const std::string& path, const std::vector<ByteView>& parts);  // parts end to end
 
-// Adds to the end of a file that is there. False where it is not there or does not take all of `text`: a part
-// of that may be in it then.
+// Appends to an existing file. False if the file does not exist or if not all of `text` could be written; a
+// part of the text may then be in the file.
 bool append_to_file(const std::string& path, const std::string& text);
 
 // Lower-case hexadecimal digests.

@@ -16,18 +16,18 @@ inline constexpr const char* kDigestKey = "sha256";
 
 struct TensorEntry {
   DType dtype = DType::f32;
-  // The element type's name in the file where the engine has no such type ("U16", "F8_E4M3", one of the
-  // future): such a tensor can be listed and hashed, but not read; dtype is u8 then.
+  // The name of the element type in the file if the engine does not have this type ("U16", "F8_E4M3", or a
+  // future one). Such a tensor can be listed and hashed, but not read; dtype is then u8.
   std::string other_type = {};
   std::vector<std::int64_t> shape;
   std::size_t offset = 0;  // of the first byte in SafetensorsFile::bytes
   std::size_t bytes = 0;
 };
 
-// A whole file in memory. Every lie a header can tell is refused (offsets past the end, overlaps, holes,
-// sizes that do not match shape and type, overflow, bad JSON, duplicate names) with Error(data) naming file
-// and tensor. Format: github.com/huggingface/safetensors. Its type BOOL reads as u8. A tensor may be of any
-// element type as long as nobody reads it.
+// A whole file in memory. Every wrong header is refused (offsets past the end, overlaps, holes, sizes that do
+// not match shape and type, overflow, bad JSON, duplicate names) with an Error(data) that names file and
+// tensor. Format: github.com/huggingface/safetensors. Its type BOOL is read as u8. A tensor that is not read
+// may have any element type.
 class SafetensorsFile {
  public:
   static SafetensorsFile read(const std::string& path);
@@ -45,8 +45,9 @@ class SafetensorsFile {
   // Any of f16, bf16, f32, f64 converted to double (golden values).
   std::vector<double> get_as_double(const std::string& name) const;
   const std::uint8_t* data(const std::string& name) const;
-  // SHA-256 over every tensor (name, type, shape, data, by name) and all metadata but kDigestKey: a writer
-  // puts its digest() there, a reader compares. Independent of the header's wording.
+  // SHA-256 over every tensor (name, type, shape, data; sorted by name) and all metadata except kDigestKey.
+  // A writer stores its digest() under that key, and a reader compares. It does not depend on the form of the
+  // header.
   std::string digest() const;
 
  private:
@@ -57,17 +58,17 @@ class SafetensorsFile {
 };
 
 // Collects tensors and writes them atomically: temporary file in the same folder, fsync, rename, fsync of the
-// folder. In the data section larger element types come first, so that all data are aligned; tensors of equal
-// element size keep insertion order. Data are copied on add().
+// folder. In the data section larger element types come first, so that all data are aligned; tensors with the
+// same element size keep the order of insertion. add() copies the data.
 class SafetensorsWriter {
  public:
   void add(const std::string& name, DType dtype, const std::vector<std::int64_t>& shape, const void* data);
   void set_metadata(const std::string& key, const std::string& value);
-  // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path`
-  // survives.
+  // Error(run) with the operating system's reason (disk full, no permission); an existing file at `path` then
+  // remains.
   void write(const std::string& path) const;
-  std::vector<std::uint8_t> bytes() const;  // what write() writes
-  std::string digest() const;               // what SafetensorsFile::digest() will give
+  std::vector<std::uint8_t> bytes() const;  // the bytes that write() writes
+  std::string digest() const;               // the same as SafetensorsFile::digest() of the file
 
  private:
   struct Item {

@@ -1,4 +1,4 @@
-// From the configuration to the recipes of the weak and strong views.
+// Makes the recipes of the weak and strong views from the configuration.
 #pragma once
 
 #include <array>
@@ -17,13 +17,14 @@ struct ViewSetup {
 
 // The data set's preset (section 4 of the method's specification; sets without one: crop with padding 4,
 // flip, Cutout 16 on strong views, no AutoAugment policy, mean and std 0.5) with the overrides of [views]
-// applied. weak_policy and strong_policy decide which steps a view has; pad and cutout are their sizes, for
-// both kinds of view, and have no effect where the step is left out. Padding 0 is no crop and Cutout 0 no
-// box. A given strong_policy also takes the preset's AutoAugment policy away. Throws Error(config) where
-// padding is not smaller than the image's sides, where mean or std do not have one value per channel, where
-// a value is out of range, or where a policy meets images of neither 1 nor 3 channels; Error(data) for more
-// than kMaxImageChannels channels. Tabular sets: the feature recipes alone; without settings the weak view is
-// the sample itself, strong views have noise of 0.2 standard deviations and 0.1 of their features dropped.
+// applied. weak_policy and strong_policy choose the operations of a view; pad and cutout are their sizes, for
+// both kinds of view, and have no effect if the operation is not chosen. Padding 0 means no crop and Cutout 0
+// no box. If strong_policy is set, the preset's AutoAugment policy is not used. Throws Error(config) if the
+// padding is not smaller than the sides of the image, if mean or std do not have one value per channel, if a
+// value is out of range, or if a policy is used for images with neither 1 nor 3 channels; Error(data) for
+// more than kMaxImageChannels channels. Tabular sets have only the feature recipes: by default the weak view
+// is the sample itself, and strong views have noise of 0.2 standard deviations and 0.1 of their features
+// dropped.
 ViewSetup resolve_views(const RunConfig& config, int height, int width, int channels);
 
 }  // namespace dpll

@@ -8,7 +8,7 @@
 
 namespace dpll {
 
-// Both features of Philox block `block`: x[0] and x[1] become those of the view.
+// Both features of Philox block `block`: replaces x[0] and x[1] by the features of the view.
 DPLL_HD void draw_feature_pair(float (&x)[2], std::uint32_t block, const FeatureRecipe& recipe,
                                const StepState& step, std::uint32_t sample, std::uint32_t view) {
   const Philox4 words = philox4x32(step.seed, block, sample, step.epoch,

@@ -53,7 +53,8 @@ void prepare_rotation(OpSetting& setting, double degrees, int height, int width)
   setting.rotation[5] = fixed_point(offset_y + minus_sine * 0.5 + cosine * 0.5);
 }
 
-// Whole pixels of a shift by `magnitude` sides, nearest-neighbour: the pixel centre's coordinate, cut down.
+// The whole pixels of a shift by `magnitude` sides, nearest-neighbour: the truncated coordinate of the pixel
+// centre.
 std::int32_t whole_shift(double magnitude, int side) {
   const double shift = std::floor(magnitude * side + 0.5);
   return static_cast<std::int32_t>(std::clamp(shift, -1.0 * side, 1.0 * side));

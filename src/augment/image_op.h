@@ -1,5 +1,5 @@
-// The operations that policies are made of, their magnitudes, and what of an operation can be worked out
-// before an image is seen. The pixels are in pixel_ops.h.
+// The operations of the policies, their magnitudes, and the parts of an operation that can be computed
+// without an image. The computation of the pixels is in pixel_ops.h.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace dpll {
 
-// RandAugment draws among those before invert, by number: the order is part of the reproducibility contract.
+// RandAugment draws one of those before invert by its number, so reproducibility depends on the order.
 enum class ImageOp : std::uint8_t {
   identity,
   shear_x,
@@ -34,14 +34,14 @@ inline constexpr int kPolicyLevels = 10;  // magnitudes of sub-policies: levels 
 inline constexpr int kRandLevels = 31;    // of RandAugment, as in torchvision: 0..30
 inline constexpr int kMaxOpSide = 8192;   // pixels; keeps rotate's fixed-point coordinates within 32 bits
 
-// An operation with its magnitude and sign for images of one size. POD, so that a table of them can lie in
-// constant memory. Members that the operation does not use are 0.
+// An operation with its magnitude and sign for images of one size. It is POD, so that a table of them can be
+// in constant memory. Members that the operation does not use are 0.
 struct OpSetting {
   ImageOp op = ImageOp::identity;
-  std::int32_t bits = 0;       // posterize: how many high bits stay
-  std::int32_t threshold = 0;  // solarize: values from here on are inverted
+  std::int32_t bits = 0;       // posterize: the number of high bits that are kept
+  std::int32_t threshold = 0;  // solarize: this value and larger ones are inverted
   std::int32_t shift = 0;      // translate: output pixel i shows input pixel i + shift
-  float factor = 0;            // brightness, color, contrast, sharpness: 1 leaves the image as it is
+  float factor = 0;            // brightness, color, contrast, sharpness: 1 does not change the image
   // rotate, in 1/65536 pixel: output pixel (y, x) shows input column (rotation[0] x + rotation[1] y +
   // rotation[2]) >> 16, row (rotation[3] x + rotation[4] y + rotation[5]) >> 16
   std::int32_t rotation[6] = {};
@@ -57,15 +57,15 @@ std::optional<ImageOp> op_named(std::string_view name);
 // to 4 bits (rounded half to even), solarize 256..0; 0 for the others. As numpy.linspace gives it.
 double op_magnitude(ImageOp op, int level, int levels);
 
-// Whether policies draw a sign for the magnitude. Not for rotate, which policies differ about.
+// Do policies draw a sign for the magnitude? False for rotate, because the policies differ there.
 DPLL_HD bool op_is_signed(ImageOp op) {
   return (op >= ImageOp::shear_x && op <= ImageOp::translate_y) ||
          (op >= ImageOp::brightness && op <= ImageOp::sharpness);
 }
 
-// `magnitude` carries the sign. Sides of 1 to kMaxOpSide. Angles count counter-clockwise; a positive
-// magnitude of shear or translate moves what is seen to the left or up. Error(usage) when the magnitude is
-// not finite, or for posterize not a whole number of 1 to 8 bits.
+// `magnitude` includes the sign. Sides are 1 to kMaxOpSide. Angles are counter-clockwise; a positive
+// magnitude of shear or translate moves the content to the left or up. Error(usage) if the magnitude is not
+// finite, or for posterize not a whole number of 1 to 8 bits.
 OpSetting prepare_op(ImageOp op, double magnitude, int height, int width);
 
 }  // namespace dpll

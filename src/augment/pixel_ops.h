@@ -1,17 +1,18 @@
-// The operations of augment/image_op.h on uint8 images of 1 or 3 channels, bit for bit as Pillow computes
-// them, in pieces that one CPU thread an image and a CUDA block an image can both put together:
+// The operations of augment/image_op.h on uint8 images of 1 or 3 channels, with the same bits as Pillow. They
+// consist of parts that can be combined by one CPU thread per image and by one CUDA block per image:
 //
-//   1. statistics   what the operation must know of the whole image, only where op_needs_histogram() or
-//                   op_needs_luma() says so. Counts and sums are integers: any order gives the same.
-//   2. table        where op_is_table(): 256 entries a channel, each by table_value(); then every output
-//                   value is the table's entry for the input value.
-//   3. pixels       for the other operations: every output pixel by transform_pixel(), from an input image
-//                   that is not written to meanwhile.
+//   1. statistics   values of the whole image, only if op_needs_histogram() or op_needs_luma() is true.
+//   Counts
+//                   and sums are integers, so any order gives the same result.
+//   2. table        if op_is_table(): 256 entries per channel, each from table_value(); every output value is
+//                   then the entry for the input value.
+//   3. pixels       for the other operations: transform_pixel() computes every output pixel from an input
+//   image
+//                   that does not change in the meantime.
 //
-// A CUDA block needs a barrier after each of these and, for equalize, an exclusive prefix sum over 256
-// counts. Floating-point arithmetic rounds after every operation (rounded_product, rounded_sum), as Pillow's
-// does on x86-64; divisions are IEEE divisions. Source: Pillow's behaviour; the method's specification,
-// section 5.
+// A CUDA block needs a barrier after each part and, for equalize, an exclusive prefix sum over 256 counts.
+// Floating-point arithmetic rounds after every operation (rounded_product, rounded_sum), as Pillow does on
+// x86-64; divisions are IEEE divisions. Source: Pillow's behaviour; the method's specification, section 5.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,9 @@ struct ImageShape {
   int height, width, channels;  // channels: 1 or 3, interleaved
 };
 
-inline constexpr int kUncovered = 128;  // every channel of a pixel that geometry takes from outside the image
+inline constexpr int kUncovered = 128;  // every channel of a pixel from outside the image
 
-// What table_value() needs of the image. Only the members of the operation at hand must be set.
+// The statistics of the image for table_value(). Only the members for the operation must be set.
 struct ChannelStatistics {
   int low = 0, high = 0;  // autocontrast: lowest and highest value that occurs in the channel
   int step = 0;           // equalize: equalize_step()
@@ -57,13 +58,13 @@ DPLL_HD int contrast_grey(std::int64_t luma_sum, std::int64_t pixels) {
   return static_cast<int>(rounded_sum(mean, 0.5));
 }
 
-// `pixels` of the image, `brightest` of them of the highest value that occurs in the channel. 0: the channel
-// stays as it is.
+// The image has `pixels` pixels, `brightest` of them with the highest value in the channel. 0: the channel
+// does not change.
 DPLL_HD int equalize_step(int pixels, int brightest) {
   return (pixels - brightest) / 255;
 }
 
-// degenerate + factor * (value - degenerate) in float32, clipped and cut down: Pillow's Image.blend.
+// degenerate + factor * (value - degenerate) in float32, clipped and truncated: Pillow's Image.blend.
 DPLL_HD std::uint8_t blend(int degenerate, int value, float factor) {
   const float difference = rounded_product(factor, static_cast<float>(value - degenerate));
   const float mixed = rounded_sum(static_cast<float>(degenerate), difference);
@@ -80,14 +81,14 @@ DPLL_HD std::uint8_t autocontrast_value(int low, int high, int value) {
   return static_cast<std::uint8_t>(stretched < 0 ? 0 : stretched > 255 ? 255 : stretched);
 }
 
-// `below`: how many pixels have a lower value in the channel. On small images the quotient exceeds 255.
+// `below`: the number of pixels with a lower value in the channel. On small images the quotient exceeds 255.
 DPLL_HD std::uint8_t equalize_value(int step, int below, int value) {
   if (step == 0) return static_cast<std::uint8_t>(value);
   const int spread = (step / 2 + below) / step;
   return static_cast<std::uint8_t>(spread > 255 ? 255 : spread);
 }
 
-// What an input `value` of one channel becomes. `below`: for equalize, see there.
+// The output for an input `value` of one channel. `below`: for equalize, see there.
 DPLL_HD std::uint8_t table_value(const OpSetting& setting, const ChannelStatistics& statistics, int value,
                                  int below) {
   switch (setting.op) {
@@ -110,8 +111,9 @@ DPLL_HD std::uint8_t table_value(const OpSetting& setting, const ChannelStatisti
   }
 }
 
-// 3 x 3 mean that counts the centre five times, rounded. In integers: (sum + 6.5) / 13 is never whole, so
-// Pillow's float32 sum cuts down to the same. The outermost pixels have no such mean.
+// The 3 x 3 mean that counts the centre five times, rounded. It is computed in integers: (sum + 6.5) / 13 is
+// never whole, so Pillow's float32 sum is truncated to the same value. The outermost pixels have no such
+// mean.
 DPLL_HD int smoothed(const std::uint8_t* centre, int row_values, int channels) {
   int sum = 4 * centre[0];
   for (int row = -row_values; row <= row_values; row += row_values) {
@@ -132,9 +134,9 @@ DPLL_HD std::uint8_t cubic(int v1, int v2, int v3, int v4, double t) {
   return value >= 255.0 ? std::uint8_t{255} : static_cast<std::uint8_t>(value);
 }
 
-// A line of pixels at position `along` of it that reads the same line `across` * slope further on: both
-// shears, with steps between the values of the line. `along` and `across` count from the image's corner to
-// pixel centres, so the map is about the corner. Neighbours beyond the ends are the end pixels.
+// One pixel of both shears: at position `along` of a line of pixels, the line is read `across` * slope
+// further. `along` and `across` are distances from the corner of the image to pixel centres, so the corner
+// stays fixed. Neighbours beyond the ends are the end pixels.
 DPLL_HD void shear_pixel(std::uint8_t* out, const std::uint8_t* line, int size, int step, int channels,
                          int along, int across, double slope) {
   double position = rounded_sum(along + 0.5, rounded_product(slope, across + 0.5));
@@ -155,7 +157,7 @@ DPLL_HD void shear_pixel(std::uint8_t* out, const std::uint8_t* line, int size, 
   }
 }
 
-// Writes the `channels` values of output pixel (y, x) for operations that are no tables.
+// Writes the `channels` values of output pixel (y, x) for operations without a table.
 DPLL_HD void transform_pixel(std::uint8_t* out, const OpSetting& setting, const std::uint8_t* image,
                              const ImageShape& shape, int y, int x) {
   const int channels = shape.channels, row_values = shape.width * channels;

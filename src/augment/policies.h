@@ -1,8 +1,9 @@
-// AutoAugment policies: tables of sub-policies, and what a backend needs of one for images of one size.
+// AutoAugment policies: tables of sub-policies, and the data of a policy that a backend needs for images of
+// one size.
 //
-// A sub-policy is two operations in turn; each fires with its own probability. One sub-policy is drawn
-// uniformly for every view. RandAugment has no table: it draws rand_n operations, which always fire,
-// among 14.
+// A sub-policy has two operations, one after the other; each is applied with its own probability. One
+// sub-policy is drawn uniformly for every view. RandAugment has no table: it draws rand_n of 14 operations,
+// which are always applied.
 #pragma once
 
 #include <array>
@@ -16,7 +17,7 @@ namespace dpll {
 
 struct PolicyStep {
   ImageOp op;
-  std::uint8_t tenths;  // probability in tenths: 0 never fires, 10 always
+  std::uint8_t tenths;  // probability in tenths: 0 never, 10 always
   std::uint8_t level;   // of op_magnitude(op, level, kPolicyLevels)
 };
 
@@ -25,7 +26,7 @@ struct SubPolicy {
 };
 static_assert(sizeof(SubPolicy) == 6);
 
-// The method's published implementation; it draws uniformly, so that its five repeated entries count twice.
+// The method's published implementation. It draws uniformly, so its five repeated entries count twice.
 extern const std::array<SubPolicy, 97> kPlcrCifarPolicy;
 extern const std::array<SubPolicy, 25> kSvhnPolicy;
 // The AutoAugment article's (CIFAR-10).
@@ -35,14 +36,15 @@ extern const std::array<SubPolicy, 25> kAutoaugmentCifarPolicy;
 std::span<const SubPolicy> sub_policies(AugmentPolicy policy);
 
 inline constexpr int kMaxSubPolicies = 97;
-inline constexpr int kMaxPolicyOps = 8;        // that one view goes through
-inline constexpr std::uint32_t kRandOps = 14;  // operations that RandAugment draws among
+inline constexpr int kMaxPolicyOps = 8;        // maximum number of operations on one view
+inline constexpr std::uint32_t kRandOps = 14;  // RandAugment draws one of these
 
-// A recipe's policy as one POD block: a backend copies it to where its kernels read it. None: both counts 0.
+// The policy of a recipe as one POD block, which a backend copies to the memory of its kernels. Without a
+// policy both counts are 0.
 struct PreparedPolicy {
   std::int32_t entries;        // sub-policies in `table`
-  std::int32_t rand_n;         // RandAugment's operations; then level 0 of `settings` is that of rand_m
-  std::int32_t signed_rotate;  // 1: rotate has a random sign. The published implementation gives it none
+  std::int32_t rand_n;         // number of RandAugment's operations; level 0 of `settings` is then rand_m
+  std::int32_t signed_rotate;  // 1: rotate has a random sign; in the published implementation it has none
   SubPolicy table[kMaxSubPolicies];
   OpSetting settings[kImageOps][kPolicyLevels][2];  // [op][level][negative]
 };

@@ -1,5 +1,4 @@
-// Which operations a view goes through: the words from kFirstPolicyWord on, as dpll/ops/augment.h numbers
-// them.
+// Draws the operations of a view from the words from kFirstPolicyWord on, numbered as in dpll/ops/augment.h.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,7 @@ struct DrawnOp {
 };
 
 struct PolicyDraw {
-  int count;  // operations that fire, in order
+  int count;  // operations that are applied, in order
   DrawnOp ops[kMaxPolicyOps];
 };
 
@@ -32,7 +31,7 @@ DPLL_HD DrawnOp drawn_op(const PreparedPolicy& policy, ImageOp op, std::uint8_t 
   return {op, level, static_cast<std::uint8_t>(has_sign ? sign_word >> 31 : 0)};
 }
 
-// `stream` stands at kFirstPolicyWord: draw_view() leaves it there.
+// The next word of `stream` is kFirstPolicyWord, as after draw_view().
 DPLL_HD PolicyDraw draw_policy(PhiloxStream& stream, const PreparedPolicy& policy) {
   PolicyDraw draw{};
   for (int i = 0; i < policy.rand_n; ++i) {

@@ -104,7 +104,7 @@ ViewSetup resolve_views(const RunConfig& config, int height, int width, int chan
   setup.weak = recipe_of(config.views.weak_policy.value_or(preset.weak), pad, cutout);
   setup.strong = recipe_of(config.views.strong_policy.value_or(preset.strong), pad, cutout);
   setup.strong.cutout_after = config.views.cutout_after;
-  // A strong_policy of the user's own leaves nothing of the preset's recipe in force.
+  // If the user sets strong_policy, no part of the preset's recipe is used.
   const AugmentPolicy from_preset = config.views.strong_policy ? AugmentPolicy::none : preset.policy;
   setup.strong.policy = config.views.policy.value_or(from_preset);
   if (setup.strong.policy == AugmentPolicy::randaugment) {

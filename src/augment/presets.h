@@ -1,4 +1,4 @@
-// How the published experiments augment and normalise each data set.
+// The augmentation and normalisation of each data set in the published experiments.
 #pragma once
 
 #include <vector>
@@ -11,10 +11,10 @@ struct ViewPreset {
   ViewPolicy weak, strong;
   AugmentPolicy policy;  // of strong views
   int pad, cutout;
-  std::vector<double> mean, std;  // a single value counts for every channel
+  std::vector<double> mean, std;  // a single value holds for every channel
 };
 
-// Section 4 of the method's specification.
+// From section 4 of the method's specification.
 const ViewPreset& view_preset(DatasetKind kind);
 
 }  // namespace dpll

@@ -1,12 +1,11 @@
-// The random geometry of one augmented view, shared by every backend: what is drawn from Philox, and which
-// pixel of the stored image an output pixel shows.
+// The random geometry of one augmented view, shared by every backend: the draws from Philox, and the pixel of
+// the stored image that each output pixel shows.
 //
-// A view is made in three steps; each makes the whole image before the next:
-//   1. place      flip and reflect-padded crop (source_y, source_x) are index arithmetic and done together,
-//   then
-//                 Cutout (in_box: the pixel is 0), all on uint8
-//   2. policy     policy_draw.h and pixel_ops.h, on the uint8 image, black box included; with
-//                 ViewRecipe::cutout_after the box follows here
+// A view is made in three steps. Each step completes the whole image before the next one begins:
+//   1. place      flip and reflect-padded crop (source_y, source_x) are index arithmetic and done together;
+//                 then Cutout (in_box: the pixel is 0); all on uint8
+//   2. policy     policy_draw.h and pixel_ops.h, on the uint8 image with the black box; with
+//                 ViewRecipe::cutout_after, Cutout comes after the policy
 //   3. normalise  normalise_pixel(), per channel
 #pragma once
 
@@ -18,8 +17,8 @@
 
 namespace dpll {
 
-// What step 1 needs. The defaults leave the image as it is.
-// Without initial values: it also lies in a block's shared memory, which cannot have any.
+// The draws for step 1. The members have no initial values, because the struct is also used in the shared
+// memory of a block, which cannot have any.
 struct ViewDraw {
   bool flip;           // mirrored left to right, before the crop
   int crop_y, crop_x;  // where the crop begins in the image, -pad..pad
@@ -27,8 +26,8 @@ struct ViewDraw {
   int box_x0, box_x1;  // columns [x0, x1) of the output are black; empty: no Cutout
 };
 
-// Words 0..4 of a view's stream are the geometry's, drawn whether or not a step is enabled, so that switching
-// one step off leaves the others' draws as they were.
+// Words 0..4 of a view's stream are for the geometry. They are drawn whether or not an operation is enabled,
+// so that switching one off does not change the draws of the others.
 inline constexpr int kFirstPolicyWord = 5;
 
 DPLL_HD PhiloxStream view_stream(std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample,
@@ -36,7 +35,7 @@ DPLL_HD PhiloxStream view_stream(std::uint64_t seed, std::uint32_t epoch, std::u
   return PhiloxStream(seed, Purpose::augment, epoch, sample, view);
 }
 
-// Part [begin, end) of [0, size) that lies in [first, first + length).
+// The part [begin, end) of [0, size) that is in [first, first + length).
 struct Interval {
   int begin, end;
 };
@@ -70,8 +69,8 @@ DPLL_HD ViewDraw draw_view(PhiloxStream& stream, const ViewRecipe& recipe, int h
   return draw;
 }
 
-// Mirror at the edge pixels without repeating them, as numpy.pad(mode="reflect"). index in (-size, 2 * size -
-// 1): one reflection is enough because the padding is smaller than the side.
+// Mirrors at the edge pixels without repeating them, as numpy.pad(mode="reflect"). index is in (-size, 2 *
+// size - 1): one reflection is enough because the padding is smaller than the side.
 DPLL_HD int reflect(int index, int size) {
   if (index < 0) return -index;
   if (index >= size) return 2 * (size - 1) - index;
@@ -91,8 +90,8 @@ DPLL_HD bool in_box(const ViewDraw& draw, int y, int x) {
   return y >= draw.box_y0 && y < draw.box_y1 && x >= draw.box_x0 && x < draw.box_x1;
 }
 
-// Scaled to [0, 1], then centred, then divided: three float32 roundings, as torchvision's ToTensor and
-// Normalize.
+// Scales to [0, 1], subtracts the mean, then divides: three float32 roundings, as in torchvision's ToTensor
+// and Normalize.
 DPLL_HD float normalise_pixel(std::uint8_t pixel, float mean, float std) {
   const float scaled = static_cast<float>(pixel) / 255.0F;
   return (scaled - mean) / std;

@@ -62,7 +62,7 @@ class Reader {
   }
 
  private:
-  // Spreadsheets fill up short rows: empty fields at the end do not count, but one behind "sample,".
+  // Spreadsheets fill short rows with empty fields at the end; these are ignored, except one after "sample,".
   Fields next_row(const std::string& what) {
     if (!lines_.next(line_)) lines_.reject("the file ends where {} should follow", what);
     std::optional<Fields> fields = csv_fields(line_);
@@ -79,7 +79,7 @@ class Reader {
     return true;
   }
 
-  // Digits at the start of `text`; false when there are none or too many.
+  // Reads the digits at the start of `text`; false if there are none or too many.
   static bool skip_number(std::string_view& text, std::int64_t& number) {
     if (text.empty() || text[0] < '0' || text[0] > '9') return false;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -92,7 +92,7 @@ class Reader {
     return skip_number(text, number) && text.empty();
   }
 
-  // Checks class and sample count; returns the hash, "" when the line has none.
+  // Checks the numbers of classes and samples; returns the hash, or "" if the line has none.
   std::string read_first_line() {
     const Fields fields = next_row("the first line of a candidate file");
     const std::string line = fmt::format("{}", fmt::join(fields, ","));
@@ -195,8 +195,8 @@ std::vector<std::int64_t> rows_of(const FileSets& file, const std::vector<std::i
       rows.push_back(found - file.samples.begin());
       continue;
     }
-    // Distinct indices that are all below their number are 0, 1, 2, ...: here one is not, so that a file of
-    // 0, 1, 2, ... of the same length cannot mean the source's.
+    // The wanted indices are not 0, 1, 2, ... So a file with 0, 1, 2, ... of the same length cannot contain
+    // indices of the source.
     if (!file.has_positions && file.samples.size() == wanted.size() && counts_from_zero(file.samples)) {
       rows.resize(wanted.size());
       std::iota(rows.begin(), rows.end(), 0);

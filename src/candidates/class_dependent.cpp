@@ -18,28 +18,29 @@ void check_row(const NumberRow& row, int truth, int classes, MatrixKind kind, co
   for (int c = 0; c < classes; ++c) {
     const double value = row.values[static_cast<std::size_t>(c)];
     if (!(value >= 0 && value <= 1)) {
-      fail(ExitCode::data, "{}:{}: row {} (true class {}): {} for label {} is no chance; expected 0 to 1",
-           path, row.line, truth + 1, truth, value, c);
+      fail(ExitCode::data,
+           "{}:{}: row {} (true class {}): {} for label {} is not a probability; expected 0 to 1", path,
+           row.line, truth + 1, truth, value, c);
     }
   }
   const double keeps = row.values[static_cast<std::size_t>(truth)];
   if (kind == MatrixKind::inclusion && keeps != 1) {
     fail(ExitCode::data,
-         "{}:{}: row {} does not keep its truth: label {} has chance {}, expected 1 (to take truths out of "
-         "sets: candidates.noise_rate; for rows that sum to 1: candidates.matrix_kind = distractor)",
+         "{}:{}: row {} does not keep its true label: label {} has probability {}, expected 1 (to remove "
+         "true labels: candidates.noise_rate; for rows that sum to 1: candidates.matrix_kind = distractor)",
          path, row.line, truth + 1, truth, keeps);
   }
   const double sum = std::accumulate(row.values.begin(), row.values.end(), 0.0);
   if (kind == MatrixKind::distractor && std::abs(sum - 1) > kSumTolerance) {
     fail(ExitCode::data,
-         "{}:{}: row {} (true class {}) sums to {}, expected 1 (for each label's own chance: "
+         "{}:{}: row {} (true class {}) sums to {}, expected 1 (for the probability of each label: "
          "candidates.matrix_kind = inclusion)",
          path, row.line, truth + 1, truth, sum);
   }
 }
 
-// The first label whose cumulative sum exceeds u; the last one with a chance where rounding keeps the sum
-// below u.
+// The first label whose cumulative sum exceeds u. If rounding keeps the sum below u, it is the last label
+// with a probability above 0.
 int drawn_by(const LabelMatrix& matrix, int truth, double u) {
   double sum = 0;
   int last = truth;

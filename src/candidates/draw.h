@@ -1,4 +1,4 @@
-// What the models drawn with Philox share; the numbers are defined in dpll/candidates.h.
+// Shared code of the models that draw with Philox; dpll/candidates.h defines the numbers.
 #pragma once
 
 #include "dpll/candidates.h"
@@ -7,14 +7,14 @@
 
 namespace dpll {
 
-// Draws of one sample's set; `stage` keeps those of later changes to the set apart.
+// The draws for the set of one sample; `stage` separates the draws of later changes to the set.
 enum class CandidateStage : std::uint32_t { labels = 0, noise = 1 };
 inline PhiloxStream candidate_draws(std::uint32_t seed, std::int64_t sample, CandidateStage stage) {
   return {seed, Purpose::candidates, 0, static_cast<std::uint32_t>(sample),
           static_cast<std::uint32_t>(stage)};
 }
 
-// The true label of a sample, which must be known.
+// The true label of a sample; it must be known.
 inline int true_label(const std::vector<std::int32_t>& labels, std::int64_t sample, int classes) {
   const std::int32_t label = labels[static_cast<std::size_t>(sample)];
   if (label < 0 || label >= classes) {
@@ -31,7 +31,7 @@ inline void check_rate(double rate) {
   }
 }
 
-// The truth, and each other label c with chance probability(sample, truth, c).
+// Adds the true label, and each other label c with probability(sample, truth, c).
 template <typename Probability>
 CandidateSets draw_labels(const std::vector<std::int32_t>& labels, int classes, std::uint32_t seed,
                           Probability&& probability) {
@@ -41,7 +41,7 @@ CandidateSets draw_labels(const std::vector<std::int32_t>& labels, int classes, 
     sets.insert(i, truth);
     PhiloxStream draws = candidate_draws(seed, i, CandidateStage::labels);
     for (int c = 0; c < classes; ++c) {
-      const double u = draws.next_float();  // also for the truth: draw c belongs to label c
+      const double u = draws.next_float();  // also for the true label: draw c belongs to label c
       if (c != truth && u < probability(i, truth, c)) sets.insert(i, c);
     }
   }

@@ -28,7 +28,7 @@ std::vector<int> read_superclasses(const std::string& path, int classes) {
            row.line, expected);
     }
     const double superclass = row.values[1];
-    // Any number would do as a name; whole ones in this range are what anyone means.
+    // A superclass is only a name, but anything except a whole number in this range is a mistake.
     if (!(superclass >= 0 && superclass < 1e6) || superclass != static_cast<int>(superclass)) {
       fail(ExitCode::data, "{}:{}: superclass {} of class {}: expected a whole number from 0", path, row.line,
            superclass, expected);
@@ -45,8 +45,8 @@ std::vector<int> read_superclasses(const std::string& path, int classes) {
   return superclasses;
 }
 
-// Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, and the coarse labels beside the
-// fine ones in the published files; superclasses are numbered in alphabetical order, as there.
+// Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009, and the coarse labels next to
+// the fine ones in the published files; superclasses are numbered in alphabetical order, as there.
 const std::vector<int>& cifar100_superclasses() {
   static const std::vector<int> kTable = {
       4,  1,  14, 8,  0,  6,  7,  7,  18, 3,   // apple to bottle

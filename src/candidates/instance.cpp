@@ -7,7 +7,7 @@
 namespace dpll {
 namespace {
 
-// chances[c] of every label of one sample, from the annotator's logits; of the truth 0.
+// The probability chances[c] of every label of one sample, from the annotator's logits; 0 for the true label.
 void instance_chances(const float* logits, int truth, double scale, std::vector<double>& chances) {
   const auto classes = static_cast<int>(chances.size());
   float largest = -std::numeric_limits<float>::infinity();
@@ -17,7 +17,7 @@ void instance_chances(const float* logits, int truth, double scale, std::vector<
   double mean = 0;
   for (int c = 0; c < classes; ++c) {
     double& ratio = chances[static_cast<std::size_t>(c)];
-    // Softmax's normaliser cancels, so that no ratio of vanishing probabilities is ever formed.
+    // The normaliser of the softmax cancels, so no ratio of extremely small probabilities is needed.
     ratio = c == truth ? 0 : std::exp(static_cast<double>(logits[c]) - largest);
     mean += ratio / classes;
   }

@@ -11,8 +11,8 @@ struct NumberRow {
   std::vector<double> values;
 };
 
-// Numbers separated by commas, quoted or not, with spaces around them allowed; empty lines and lines that
-// start with # are skipped; read by TextLines. Error(data) naming file, line and item.
+// Numbers separated by commas, quoted or not, with or without spaces around them; empty lines and lines that
+// start with # are skipped. TextLines reads the file. Error(data) names file, line and item.
 std::vector<NumberRow> read_number_rows(const std::string& path);
 
 }  // namespace dpll

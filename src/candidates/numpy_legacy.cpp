@@ -4,9 +4,10 @@
 
 namespace dpll {
 
-// NumPy draws by inversion, for p > 0.5 of the complement 1 - p. Its threshold is exp(log(q)): for q in [0.5,
-// 1] that is q itself with any log and exp good to 0.52 units in the last place, as glibc's are, and then its
-// loop, which would start again when u exceeds the sum of both probabilities, never does.
+// NumPy draws by inversion, for p > 0.5 with the complement 1 - p. Its threshold is exp(log(q)). For q in
+// [0.5, 1] this is q itself if log and exp have an error of at most 0.52 units in the last place, as in
+// glibc. NumPy's loop starts again if u exceeds the sum of both probabilities; in this case that never
+// happens.
 bool NumpyLegacy::binomial(double p) {
   const bool complement = p > 0.5;
   const double q = 1 - (complement ? 1 - p : p);

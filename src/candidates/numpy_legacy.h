@@ -1,7 +1,7 @@
-// The part of NumPy's legacy generator (numpy.random.seed, numpy.random.RandomState) that the published
-// candidate sets are drawn with. Frozen by NumPy's compatibility policy, so the same for every NumPy version;
-// checked against it by tools/golden/make_candidates.py. Number for number, and draw for draw of the
-// underlying MT19937.
+// The part of NumPy's legacy generator (numpy.random.seed, numpy.random.RandomState) with which the published
+// candidate sets are drawn. NumPy's compatibility policy keeps it the same in every version. All numbers, and
+// the number of draws from the underlying MT19937, are the same; tools/golden/make_candidates.py makes the
+// values for comparison.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace dpll {
 
 class NumpyLegacy {
  public:
-  // numpy.random.seed(seed): MT19937's init_genrand, which is also what the C++ standard prescribes.
+  // numpy.random.seed(seed): MT19937's init_genrand, which the C++ standard also prescribes.
   explicit NumpyLegacy(std::uint32_t seed) : engine_(seed) {}
 
   std::uint32_t next_u32() { return static_cast<std::uint32_t>(engine_()); }
@@ -26,7 +26,8 @@ class NumpyLegacy {
   // binomial(1, p), p in [0, 1]: one double, also for p = 0.
   bool binomial(double p);
 
-  // randint(0, n), n >= 1: words masked to the bits of n - 1 until one is below n; none is taken for n = 1.
+  // randint(0, n), n >= 1: takes words masked to the bits of n - 1 until one is below n; takes none for n
+  // = 1.
   std::uint32_t randint(std::uint32_t n);
 
  private:

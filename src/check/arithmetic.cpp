@@ -30,13 +30,13 @@ Arithmetic arithmetic_of(const Backend& backend, Precision precision) {
   if (compute == DType::f16) arithmetic.smallest = 0x1p-25;
   if (arithmetic.sixteen_bits()) {
     arithmetic.at_once = 16;
-    // The name of the ways of preact_conv that do.
+    // The name of the variants of preact_conv that apply batch norm in the convolution.
     arithmetic.fuses = chooses(backend.tuning_choices(), "activated");
   } else if (product == DType::bf16) {
     arithmetic.factor = unit_roundoff(product);
     arithmetic.at_once = 16;
   } else if (precision == Precision::tf32) {
-    arithmetic.factor = 0x1p-10;  // 11 significant bits, and no rounding to nearest
+    arithmetic.factor = 0x1p-10;  // 11 significant bits, truncated
     arithmetic.cuts = true;
     arithmetic.at_once = 8;
   }

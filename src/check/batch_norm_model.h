@@ -1,5 +1,5 @@
-// Batch norm and ReLU in float64 from a call's own numbers: what they should give, how they are conditioned
-// and which values lie on ReLU's kink. See arithmetic.h.
+// Batch norm and ReLU in float64 from the inputs of a call: the expected results, their sensitivity to
+// rounding and the values on ReLU's kink. See arithmetic.h.
 #pragma once
 
 #include <cmath>
@@ -12,12 +12,12 @@ namespace dpll::check {
 
 class BatchNormModel {
  public:
-  // x [V, n, C] as `groups` says, stats [V, 2, C], gamma and beta [C]; they must outlive the model.
+  // x [V, n, C] with the shape of `groups`, stats [V, 2, C], gamma and beta [C]; they must outlive the model.
   BatchNormModel(const Groups& groups, const Floats& x, const Floats& stats, const Floats& gamma,
                  const Floats& beta)
       : groups_(groups), x_(x), stats_(stats), gamma_(gamma), beta_(beta) {}
 
-  // Of a channel in a view: z = gain (x - mean) + beta.
+  // The values of a channel in a view: z = gain (x - mean) + beta.
   struct Lane {
     double mean, inverse_deviation, gain, beta;
     double z(float x) const { return gain * (static_cast<double>(x) - mean) + beta; }
@@ -25,7 +25,7 @@ class BatchNormModel {
     double reach(float x) const {
       return std::abs(gain) * (std::abs(static_cast<double>(x)) + std::abs(mean)) + std::abs(beta);
     }
-    // How far rounding may move z.
+    // The error of z by rounding.
     double kink(float x) const { return kKink * kFloatRoundoff * reach(x); }
   };
   Lane lane(std::int64_t view, std::int64_t channel) const;
@@ -38,14 +38,14 @@ class BatchNormModel {
   struct Gradient {
     Floats d_x;
     Doubles d_gamma, d_beta;  // [C]
-    // Of each group, with d_z the gradient of z and x_hat = (x - mean) / sigma:
+    // Sums over each group; d_z is the gradient of z and x_hat = (x - mean) / sigma:
     Doubles sum, product;                    // of d_z, of d_z x_hat
     Doubles sum_squares, product_squares;    // of their squares
-    Doubles doubtful_sum, doubtful_product;  // what values on the kink can add to `sum` and `product`
+    Doubles doubtful_sum, doubtful_product;  // possible contribution of values on the kink to both
     std::vector<std::uint8_t> left_out;      // values of d_x that depend on the side of the kink
   };
-  // d_a: gradient of relu(z), shape of x. `kink`: what counts as on the kink beside rounding. `doubtful`:
-  // empty, or gradients that values may or may not get for another reason, 0 for none.
+  // d_a: gradient of relu(z), shape of x. `kink`: additional distance from the kink that counts as on it.
+  // `doubtful`: empty, or gradients that values may or may not get for another reason, 0 for none.
   Gradient gradient(const Floats& d_a, double kink = 0, const Floats& doubtful = {}) const;
 
  private:

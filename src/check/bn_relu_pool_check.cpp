@@ -12,7 +12,7 @@ Groups groups_of_y(const BnReluPoolSpec& s) {
   return {s.views, std::int64_t{s.batch} * s.out_height() * s.out_width(), s.channels};
 }
 
-// body(index into y, index of the first value of its window in x, channel, view) for every value of y.
+// Calls body(index into y, index of the first value of its window in x, channel, view) for every value of y.
 template <typename Body>
 void each_output(const BnReluPoolSpec& s, const Body& body) {
   const int step_h = s.pool == Pool::none ? 1 : s.pool == Pool::max2 ? 2 : s.height;
@@ -30,7 +30,7 @@ void each_output(const BnReluPoolSpec& s, const Body& body) {
   }
 }
 
-// Of the four values of a window, in row order.
+// The four values of a window, in row order.
 std::size_t in_window(const BnReluPoolSpec& s, std::size_t first, int k) {
   return first + static_cast<std::size_t>((k / 2 * s.width + k % 2) * s.channels);
 }
@@ -56,8 +56,8 @@ Floats pooled(const BnReluPoolSpec& s, const Floats& a) {
   return y;
 }
 
-// The gradient of relu(z) and, where two values of a window may be taken for its largest, the gradients that
-// either may get.
+// The gradient of relu(z). If rounding decides which of two values of a window is the largest, also the
+// gradients that each of them may get.
 struct Spread {
   Floats d_a, doubtful;
 };
@@ -92,7 +92,7 @@ Spread spread(const BnReluPoolSpec& s, const BatchNormModel& model, const Floats
     if (largest < -kink) return;  // all are 0, and no gradient passes
     for (int k = 0; k < 4; ++k) {
       const std::size_t i = in_window(s, first, k);
-      // Equal values are no matter of rounding: the first of them has the gradient.
+      // Equal values do not depend on rounding: the first of them gets the gradient.
       if (x[i] == x[best] || largest - lane.z(x[i]) > kink + lane.kink(x[i])) continue;
       result.doubtful[i] = result.doubtful[best] = d_y[at];
     }

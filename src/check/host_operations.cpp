@@ -5,7 +5,7 @@
 namespace dpll::check {
 namespace {
 
-// The convolution and the projection alone.
+// Only the convolution and the projection.
 PreactConvSpec products_of(const PreactConvSpec& spec, bool data) {
   return {.mode = Mode::train,
           .views = spec.views,
@@ -70,7 +70,7 @@ ConvolutionGradients convolution_gradients(Backend& cpu, const PreactConvSpec& s
     call.d_projected = make.of(factors.d_projected, shape_of_y(s));
     call.projection_weight = make.of(factors.projection_weight, shape);
   }
-  call.saved = make.bytes(op->saved_bytes());  // nothing, as there is no batch norm
+  call.saved = make.bytes(op->saved_bytes());  // 0 bytes without batch norm
   call.workspace = make.bytes(op->workspace_bytes());
   op->backward(call);
   return {data ? make.values(call.d_x) : Floats{}, make.values(call.d_weight),

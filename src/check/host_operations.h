@@ -1,6 +1,6 @@
-// Products of convolutions and linear layers by the CPU backend, from numbers on the host: what is left of an
-// operation without batch norm, bias and residual. Sums in float32 from float32 factors. Weights of
-// convolutions are [out, in, k, k] here, whatever the layout of the backend that is looked at.
+// The products of convolutions and linear layers, computed by the CPU backend from numbers on the host: an
+// operation without batch norm, bias and residual. Sums are in float32 from float32 factors. Weights of
+// convolutions are [out, in, k, k] here, whatever the layout of the checked backend is.
 #pragma once
 
 #include "check/measure.h"
@@ -10,12 +10,12 @@ namespace dpll::check {
 struct Convolved {
   Floats y, projected;  // [V*B, OH, OW, out]
 };
-// Of a [V*B, H, W, in]; the projection where the spec has one.
+// The forward pass of a [V*B, H, W, in], with the projection if the spec has one.
 Convolved convolve(Backend& cpu, const PreactConvSpec& spec, const Floats& a, const Floats& weight,
                    const Floats& projection_weight);
 
 struct ConvolutionGradients {
-  Floats d_a;  // where `data` is asked for: the sum of both convolutions' parts
+  Floats d_a;  // if `data` is requested: the sum of both convolutions
   Floats d_weight, d_projection_weight;
 };
 struct ConvolutionFactors {
@@ -31,7 +31,7 @@ struct LinearGradients {
 LinearGradients linear_gradients(Backend& cpu, const LinearSpec& spec, const Floats& x, const Floats& weight,
                                  const Floats& d_y);
 
-// A convolution's weights from the backend's layout to [out, in, k, k].
+// Converts the weights of a convolution from the backend's layout to [out, in, k, k].
 Floats to_oihw(const Floats& weight, ConvWeightLayout layout, int out_channels, int in_channels, int kernel);
 
 // Tensors of the CPU backend, freed together.
@@ -40,11 +40,11 @@ class CpuTensors {
   explicit CpuTensors(Backend& cpu) : cpu_(cpu) {}
   Tensor empty(DType type, const Shape& shape);
   Tensor of(const Floats& values, const Shape& shape);
-  // Of a field that a recording keeps as bytes.
+  // A tensor from a field that a recording stores as bytes.
   Tensor of(const Recording& recording, const std::string& name, DType type);
   void* bytes(std::size_t count);
   Floats values(const Tensor& tensor) const;
-  // A struct's place.
+  // Memory for a struct.
   template <typename Struct>
   Struct* place(const Struct& value) {
     auto* const data = static_cast<Struct*>(bytes(sizeof(Struct)));

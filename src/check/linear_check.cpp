@@ -17,7 +17,7 @@ Doubles squares_of(const Floats& matrix, int columns, bool rows) {
 }
 
 // Norms of the sums over k of left[v, k] right[k, j], for mean squares `left` [V, k] and squares of `right`,
-// which lies [j, k] or, with `by_rows`, [k, j].
+// which is [j, k] or, with `by_rows`, [k, j].
 Doubles norms(const Doubles& left, const Floats& right, std::size_t views, std::size_t length, bool by_rows) {
   const std::size_t columns = right.size() / length;
   Doubles result(views * columns);

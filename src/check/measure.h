@@ -1,4 +1,4 @@
-// Distances between what a backend computed and what it should have, in units of what may be: see
+// The distance of a backend's results from the expected ones, in units of the allowed error: see
 // arithmetic.h.
 #pragma once
 
@@ -16,8 +16,8 @@ namespace dpll::check {
 
 using Doubles = std::vector<double>;
 
-// A tensor [outer, rows, channels]; the values of one (outer, channel) are a group. Activations: a view, its
-// rows, channels. Gradients of weights [out, ...]: an output channel, its values, 1.
+// A tensor [outer, rows, channels]; the values with the same (outer, channel) are a group. Activations:
+// [views, rows, channels]. Gradients of weights [out, ...]: [output channels, values, 1].
 struct Groups {
   std::int64_t outer = 1, rows = 1, channels = 1;
   const char* outer_name = "view";
@@ -29,8 +29,8 @@ struct Groups {
   }
 };
 
-// body(outer, first channel, channels) for strips of a few channels, which together are all, spread over the
-// threads.
+// Calls body(outer, first channel, channels) for strips of a few channels that together are all channels,
+// with several threads.
 template <typename Body>
 void each_strip(const Groups& groups, const Body& body) {
   constexpr std::int64_t kChannelsAtOnce = 16;  // a cache line of floats
@@ -41,7 +41,7 @@ void each_strip(const Groups& groups, const Body& body) {
   });
 }
 
-// Of each group, [outer, channels].
+// The values of each group, [outer, channels].
 struct Moments {
   Doubles sum, squares;
 };
@@ -50,17 +50,17 @@ Moments moments_of(const Floats& values, const Groups& groups);
 Doubles root_mean_squares(const Floats& values, const Groups& groups);
 
 struct Outcome {
-  double worst = 0;          // largest error in units of its bound; a NaN anywhere is infinite
+  double worst = 0;          // largest error in units of its bound; infinite if there is a NaN
   std::string where;         // "view 1, channel 7" or "[3,0,2]"
-  double got = 0, want = 0;  // there: root mean squares of the group, or values
+  double got = 0, want = 0;  // at this place: root mean squares of the group, or values
 };
 
-// `error`: of each group the root mean square error that roundings explain; the bound follows from it.
-// `left_out`: empty, or 1 for elements that do not count.
+// `error`: the root mean square error of each group that roundings explain; the bound follows from it.
+// `left_out`: empty, or 1 for elements that are not compared.
 Outcome compare_groups(const Floats& got, const Floats& want, const Groups& groups, const Doubles& error,
                        const std::vector<std::uint8_t>& left_out = {});
 
-// Element by element; `allowed(i)` is how far element i may be off, 0: not at all.
+// Compares element by element; `allowed(i)` is the allowed error of element i, 0 for none.
 Outcome compare_elements(const Floats& got, const Floats& want, const Shape& shape,
                          const std::function<double(std::int64_t)>& allowed);
 

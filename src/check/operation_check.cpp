@@ -55,7 +55,7 @@ void OperationCheck::observe(const AnyCall& call) {
 template <typename Spec, typename Call>
 void OperationCheck::check(const OperationCall<Spec, Call>& call) {
   if constexpr (std::is_same_v<Call, CrossEntropyCall>) {
-    call.run(call.call);  // of evaluations, which no step has
+    call.run(call.call);  // only in evaluations, not in steps
   } else {
     Recording before = recorded(device_, call.call, [](Access access) { return access != Access::write; });
     CheckContext context{cpu_, arithmetic_, device_.conv_weight_layout(), {}, {}};
@@ -105,7 +105,7 @@ void OperationCheck::add(const std::string& name, const Shape& shape, const Outc
   if (known == findings_.end()) {
     findings_.push_back({name, shape, step_, outcome});
   } else if (known->outcome.worst <= 1 && outcome.worst > known->outcome.worst) {
-    // The first that is beyond its bound stays: what follows it may be anything.
+    // The first error beyond its bound is kept, because it may be the cause of all later ones.
     *known = {name, shape, step_, outcome};
   }
 }

@@ -1,6 +1,6 @@
-// Checks every operation of a backend where it is used: reads what each call is given, lets it run, reads
-// what it leaves, and compares that with what the call's own inputs should give. So an operation's error is
-// its own, and its bound follows from its arithmetic (arithmetic.h).
+// Checks every operation of a backend during its use: reads the inputs of each call, runs it, reads the
+// outputs, and compares them with the results that these inputs should give. So an error belongs to one
+// operation, and its bound follows from the arithmetic of that operation (arithmetic.h).
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 
 namespace dpll::check {
 
-// A tensor that an operation computes: its worst so far, or the first that was beyond its bound.
+// A tensor that an operation computes: its largest error so far, or the first error beyond its bound.
 struct Finding {
   std::string name;  // "forward block1.layer.0.conv1: preact_conv y"
   Shape shape;
@@ -21,7 +21,7 @@ struct Finding {
   Outcome outcome;
 };
 
-// The names of the layers that are running, while it lives; whoever listened before still hears of them.
+// Collects the names of the running layers during its lifetime; an earlier sink still receives them.
 class LayerNames final : public trace::Sink {
  public:
   LayerNames() : before_(trace::sink) { trace::sink = this; }
@@ -46,17 +46,17 @@ class OperationCheck {
   OperationCheck(Backend& device, Backend& cpu, Precision precision, const SgdCall& parameters,
                  const LayerNames& layers);
 
-  // To be observed with: runs the call and keeps what is found.
+  // Called by the ObservedBackend: runs the call and stores the errors.
   void observe(const AnyCall& call);
   void begin_step(int step) { step_ = step; }
 
-  // In the order in which they were first seen.
+  // The errors, in the order in which the tensors first occurred.
   const std::vector<Finding>& findings() const { return findings_; }
 
  private:
   template <typename Spec, typename Call>
   void check(const OperationCall<Spec, Call>& call);
-  // The weights that a call reads beside their masters, where they are copies.
+  // Compares the weights that a call reads with their masters, if they are copies.
   void check_copies(const CheckContext& context, const Recording& before, const std::string& name,
                     const Tensor& weight);
   void add(const std::string& name, const Shape& shape, const Outcome& outcome);

@@ -13,7 +13,7 @@ Groups groups_of_y(const PreactConvSpec& s) {
   return {s.views, std::int64_t{s.batch} * s.out_height() * s.out_width(), s.out_channels};
 }
 
-// Without the channels behind in_channels.
+// Removes the channels after in_channels.
 Floats without_zero_channels(const Floats& x, const PreactConvSpec& s) {
   if (s.zero_channels == 0) return x;
   Floats result;
@@ -26,7 +26,7 @@ Floats without_zero_channels(const Floats& x, const PreactConvSpec& s) {
   return result;
 }
 
-// What dropout multiplies every element of a by; empty without dropout.
+// The factor of dropout for every element of a; empty without dropout.
 Floats dropout_factors(const CheckContext& context, const PreactConvSpec& s) {
   if (s.dropout == 0) return {};
   const std::int64_t image = std::int64_t{s.height} * s.width * s.in_channels;
@@ -38,13 +38,13 @@ Floats dropout_factors(const CheckContext& context, const PreactConvSpec& s) {
   return factors;
 }
 
-// What the convolutions read.
+// The input of the convolutions.
 struct Activation {
   Floats a;
   Doubles mean_squares;  // of each group of x
-  // How far the values of a channel in a view may be off by alike: a root mean square.
+  // The common error of all values of a channel in a view: a root mean square.
   Doubles alike;
-  double own = 0;  // unit roundoff of each value's own rounding beside what Arithmetic::factor is
+  double own = 0;  // unit roundoff of each value, in addition to Arithmetic::factor
 };
 
 Activation activation_of(const CheckContext& context, const PreactConvSpec& s, const Recording& before,
@@ -112,7 +112,7 @@ Doubles error_of_output(const CheckContext& context, const PreactConvSpec& s, co
   return error;
 }
 
-// Norm of the summands of each group of d_a that `weight` and `d_y` give.
+// The norm of the summands of each group of d_a, computed from `weight` and `d_y`.
 Doubles norms_of_d_a(const PreactConvSpec& s, const Weight& weight, const Floats& d_y) {
   const std::size_t in = size(s.in_channels), out = size(s.out_channels);
   const Doubles squares = moments_of(d_y, groups_of_y(s)).squares;
@@ -126,17 +126,17 @@ Doubles norms_of_d_a(const PreactConvSpec& s, const Weight& weight, const Floats
   return norms;
 }
 
-// What the gradient of a convolution's weights is a sum of, seen from its output and its input channels.
+// The summands of the gradient of a convolution's weights, by output channel and by input channel.
 struct WeightGradientNorms {
   Doubles of_output, of_input;  // root mean square over the weights of a channel of the sums' norms
   Doubles alike_of_output,
-      alike_of_input;  // of what values of a channel of a that are off alike make of them
+      alike_of_input;  // from the common error of the values of a channel of a
 };
 
 WeightGradientNorms norms_of_d_weight(const PreactConvSpec& s, const Activation& activation,
                                       const Floats& d_y) {
   const std::size_t out = size(s.out_channels), in = size(s.in_channels);
-  // Image by image: some have far larger gradients than others.
+  // Image by image, because some have far larger gradients than others.
   const Moments of_a = moments_of(activation.a, {s.rows(), std::int64_t{s.height} * s.width, s.in_channels});
   const Moments of_d_y =
       moments_of(d_y, {s.rows(), std::int64_t{s.out_height()} * s.out_width(), s.out_channels});
@@ -169,7 +169,7 @@ WeightGradientNorms norms_of_d_weight(const PreactConvSpec& s, const Activation&
   return norms;
 }
 
-// [out, in, k, k] as [out, k, k, in], whose values of an input channel are a group.
+// Converts [out, in, k, k] to [out, k, k, in], so that the values of an input channel are a group.
 Floats input_channels_last(const Floats& weight, const PreactConvSpec& s, int kernel) {
   const std::size_t in = size(s.in_channels), taps = size(kernel * kernel);
   Floats result(weight.size());
@@ -179,15 +179,15 @@ Floats input_channels_last(const Floats& weight, const PreactConvSpec& s, int ke
   return result;
 }
 
-// d_weight [out, in, k, k] = `want`. A channel that is missing may be one of its output or of its input:
-// reports the worse.
+// Checks d_weight [out, in, k, k] against `want`. A missing channel may be an output or an input channel;
+// reports the larger error.
 void report_d_weight(const CheckContext& context, const std::string& name, const PreactConvSpec& s,
                      int kernel, const Activation& activation, const Floats& d_y, const Recording& after,
                      const Floats& want) {
   const Arithmetic& arithmetic = context.arithmetic;
   const WeightGradientNorms norms = norms_of_d_weight(s, activation, d_y);
   const double length = double(s.rows()) * s.out_height() * s.out_width();
-  // A convolution that applies batch norm itself gives the gradient of each view, stored.
+  // A convolution that applies batch norm itself stores the gradient of each view.
   const double of_values = activation.own + (arithmetic.fuses && s.preact ? arithmetic.stored : 0);
   const auto errors = [&](const Floats& values, const Groups& groups, const Doubles& norm,
                           const Doubles& alike) {
@@ -281,7 +281,7 @@ void check_call(const CheckContext& context, const RecordedCall<PreactConvSpec, 
     error[i] = arithmetic.of_sum(double(s.out_channels) * s.kernel * s.kernel, norms[i], result[i]) +
                arithmetic.of_storing(result[i]);
     if (!s.projection) continue;
-    // Two sums, each of which is stored; either may be larger than both together.
+    // Two sums, each of which is stored; each may be larger than their total.
     error[i] += arithmetic.of_sum(s.out_channels, of_projection[i], result[i]) +
                 arithmetic.of_storing(norms[i] + of_projection[i]);
   }
@@ -296,7 +296,7 @@ void check_call(const CheckContext& context, const RecordedCall<PreactConvSpec, 
   for (std::size_t i = 0; i < dropout.size(); ++i) want.d_a[i] *= dropout[i];
   for (double& of_d_a : error) of_d_a /= 1 - s.dropout;
   const BatchNormModel model(groups, before["x"], before["x_stats"], before["bn.gamma"], before["bn.beta"]);
-  // With dropout the mask is what was stored, in which small values may be 0.
+  // With dropout the mask comes from the stored values, and small ones may be 0.
   const double kink = s.dropout > 0 ? arithmetic.smallest : 0;
   check_batch_norm_gradient(context, model, model.gradient(want.d_a, kink), error, old, after);
 }

@@ -1,4 +1,4 @@
-// What an operation is given and what it leaves, on the host.
+// Copies of the inputs and outputs of an operation on the host.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace dpll::check {
 
 using Floats = std::vector<float>;
 
-// Fields of a call by name. Tensors of a floating-point type are widened to float32, all else is kept as
-// bytes.
+// The fields of a call by name. Tensors of a floating-point type are converted to float32, all others are
+// stored as bytes.
 class Recording {
  public:
   void read(Backend& backend, const std::string& name, const Tensor& tensor);
@@ -45,7 +45,7 @@ class Recording {
   std::map<std::string, Field> fields_;
 };
 
-// For visit_fields(): reads the fields whose access `wanted` asks for.
+// For visit_fields(): reads the fields whose access `wanted` selects.
 template <typename Wanted>
 struct ReadFields {
   Recording& recording;
@@ -68,7 +68,7 @@ Recording recorded(Backend& backend, Call call, const Wanted& wanted) {
   return recording;
 }
 
-// Which samples a call works on, and the step's values.
+// The samples of a call and the values of its step.
 struct HostRows {
   StepState step;
   std::vector<std::int32_t> order;  // empty: sample = step.first + row

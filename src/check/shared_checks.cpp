@@ -1,4 +1,4 @@
-// What the checks of several operations share.
+// Checks that several operations share.
 #include <cmath>
 
 #include "check/operation_checks.h"
@@ -12,7 +12,7 @@ void check_statistics(const CheckContext& context, const Groups& y_groups, const
   const auto channels = static_cast<std::size_t>(y_groups.channels);
   Floats want(after["y_stats"].size());
   Doubles allowed(want.size());
-  // About the mean: with the sums alone it would cancel.
+  // Relative to the mean, because the plain sums would cancel.
   each_strip(y_groups, [&](std::int64_t view, std::int64_t first, std::int64_t count) {
     for (std::int64_t c = first; c < first + count; ++c) {
       const auto group = static_cast<std::size_t>(view * y_groups.channels + c);
@@ -26,11 +26,11 @@ void check_statistics(const CheckContext& context, const Groups& y_groups, const
       }
       want[at] = static_cast<float>(mean);
       want[at + channels] = static_cast<float>(variance);
-      // Sums in float32, of y and of its squares: about 0, or each thread's about the first value it has,
-      // which among few values may be the farthest from the mean.
+      // Sums of y and of its squares in float32: relative to 0, or in each thread relative to its first
+      // value, which may be the farthest from the mean if there are only few values.
       const double of_sums = kAddition * kFloatRoundoff * (1 + std::sqrt(std::min(n, 4096.0)) / 8);
       const double about = square + variance + largest * std::min(1.0, 32 / n);
-      // In 16 bits a convolution that measures its output may see it before it is rounded.
+      // In 16 bits a convolution may compute the statistics of its output before it is rounded.
       const double of_rounding = context.arithmetic.stored / std::sqrt(n);
       allowed[at] = kSafety * std::sqrt(square) * (of_sums + of_rounding);
       allowed[at + channels] = kSafety * (about * of_sums + 2 * std::sqrt(variance * square) * of_rounding +

@@ -1,5 +1,5 @@
-// The operations around the network: views, objective and update. Each is computed by the CPU backend from
-// the same numbers, and what may differ is a few roundings of every value.
+// The operations around the network: views, objective and update. The CPU backend computes each of them from
+// the same numbers; each value may differ by a few roundings.
 #include <array>
 #include <cmath>
 
@@ -19,7 +19,7 @@ Floats fields_of(const ObjectiveMetrics& metrics) {
   return {fields.begin(), fields.end()};
 }
 
-// Samples whose two largest new targets are within rounding of each other: either may be the largest.
+// Samples whose two largest new targets differ only by rounding, so that either may be the largest.
 double near_ties(const CheckContext& context, const PllObjectiveSpec& s, const Floats& targets) {
   double ties = 0;
   const auto classes = static_cast<std::size_t>(s.classes);
@@ -133,7 +133,7 @@ void check_call(const CheckContext& context, const RecordedCall<SgdSpec, SgdCall
   mine.d_value = make.of(before["d_value"], {s.elements - s.weights});
   op->run(mine);
 
-  // What is added up to give each value, before it may cancel.
+  // The size of the summands of each value, before they cancel.
   const Floats gradient = joined(before["d_weight"], before["d_value"]);
   const Floats &value = before["value"], &velocity = before["velocity"];
   const auto step = before.as<StepState>("step");
@@ -159,7 +159,7 @@ void check_call(const CheckContext& context, const RecordedCall<SgdSpec, SgdCall
   const auto report = [&](const char* name, const Tensor& want, const auto& scale_of) {
     context.report(name, all, compare_elements(after[name], make.values(want), all, [&](std::int64_t i) {
                      const double terms = scale_of(static_cast<std::size_t>(i));
-                     // With a gradient that is not finite nothing changes.
+                     // If a gradient is not finite, nothing changes.
                      return std::isfinite(terms) ? 8 * kFloatRoundoff * terms : 0.0;
                    }));
   };
@@ -242,7 +242,8 @@ void check_call(const CheckContext& context, const RecordedCall<FeatureViewsSpec
                               .rows = make.rows(context.rows)};
   op->run(mine);
   const Floats want = make.values(mine.views);
-  // Normal numbers of up to 5.8, by log, sqrt and cos, are off by a few units of their own size.
+  // Normal numbers up to 5.8, computed with log, sqrt and cos, have an error of a few units in the last
+  // place.
   const double noise = static_cast<double>(std::max(s.weak.noise, s.strong.noise));
   context.report("views", mine.views.shape,
                  compare_elements(call.after["views"], want, mine.views.shape, [&](std::int64_t i) {

@@ -23,7 +23,7 @@ namespace {
 constexpr const char* kDescription =
     "dpll_engine trains networks from sets of candidate labels (PLCR, ICML 2022).\n"
     "  dpll_engine config.ini                    train as the file says; results go to runs/<name>/\n"
-    "  dpll_engine runs/<name>/config.ini --resume   go on with a stopped run";
+    "  dpll_engine runs/<name>/config.ini --resume   continue a stopped run";
 
 constexpr const char* kFooter =
     "Every configuration key is explained in configs/reference.ini.\n"
@@ -44,7 +44,7 @@ std::string version_text() {
   return text;
 }
 
-// What the main command and `candidates` share: a configuration file and overrides of its keys.
+// The arguments that several commands share: a configuration file and overrides of its keys.
 struct ConfigArguments {
   std::string path;
   std::vector<std::string> overrides;
@@ -56,7 +56,8 @@ struct ConfigArguments {
         ->allow_extra_args(false);
     app.add_flag("--no-verify", no_verify, "Do not check the MD5 sums of the data files");
   }
-  // A run is its folder: copied, moved or renamed it goes on where its config.ini lies, whatever that says.
+  // A run is its folder: a copied, moved or renamed run is resumed in the folder of its config.ini, whatever
+  // that file says.
   void stay_in_folder(RunConfig::Run& run) const {
     namespace fs = std::filesystem;
     std::error_code ignored;
@@ -99,7 +100,7 @@ struct ModelFlags {
   }
 };
 
-// What is wrong with it, as CLI11 wants validators.
+// The error message, or "": the form of CLI11's validators.
 std::string is_numbered_gpu(const std::string& text) {
   const bool numbered = text.size() > 5 && text.size() < 10 && text.starts_with("cuda:") &&
                         text.find_first_not_of("0123456789", 5) == std::string::npos;
@@ -114,7 +115,7 @@ int dispatch(int argc, char** argv) {
 
   ConfigArguments train_arguments;
   app.add_option("config", train_arguments.path, "Configuration file (INI)")->type_name("FILE");
-  app.add_flag("--resume", train_arguments.resume, "Go on from the run folder's checkpoint");
+  app.add_flag("--resume", train_arguments.resume, "Continue from the checkpoint in the run folder");
   train_arguments.add_to(app);
 
   ConfigArguments candidates_config;
@@ -128,10 +129,10 @@ int dispatch(int argc, char** argv) {
   candidates_config.add_to(*candidates_app);
 
   ConfigArguments verify_config;
-  CLI::App* data_app = app.add_subcommand("data", "Look after the data set of a configuration");
+  CLI::App* data_app = app.add_subcommand("data", "Check the data set of a configuration");
   data_app->require_subcommand(1);
   CLI::App* verify_app =
-      data_app->add_subcommand("verify", "Say which files are there, missing or damaged, and what to do");
+      data_app->add_subcommand("verify", "List the files that are right, missing or damaged, and what to do");
   verify_app->add_option("config", verify_config.path, "Configuration file")->required()->type_name("FILE");
   verify_config.add_to(*verify_app);
 
@@ -139,8 +140,8 @@ int dispatch(int argc, char** argv) {
   CLI::App* evaluate_app =
       app.add_subcommand("evaluate", "Accuracy and loss of a trained model, with a table by class");
   evaluate_app->add_option("run", evaluate.run, "Run folder")->required()->type_name("FOLDER");
-  evaluate_app->add_option("--data", evaluate.data, "Take the data from here instead of the run's data.path");
-  evaluate_app->add_option("--split", evaluate.split, "Which images")
+  evaluate_app->add_option("--data", evaluate.data, "Read the data from here instead of the run's data.path");
+  evaluate_app->add_option("--split", evaluate.split, "Images to evaluate")
       ->check(CLI::IsMember({"test", "validation", "train"}));
   ModelFlags evaluate_model;
   evaluate_model.add_to(*evaluate_app);
@@ -151,7 +152,8 @@ int dispatch(int argc, char** argv) {
   CLI::App* predict_app = app.add_subcommand("predict", "Classify images with a trained model");
   predict_app->add_option("run", predict.run, "Run folder")->required()->type_name("FOLDER");
   predict_app
-      ->add_option("--images", predict.images, "PNG, JPEG, IDX or CIFAR binary files of the network's size")
+      ->add_option("--images", predict.images,
+                   "PNG, JPEG, IDX or CIFAR binary files with the image size of the network")
       ->required()
       ->type_name("FILE");
   predict_app->add_option("--out", predict.out, "CSV file to write")->required()->type_name("FILE");
@@ -169,7 +171,7 @@ int dispatch(int argc, char** argv) {
   CLI::App* preview_app = app.add_subcommand("preview", "Draw training images and their augmented views");
   preview_app->add_option("config", preview_config.path, "Configuration file")->required()->type_name("FILE");
   preview_app->add_option("--out", preview.out, "PNG file to write")->required()->type_name("FILE");
-  preview_app->add_option("--samples", preview.samples, "How many images, from the first on")
+  preview_app->add_option("--samples", preview.samples, "Number of images, from the first one")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   preview_config.add_to(*preview_app);
@@ -177,19 +179,19 @@ int dispatch(int argc, char** argv) {
   ConfigArguments tune_config;
   TuneArguments tune;
   CLI::App* tune_app = app.add_subcommand(
-      "tune", "Time the ways in which the GPU can compute a configuration's network, keep and print them");
+      "tune", "Run the autotuner for the network of a configuration on the GPU, store and print its choices");
   tune_app->add_option("config", tune_config.path, "Configuration file")->required()->type_name("FILE");
-  tune_app->add_flag("--list", tune.all, "Print every way that was timed or left out");
+  tune_app->add_flag("--list", tune.all, "Print every engine that was timed or excluded");
   tune_app
       ->add_option("--synthetic", tune.synthetic,
-                   "Sizes in place of a data set, for which none is read: 32x32x3,10")
+                   "Sizes to use instead of a data set, which is then not read: 32x32x3,10")
       ->type_name("HxWxC,CLASSES");
   tune_config.add_to(*tune_app);
 
   CLI::App* methods_app =
       app.add_subcommand("methods", "List the methods: paper, formula, keys with defaults");
 
-  // Not for users: what train/qualification.h starts.
+  // Not for users: train/qualification.h starts it.
   CLI::App* qualify_app = app.add_subcommand("qualify", "")->group("");
 
   ConfigArguments selftest_config;
@@ -198,7 +200,7 @@ int dispatch(int argc, char** argv) {
       app.add_subcommand("selftest", "Check results, repeatability and resuming on this machine");
   selftest_app
       ->add_option("config", selftest_config.path,
-                   "Configuration whose network is checked as well, with its data")
+                   "Configuration whose network, with its data, is checked as well")
       ->type_name("FILE");
   selftest_app->add_option("--device", selftest.device, "Backend to check: cpu, cuda or cuda:N")
       ->check(CLI::IsMember({"cpu", "cuda"}) | CLI::Validator(is_numbered_gpu, "cuda:N"))
@@ -215,9 +217,9 @@ int dispatch(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    // --help and --version arrive here too, with exit code 0.
+    // --help and --version also end here, with exit code 0.
     if (error.get_exit_code() == 0) return app.exit(error);
-    fail(ExitCode::usage, "{} (dpll_engine --help explains)", error.what());
+    fail(ExitCode::usage, "{} (see dpll_engine --help)", error.what());
   }
   if (candidates_app->parsed()) {
     candidates.config = candidates_config.load();
@@ -258,7 +260,7 @@ int dispatch(int argc, char** argv) {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is met by an error of write(), like a full disk
+  std::signal(SIGXFSZ, SIG_IGN);  // at a file size limit write() then returns an error, as on a full disk
   try {
     return dispatch(argc, argv);
   } catch (const Error& error) {

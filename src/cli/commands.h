@@ -9,7 +9,8 @@
 
 namespace dpll {
 
-// Command line to exit code: parses, runs, turns every Error into one line on stderr.
+// Parses the command line, runs the command and returns the exit code. Prints every Error as one line on
+// stderr.
 int run_command_line(int argc, char** argv);
 
 struct CandidatesArguments {
@@ -18,16 +19,15 @@ struct CandidatesArguments {
 };
 int candidates_command(const CandidatesArguments& arguments);
 
-// Says for each file of the data set whether it is the published one. Error(data) when any is not.
+// Prints for each file of the data set whether it is the published one. Error(data) if any is not.
 int data_verify_command(const RunConfig& config);
 
-// Which of a run's models: after the last epoch, its moving average, or that of the epoch selected without
-// labels.
+// The models of a run: of the last epoch, its moving average, or that of the epoch selected without labels.
 enum class KeptModel { last, average, selected };
 
 struct EvaluateArguments {
   std::string run;   // run folder
-  std::string data;  // overrides data.path when not empty
+  std::string data;  // overrides data.path if not empty
   std::string split = "test";
   KeptModel model = KeptModel::last;
   bool verify = true;
@@ -57,18 +57,17 @@ struct PreviewArguments {
 // A picture of training images and their views in the first epoch.
 int preview_command(const PreviewArguments& arguments);
 
-// What objective.method may be.
+// Lists the values of objective.method.
 int methods_command();
 
 struct TuneArguments {
   RunConfig config;
-  bool all = false;  // every way that was timed, not only the chosen ones
-  // HEIGHTxWIDTHxCHANNELS,CLASSES: sizes for which no data are needed, instead of the configuration's section
-  // [data]; or empty.
+  bool all = false;  // print every engine that was timed, not only the chosen ones
+  // HEIGHTxWIDTHxCHANNELS,CLASSES: use these sizes instead of the data of section [data]; or empty.
   std::string synthetic;
 };
-// Times what the configuration's network has several ways for on the GPU, unless run.tuning_cache knows, and
-// prints a table. Error(device) without a GPU, Error(usage) where `synthetic` is no size.
+// Runs the autotuner for the network of the configuration on the GPU, unless run.tuning_cache has the
+// results, and prints a table. Error(device) without a GPU, Error(usage) if `synthetic` is not a size.
 int tune_command(const TuneArguments& arguments);
 
 struct SelftestArguments {
@@ -77,8 +76,9 @@ struct SelftestArguments {
   std::string precision = {};            // f32, f16 or bf16; empty: the configuration's, or f32
   int threads = 0;                       // 0: as many as the process may use
 };
-// Op goldens, a repeat check and a resume check on this machine, and what qualification checks of a
-// configuration's network; prints what passed. 1 when anything failed.
+// Checks on this machine the golden values of operations, the repeatability and the resume, and, for the
+// network of a configuration, the same as the test of a GPU before a run. Prints the result of each check.
+// Returns 1 if any failed.
 int selftest_command(const SelftestArguments& arguments);
 
 }  // namespace dpll

@@ -19,7 +19,7 @@ std::vector<PublishedFile> files_of(const RunConfig::Data& config, const Publish
   return files;
 }
 
-// Prints a line about `file` and says whether it is the published one.
+// Prints a line about `file` and returns whether it is the published one.
 bool report(const std::optional<PublishedFolder>& folder, const std::string& belongs,
             const PublishedFile& file) {
   const std::string& sum = file.md5_gz.empty() ? file.md5 : file.md5_gz;
@@ -69,7 +69,7 @@ int data_verify_command(const RunConfig& config) {
       has_only_python_version(data) ? published_python_set(data.dataset) : published_set(data.dataset);
   std::string belongs = data.path.empty() ? set.folders.at(0) : data.path;
   std::optional<PublishedFolder> folder;
-  // An archive that cannot be read says so itself.
+  // For an archive that cannot be read there is already a message.
   if (PublishedFolder::found(set, data.path)) {
     folder.emplace(set, data.path);
     belongs =

@@ -11,7 +11,7 @@
 namespace dpll {
 namespace {
 
-// Per class: images, recall (share of the class's images that are recognised) and precision.
+// For each class: images, recall (share of the class's images that are recognised) and precision.
 std::string class_table(const DataSet& data, const ImageSet& images,
                         const std::vector<std::int32_t>& predictions) {
   const auto classes = static_cast<std::size_t>(data.classes);
@@ -65,7 +65,7 @@ int evaluate_command(const EvaluateArguments& arguments) {
     fail(ExitCode::data, "{}: the data has {} classes; the network tells {} apart", source, data.classes,
          model.input.classes);
   }
-  // Data of one's own may lack the last classes, which only the network knows then.
+  // A user's own data may not have the last classes; only the network knows them.
   if (data.classes < model.input.classes) data.class_names = model.class_names;
   data.classes = model.input.classes;
 

@@ -15,8 +15,8 @@
 namespace dpll {
 namespace {
 
-// The images of a file, whose kind its first bytes tell: IDX begins with 0 0 8 3; PNG and JPEG have their own
-// marks; CIFAR binary files have none and are known by their records' size.
+// The images of a file. Its first bytes determine the format: IDX begins with 0 0 8 3; PNG and JPEG have
+// their own signatures; CIFAR binary files have none and are recognised by the size of their records.
 ImageSet read_images(const std::string& path, const InputShape& input) {
   const std::vector<std::uint8_t> bytes = read_unzipped(path, idx_limit);
   const auto begins = [&](std::initializer_list<int> mark) {

@@ -1,4 +1,4 @@
-// What training sees: the views of the first epoch, as the CPU backend makes them.
+// Draws the views of the first epoch as the CPU backend makes them.
 #include <cstdio>
 
 #include "cli/commands.h"

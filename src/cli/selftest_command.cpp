@@ -1,5 +1,4 @@
-// What the tests prove on the developers' machines, for the user's: operations against PyTorch, repeat,
-// resume.
+// Repeats the most important tests on the user's machine: operations against PyTorch, repeatability, resume.
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -28,7 +27,7 @@ class Report {
     std::printf("%-8s %s\n", kWords[index], result.text.c_str());
     std::fflush(stdout);
   }
-  // Runs `checks`, which report what passes. An engine that is shown to be wrong ends them.
+  // Runs `checks`, which report what passed. They end if an engine is wrong.
   void attempt(const char* name, const std::function<void()>& checks) {
     try {
       checks();
@@ -47,12 +46,12 @@ class Report {
   int counts_[3] = {};
 };
 
-// What `arguments` say of the device, with the rest of the configuration's section [run].
+// The section [run] of the configuration, with the device of `arguments`.
 RunConfig::Run run_of(const SelftestArguments& arguments) {
   RunConfig::Run run = arguments.config ? arguments.config->run : RunConfig::Run{};
   run.device = arguments.device == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda;
   if (arguments.device.starts_with("cuda:")) run.gpu = std::stoi(arguments.device.substr(5));
-  run.qualify = false;  // that is what happens here, afresh
+  run.qualify = false;  // the same checks run here
   if (!arguments.precision.empty() || !arguments.config) {
     run.precision = arguments.precision == "f16"    ? Precision::f16
                     : arguments.precision == "bf16" ? Precision::bf16
@@ -71,7 +70,7 @@ RunConfig::Run run_of(const SelftestArguments& arguments) {
   return run;
 }
 
-// The configuration's network, as a run's qualification checks it, without the process of its own.
+// Checks the network of the configuration like the GPU test before a run, but in this process.
 void check_network(const RunConfig& config, Report& report) {
   using selftest::Verdict;
   const DataSet data = load_data(config);
@@ -94,7 +93,7 @@ void check_network(const RunConfig& config, Report& report) {
 int selftest_command(const SelftestArguments& arguments) {
   RunConfig::Run run = run_of(arguments);
   const bool tuning = run.tuning;
-  run.tuning = false;  // of tiny shapes
+  run.tuning = false;  // the shapes are tiny
   const std::unique_ptr<Backend> backend = make_backend(run);
   std::printf("%s\n", backend->description().c_str());
   Report report;

@@ -20,20 +20,20 @@ struct TrainedRun {
   ViewSetup views;
 };
 
-// Opens `folder`; the network is made for images of `input` (height, width, channels and classes).
-// Error(data) when the folder holds no model or the model does not fit.
+// Opens `folder`; the network is built for images of `input` (height, width, channels and classes).
+// Error(data) if the folder has no model or the model does not fit.
 TrainedRun open_run(const std::string& folder, const RunConfig& config, const InputShape& input,
                     KeptModel model);
 
 // The resolved configuration of a run folder.
 RunConfig run_config(const std::string& folder);
 
-// What the model file in `folder` says about the network: image size, classes and their names.
+// The properties of the network in the model file of `folder`: image size, classes and their names.
 struct TrainedModelFile {
   InputShape input;
   std::vector<std::string> class_names;
 };
-// Error(data) naming `source` where the network does not take images (or vectors) of this size.
+// Error(data) with `source` if the network does not take images (or vectors) of this size.
 void require_input(const std::string& source, const ImageSet& images, const InputShape& input);
 
 TrainedModelFile read_model_header(const std::string& folder, KeptModel model);

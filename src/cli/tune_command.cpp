@@ -14,8 +14,8 @@
 namespace dpll {
 namespace {
 
-// HEIGHTxWIDTHxCHANNELS,CLASSES as a data set of which no pixel is there, as none is looked at: what is timed
-// depends on sizes alone. There are as many images as CIFAR-10 has, or enough for a full batch.
+// HEIGHTxWIDTHxCHANNELS,CLASSES as a data set without pixels: the autotuner only needs the sizes. The number
+// of images is that of CIFAR-10, or enough for a full batch.
 DataSet made_up_data(const std::string& text, const RunConfig& config) {
   int height = 0, width = 0, channels = 0, classes = 0, end = 0;
   const int found =
@@ -46,7 +46,7 @@ int tune_command(const TuneArguments& arguments) {
   }
   config.run.device = DeviceChoice::cuda;
   config.run.tuning = true;
-  // On a terminal one line says what is being timed. Stopped in the middle, what was found out is kept in the
+  // On a terminal one line shows the current activity. If the command is stopped, finished results are in the
   // cache.
   const bool terminal = isatty(STDERR_FILENO) == 1;
   const auto progress = [terminal](const std::string& text) {

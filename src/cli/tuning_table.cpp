@@ -39,7 +39,7 @@ std::string tuning_table(const std::string& choices, bool all) {
   try {
     const Json json = Json::parse(choices);
     std::vector<std::vector<std::string>> rows = {
-        {"pass and shape", "chosen", "ms", "TFLOP/s", "next best", "usable", "left out"}};
+        {"pass and shape", "chosen", "ms", "TFLOP/s", "next best", "usable", "excluded"}};
     for (const auto& [key, choice] : json.at("choices").items()) rows.push_back(row_of(key, choice));
     std::vector<std::size_t> widths(rows.front().size());
     for (const auto& row : rows) {
@@ -60,7 +60,7 @@ std::string tuning_table(const std::string& choices, bool all) {
                               other.at("name").get<std::string>());
         }
         for (const Json& other : choice->at("rejected")) {
-          text += fmt::format("      left out  {}: {}\n", other.at("name").get<std::string>(),
+          text += fmt::format("      excluded  {}: {}\n", other.at("name").get<std::string>(),
                               other.at("why").get<std::string>());
         }
       }
@@ -68,7 +68,7 @@ std::string tuning_table(const std::string& choices, bool all) {
     }
     return text;
   } catch (const nlohmann::json::exception& error) {
-    fail(ExitCode::internal, "these are no tuning choices: {}", error.what());
+    fail(ExitCode::internal, "not the choices of the autotuner: {}", error.what());
   }
 }
 

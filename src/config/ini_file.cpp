@@ -23,7 +23,7 @@ bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-// Up to the first # or ; that follows white space, trimmed.
+// The text up to the first # or ; that follows white space, trimmed.
 std::string_view without_comment(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (starts_comment(text[i]) && i > 0 && is_blank(text[i - 1])) return trim(text.substr(0, i));
@@ -31,7 +31,7 @@ std::string_view without_comment(std::string_view text) {
   return trim(text);
 }
 
-// Length of the escape sequence that `text` begins with, and the byte that it stands for; 0: it is none.
+// The length of the escape sequence at the start of `text`, and its byte; 0 if there is none.
 std::size_t escape_length(std::string_view text, char& byte) {
   const char kind = text.size() > 1 ? text[1] : '\0';
   if (kind == '"' || kind == '\\') {
@@ -66,7 +66,7 @@ class Parser {
   }
 
  private:
-  // A value may be a path, which is any bytes but control characters.
+  // A value may be a path, which may have any bytes except control characters.
   void check_is_text(std::string_view line) const {
     bool value = false;
     for (std::size_t i = 0; i < line.size();) {

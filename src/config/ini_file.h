@@ -1,15 +1,14 @@
-// The INI form of a configuration: sections and "key = value" lines with their line numbers, nothing about
+// The INI form of a configuration: sections and "key = value" lines with their line numbers, without their
 // meaning.
 //
-//   # comment                        also with ; and after a value, where white space must precede it
+//   # comment                        also with ; and after a value, if white space precedes it
 //   [section]
-//   key = value                      spaces and tabs around key and value do not count
-//   key = "value; with # inside"     quotes keep # ; and outer spaces; within them \" and \\ stand for " and
-//   \,
-//                                    and \xNN for the byte with these two hexadecimal digits
+//   key = value                      spaces and tabs around key and value are ignored
+//   key = "value; with # inside"     quotes keep # ; and outer spaces
 //
-// UTF-8, read by TextLines. A value may hold bytes that are not UTF-8, since a path may. A section may be
-// opened more than once. No continuation lines.
+// In quotes, \" stands for ", \\ for \, and \xNN for the byte with these two hexadecimal digits. The file is
+// UTF-8, read by TextLines. A value may have bytes that are not UTF-8, because a path may. A section may be
+// opened more than once. There are no continuation lines.
 #pragma once
 
 #include <string>
@@ -36,8 +35,8 @@ struct IniFile {
 // content and text without any section.
 IniFile parse_ini(const std::string& text, const std::string& path);
 
-// `value` as it must be written after "key = " to be read back: quoted where needed, and UTF-8 whatever its
-// bytes are.
+// The text of `value` that must be written after "key = " so that it reads back: quoted if needed, and always
+// UTF-8.
 std::string ini_value(const std::string& value);
 
 }  // namespace dpll

@@ -18,7 +18,8 @@ std::string describe_integers(Integer low, Integer high) {
   return fmt::format("{} to {}", low, high);
 }
 
-// Why `text`, which is not made of digits alone, is no integer; 1e4 and 64.0 get the digits to write instead.
+// The message for `text` that has not only digits: why it is not an integer. For 1e4 and 64.0 it has the
+// digits to write instead.
 std::string not_an_integer(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -29,7 +30,7 @@ std::string not_an_integer(std::string_view text) {
   return is_number ? "not an integer" : "not a number";
 }
 
-// Sets `value`, or returns what is wrong.
+// Sets `value`, or returns the error.
 template <typename Integer>
 std::string parse_integer(std::string_view text, Integer low, Integer high, Integer& value) {
   if (text.empty()) return "empty";
@@ -39,7 +40,7 @@ std::string parse_integer(std::string_view text, Integer low, Integer high, Inte
   const bool only_digits =
       text.size() > digits && text.find_first_not_of("0123456789", digits) == std::string_view::npos;
   if (!only_digits) return not_an_integer(text);
-  // A minus sign in front of an unsigned type is invalid_argument for from_chars, and out of range for us.
+  // For from_chars a minus sign before an unsigned number is invalid_argument; here it is out of range.
   if (error != std::errc() || end != text.data() + text.size() || parsed < low || parsed > high)
     return "out of range";
   value = parsed;

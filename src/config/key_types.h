@@ -1,5 +1,4 @@
-// The kinds of configuration keys: how the text of a value becomes a typed member and back, and what is
-// allowed.
+// The kinds of configuration keys: they convert the text of a value to a typed member and back, and check it.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,7 @@ struct Key {
   std::string name;     // "section.key"
   std::string accepts;  // "integer, 1 to 65536"
   std::string doc;      // one line
-  // Sets the member; returns what is wrong with the text, or "" when nothing is.
+  // Sets the member; returns the mistake in the text, or "" if there is none.
   std::function<std::string(const std::string&)> parse;
   std::function<std::string()> print;  // text that parse() turns back into exactly the member's value
 
@@ -25,7 +24,7 @@ struct Key {
   std::string local_name() const { return name.substr(name.find('.') + 1); }
 };
 
-// An interval of finite numbers; an open end is not part of it.
+// An interval of finite numbers; an open end does not belong to it.
 struct Range {
   enum class Ends { closed, open_low, open_high };
   double low, high;
@@ -35,7 +34,7 @@ struct Range {
   std::string describe() const;  // "0 to 1", "0 or more, below 1", "above 0, at most 1"
 };
 
-// A path, or a name that is part of one: any bytes but 0. Text::required refuses the empty one.
+// A path, or a name that is part of one: any bytes except 0. Text::required refuses the empty text.
 enum class Text { optional, required };
 Key text_key(const std::string& name, std::string& member, Text kind, const std::string& doc);
 // true|false, also yes|no, on|off, 1|0.
@@ -56,7 +55,7 @@ Key real_key(const std::string& name, double& member, const Range& range, const 
 Key real_key(const std::string& name, std::optional<double>& member, const Range& range,
              const std::string& doc);
 
-// Items separated by commas, or the word `empty_word` for none of them.
+// Items separated by commas, or the word `empty_word` for no items.
 Key integer_list_key(const std::string& name, std::vector<int>& member, int low, int high,
                      const std::string& empty_word, const std::string& doc);
 Key real_list_key(const std::string& name, std::vector<double>& member, const Range& range,
@@ -65,7 +64,7 @@ Key real_list_key(const std::string& name, std::vector<double>& member, const Ra
 // auto, cpu, cuda, check; cuda:N and check:N name one of several GPUs, which is -1 otherwise.
 Key device_key(const std::string& name, DeviceChoice& device, int& gpu, const std::string& doc);
 
-// What is wrong with a word that is none of `allowed`.
+// The message for a word that is none of `allowed`.
 std::string not_one_of(const std::vector<std::string>& allowed, const std::string& word);
 // "one of a, b, c"
 std::string one_of(const std::vector<std::string>& allowed);
@@ -91,7 +90,7 @@ Key choice_key(const std::string& name, Enum& member, const std::string& doc) {
   return {name, one_of(allowed_words<Enum>()), doc, parse, [&member] { return spell(member); }};
 }
 
-// The same, where the word "preset" leaves the choice open (nullopt).
+// The same, but the word "preset" means no choice (nullopt).
 template <typename Enum>
 Key choice_key(const std::string& name, std::optional<Enum>& member, const std::string& doc) {
   std::vector<std::string> allowed = allowed_words<Enum>();

@@ -14,7 +14,7 @@ namespace {
 constexpr int kMaxInt = std::numeric_limits<int>::max();
 constexpr std::uint32_t kMaxUint32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
-// Philox counters hold the epoch and the sample in 32 bits; the limits below stay well inside.
+// Philox counters have 32 bits for the epoch and for the sample; the limits below are well within this range.
 constexpr int kMaxEpochs = 1'000'000;
 constexpr std::int64_t kMaxSamples = kMaxInt;
 constexpr int kMaxBatch = 65'536;
@@ -31,7 +31,7 @@ constexpr Range above_to(double low, double high) {
   return {low, high, Range::Ends::open_low};
 }
 
-// What a method's keys() calls.
+// The argument of a method's keys().
 struct MethodKeys {
   std::string section;
   std::vector<Key>& keys;
@@ -58,7 +58,7 @@ Key method_key(RunConfig& c) {
     return "";
   };
   return {"objective.method", one_of(method_names()),
-          "method of partial-label learning; `dpll_engine methods` says more", parse,
+          "method of partial-label learning; `dpll_engine methods` lists them", parse,
           [&c] { return c.objective.method; }};
 }
 
@@ -87,24 +87,24 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "seed of initial weights, order, views, dropout and validation split"),
       device_key("run.device", c.run.device, c.run.gpu,
                  "where to compute; check trains on the GPU and checks each operation"),
-      boolean_key(
-          "run.qualify", c.run.qualify,
-          "auto and cuda: the GPU shows first that it computes right; what it has shown is remembered"),
+      boolean_key("run.qualify", c.run.qualify,
+                  "auto and cuda: test first that the GPU computes correctly; the result is remembered"),
       choice_key("run.precision", c.run.precision,
                  "type of activations and weights on the GPU; on the CPU bf16 is for convolutions alone"),
       integer_key("run.threads", c.run.threads, 0, 1024, "CPU threads; 0: as many as the process may use"),
       boolean_key("run.deterministic", c.run.deterministic,
-                  "the same bits on every run with the same threads"),
+                  "the same bits in every run with the same number of threads"),
       integer_key("run.check_steps", c.run.check_steps, 1, 1'000'000, "device = check: steps to compare"),
       boolean_key("run.tuning", c.run.tuning,
-                  "device = cuda: time the ways that cuDNN offers and use the fastest"),
+                  "device = cuda: the autotuner times the engines of cuDNN and takes the fastest"),
       real_key("run.tuning_seconds", c.run.tuning_seconds, {0, 1e6},
-               "time for that; what is found out later takes the first way that is right; 0: no limit"),
+               "time limit of the autotuner; after it the first correct engine is taken; 0: no limit"),
       text_key("run.tuning_cache", c.run.tuning_cache, Text::optional,
-               "folder that keeps what was timed, by GPU and cuDNN version; empty: none"),
+               "folder for the autotuner's results, by GPU and cuDNN version; empty: none"),
       text_key("run.out_dir", c.run.out_dir, Text::required, "folder that holds the folders of the runs"),
-      choice_key("run.resume", c.run.resume,
-                 "go on from the run folder's checkpoint; auto: if there is one, yes: there must be one"),
+      choice_key(
+          "run.resume", c.run.resume,
+          "continue from the checkpoint in the run folder; auto: if there is one; yes: there must be one"),
       boolean_key("run.lock", c.run.lock,
                   "keep other processes out of the run's folder while this one writes there"),
       integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
@@ -130,25 +130,26 @@ std::vector<Key> bind_keys(RunConfig& c) {
       boolean_key("data.svhn_extra", c.data.svhn_extra,
                   "SVHN: train on extra_32x32.mat as well, after train_32x32.mat"),
       integer_key("data.folds", c.data.folds, 2, kMaxFolds,
-                  "dataset = tabular: parts that the samples are dealt into at random"),
+                  "dataset = tabular: number of parts into which the samples are divided at random"),
       integer_key("data.fold", c.data.fold, 0, kMaxFolds - 1,
                   "dataset = tabular: the part that is the test set, from 0"),
 
       choice_key("candidates.mode", c.candidates.mode,
                  "where candidate sets come from: drawn by a model, a CSV file, or the data set itself"),
       real_key("candidates.rate", c.candidates.rate, below(0, 1),
-               "q: chance of each wrong label that the model allows to be a candidate"),
+               "q: probability that a wrong label which the mode allows becomes a candidate"),
       integer_key("candidates.min_distractors", c.candidates.min_distractors, 0, 1,
-                  "mode = uniform: wrong labels that every set holds at least"),
+                  "mode = uniform: minimum number of wrong labels in every set"),
       real_key("candidates.noise_rate", c.candidates.noise_rate, closed(0, 1),
                "eta: share of the drawn sets that lose the true label"),
       integer_key("candidates.seed", c.candidates.seed, 0, kMaxUint32,
                   "seed of the sets; for mode = uniform as given to numpy.random.seed"),
       text_key("candidates.file", c.candidates.file, Text::optional, "CSV file of the sets, for mode = file"),
       text_key("candidates.matrix", c.candidates.matrix, Text::optional,
-               "CSV file of the label matrix, for mode = class_dependent: a row per true class"),
-      choice_key("candidates.matrix_kind", c.candidates.matrix_kind,
-                 "what the matrix holds: each label's own chance, or the chances of one distractor"),
+               "CSV file of the label matrix, for mode = class_dependent: one row per true class"),
+      choice_key(
+          "candidates.matrix_kind", c.candidates.matrix_kind,
+          "contents of the matrix: the probability of each label, or the distribution of one wrong label"),
       text_key("candidates.superclasses", c.candidates.superclasses, Text::optional,
                "CSV file of the superclasses, for mode = hierarchical; empty: those of CIFAR-100"),
 
@@ -160,43 +161,45 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "passes of the annotator over the training set"),
       real_key("annotator.lr", c.annotator.lr, closed(0, 1000),
                "learning rate at the start; it falls to 0 by a cosine"),
-      integer_key("annotator.batch", c.annotator.batch, 1, kMaxBatch, "samples of an annotator's step"),
+      integer_key("annotator.batch", c.annotator.batch, 1, kMaxBatch, "samples per step of the annotator"),
       integer_key("annotator.seed", c.annotator.seed, 0, kMaxUint64,
                   "seed of the annotator's weights, order and views"),
       boolean_key("annotator.train_mode_bn", c.annotator.train_mode_bn,
-                  "sets are drawn with batch norm in training mode: statistics of consecutive samples"),
+                  "draw the sets with batch norm in training mode: statistics of consecutive samples"),
       integer_key("annotator.bn_batch", c.annotator.bn_batch, 2, kMaxBatch,
                   "train_mode_bn: samples, in data-set order, that share their statistics"),
       real_key("annotator.scale", c.annotator.scale, above_to(0, 1000),
-               "factor of the chances that the annotator gives to wrong labels"),
+               "factor of the probabilities that the annotator gives to wrong labels"),
       text_key("annotator.cache", c.annotator.cache, Text::optional,
-               "folder that keeps what trained annotators say; empty: none, each run trains its own"),
+               "folder for the outputs of trained annotators; empty: none, each run trains its own"),
 
-      integer_key("views.strong", c.views.strong, 0, 16,
-                  "K strong views beside the weak one, V = K + 1 in all; preset: as many as the method has"),
+      integer_key(
+          "views.strong", c.views.strong, 0, 16,
+          "number K of strong views besides the weak one, V = K + 1 in all; preset: that of the method"),
       choice_key("views.weak_policy", c.views.weak_policy, "changes made to the weak view"),
       choice_key("views.strong_policy", c.views.strong_policy, "changes made to the strong views"),
       choice_key("views.policy", c.views.policy,
-                 "AutoAugment policy that the strong views go through besides"),
-      integer_key("views.rand_n", c.views.rand_n, 1, 8, "policy = randaugment: operations on an image"),
+                 "AutoAugment policy of the strong views, in addition to strong_policy"),
+      integer_key("views.rand_n", c.views.rand_n, 1, 8,
+                  "policy = randaugment: number of operations per image"),
       integer_key("views.rand_m", c.views.rand_m, 0, 30, "policy = randaugment: magnitude of the operations"),
-      boolean_key("views.cutout_after", c.views.cutout_after, "Cutout after the policy instead of before"),
+      boolean_key("views.cutout_after", c.views.cutout_after,
+                  "apply Cutout after the policy instead of before it"),
       integer_key("views.cutout", c.views.cutout, 0, kMaxPixels,
                   "side of the Cutout box in pixels; 0: no box"),
-      integer_key("views.pad", c.views.pad, 0, kMaxPixels,
-                  "reflected border that the crop moves within, in pixels"),
+      integer_key("views.pad", c.views.pad, 0, kMaxPixels, "reflected border for the random crop, in pixels"),
       real_list_key("views.mean", c.views.mean, closed(-1000, 1000), "preset",
-                    "per channel, subtracted from pixels scaled to [0, 1]"),
+                    "mean per channel; subtracted from pixels that are scaled to [0, 1]"),
       real_list_key("views.std", c.views.std, above_to(0, 1000), "preset",
-                    "per channel, divides what mean has left"),
+                    "standard deviation per channel; divides the pixels after the mean was subtracted"),
       real_key("views.weak_noise", c.views.weak_noise, closed(0, 1000),
-               "dataset = tabular: deviation of the noise on the weak view's features"),
+               "dataset = tabular: standard deviation of the noise on the features of the weak view"),
       real_key("views.strong_noise", c.views.strong_noise, closed(0, 1000),
-               "dataset = tabular: deviation of the noise on the strong views' features"),
+               "dataset = tabular: standard deviation of the noise on the features of the strong views"),
       real_key("views.weak_feature_dropout", c.views.weak_feature_dropout, closed(0, 0.95),
-               "dataset = tabular: chance of a feature of the weak view to become its mean"),
+               "dataset = tabular: probability that a feature of the weak view is replaced by its mean"),
       real_key("views.strong_feature_dropout", c.views.strong_feature_dropout, closed(0, 0.95),
-               "dataset = tabular: chance of a feature of the strong views to become its mean"),
+               "dataset = tabular: probability that a feature of the strong views is replaced by its mean"),
 
       choice_key("model.architecture", c.model.architecture, "network"),
       integer_key("model.depth", c.model.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),
@@ -213,7 +216,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
 
   for (Key& key : std::vector<Key>{
            integer_key("optimiser.batch", c.optimiser.batch, 1, kMaxBatch,
-                       "samples of a step; it computes batch * (strong + 1) images"),
+                       "samples per step; a step computes batch * (strong + 1) images"),
            boolean_key("optimiser.drop_last", c.optimiser.drop_last,
                        "leave out an epoch's last batch when it is not full"),
            choice_key(
@@ -239,10 +242,10 @@ std::vector<Key> bind_keys(RunConfig& c) {
                "schedule = step: epochs, increasing, at which lr is multiplied by lr_decay_factor"),
            real_key("optimiser.lr_decay_factor", c.optimiser.lr_decay_factor, above_to(0, 1),
                     "schedule = step: factor of one decay"),
-           choice_key("optimiser.lr_decay", c.optimiser.lr_decay,
-                      "a decay epoch has the lower rate already (before) or the next one (after); preset: as "
-                      "the method "
-                      "was published"),
+           choice_key(
+               "optimiser.lr_decay", c.optimiser.lr_decay,
+               "the lower rate begins in the listed epoch (before) or in the next one (after); preset: by "
+               "method"),
            real_key("optimiser.lr_min", c.optimiser.lr_min, closed(0, 1000),
                     "schedule = cosine: where lr ends"),
            integer_key("optimiser.warmup_epochs", c.optimiser.warmup_epochs, 0, kMaxEpochs,
@@ -254,30 +257,31 @@ std::vector<Key> bind_keys(RunConfig& c) {
                        "epochs between evaluations; the last epoch always has one"),
            integer_key("evaluation.batch", c.evaluation.batch, 1, kMaxBatch, "images evaluated at once"),
            choice_key("evaluation.selection", c.evaluation.selection,
-                      "with data.selection_fraction: measure whose best epoch is kept as "
+                      "with data.selection_fraction: criterion for the epoch that is kept as "
                       "model_selected.safetensors"),
 
            integer_key("log.steps", c.log.steps, 0, kMaxInt, "a row of steps.csv every n steps; 0: none"),
            boolean_key(
                "log.charts", c.log.charts,
                "draw loss.png, accuracy.png and schedule.png, at most every few seconds and at the end"),
-           boolean_key("log.tensorboard", c.log.tensorboard,
-                       "an event file for TensorBoard: what metrics.csv has, and the views as an image"),
+           boolean_key(
+               "log.tensorboard", c.log.tensorboard,
+               "write an event file for TensorBoard: the values of metrics.csv, and the views as an image"),
            boolean_key("log.progress", c.log.progress, "progress bar when the output is a terminal"),
 
            integer_key("checkpoint.every", c.checkpoint.every, 1, kMaxEpochs,
                        "epochs between checkpoints; the last epoch always has one"),
            integer_key("checkpoint.every_steps", c.checkpoint.every_steps, 0, kMaxInt,
-                       "also a checkpoint every n steps; 0: not"),
+                       "also write a checkpoint every n steps; 0: do not"),
            boolean_key("checkpoint.save_init", c.checkpoint.save_init,
                        "keep init.safetensors, the model before the first step"),
 
            choice_key(
                "guard.on_nonfinite", c.guard.on_nonfinite,
-               "where a loss or gradient is not finite: stop, or go back to the last checkpoint with half "
-               "the rate"),
+               "if a loss or gradient is not finite: stop, or go back to the last checkpoint with half the "
+               "learning rate"),
            integer_key("guard.retries", c.guard.retries, 1, 100,
-                       "on_nonfinite = rollback: so often at most in a run, then it stops"),
+                       "on_nonfinite = rollback: maximum number of rollbacks in a run; then it stops"),
        }) {
     keys.push_back(std::move(key));
   }

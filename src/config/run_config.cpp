@@ -20,13 +20,13 @@ namespace {
 
 constexpr std::size_t kLongestFile = 1 << 20;  // bytes; a configuration is a page of text
 
-// A setting as given: for messages.
+// A setting as it was given, for messages.
 struct Given {
   std::string where;  // "file:line: section.key = value" or "--set section.key=value"
   int order = 0;      // a later setting has the greater number
 };
 
-// Applies settings to a RunConfig and remembers where each came from.
+// Applies settings to a RunConfig and remembers the origin of each.
 class Settings {
  public:
   Settings(RunConfig& config, const std::string& path) : path_(path), keys_(bind_keys(config)) {}
@@ -56,7 +56,7 @@ class Settings {
          hint.empty() ? fmt::format("; known sections: {}", fmt::join(known, ", ")) : hint);
   }
 
-  // Fails at the last given of the settings that together are wrong.
+  // Reports a conflict between settings at the one that was given last.
   [[noreturn]] void blame(const std::vector<std::string>& names, const std::string& problem) const {
     Given last{path_, 0};
     for (const std::string& name : names) {
@@ -67,7 +67,7 @@ class Settings {
   }
 
  private:
-  // PLCR's keys were those of [objective] while it was the only method.
+  // When PLCR was the only method, its keys were in [objective].
   static std::string present_name(const std::string& name) {
     for (const char* key : {"variant", "lambda_max", "ramp_epochs"}) {
       if (name == fmt::format("objective.{}", key)) return fmt::format("plcr.{}", key);
@@ -116,7 +116,7 @@ void check_run(const RunConfig& config, const Settings& settings) {
 
 void check_precision(const RunConfig& config, const Settings& settings) {
   const RunConfig::Run& run = config.run;
-  const bool maybe_on_gpu = run.device != DeviceChoice::cpu;  // what `auto` is turns out later
+  const bool maybe_on_gpu = run.device != DeviceChoice::cpu;  // `auto` is resolved later
   if (maybe_on_gpu || run.precision == Precision::automatic || run.precision == Precision::f32 ||
       run.precision == Precision::bf16) {
     return;
@@ -146,7 +146,7 @@ void check_data(const RunConfig& config, const Settings& settings) {
   }
 }
 
-// What only images have, and what only feature vectors have.
+// Refuses keys for images with feature vectors, and keys for feature vectors with images.
 void check_tabular(const RunConfig& config, const Settings& settings) {
   const RunConfig::Data& data = config.data;
   const RunConfig::Views& views = config.views;

@@ -25,7 +25,7 @@ std::string process_start(pid_t pid) {
   std::istringstream rest(text.substr(name_end + 1));
   std::string state, field;
   rest >> state;
-  if (state == "Z" || state == "X") return "";  // ended, and its parent has not asked how
+  if (state == "Z" || state == "X") return "";  // ended, but its parent has not waited for it
   constexpr int kStart = 19;                    // "starttime", counted behind the state
   for (int i = 0; i < kStart && rest >> field; ++i) {
   }
@@ -36,7 +36,7 @@ bool process_runs(pid_t pid, const std::string& start) {
   const std::string now = process_start(pid);
   if (!now.empty()) return now == start;
   if (access(folder_of(pid).c_str(), F_OK) == 0) return false;
-  return kill(pid, 0) == 0 || errno == EPERM;  // there, but another user's and hidden
+  return kill(pid, 0) == 0 || errno == EPERM;  // it exists, but belongs to another user and is hidden
 }
 
 }  // namespace dpll

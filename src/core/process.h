@@ -1,4 +1,4 @@
-// Processes told apart, although their numbers are used again.
+// Identifies processes, although process numbers are reused.
 #pragma once
 
 #include <sys/types.h>
@@ -7,11 +7,11 @@
 
 namespace dpll {
 
-// When process `pid` began, in the kernel's clock ticks since boot: with it a process is told from a later
-// one of the same number. Empty: there is none, it has ended, or /proc does not show it.
+// The start time of process `pid` in the kernel's clock ticks since boot. It distinguishes the process from a
+// later one with the same number. Empty if there is no such process, it has ended, or /proc does not show it.
 std::string process_start(pid_t pid);
 
-// Does the process `pid` that began at `start` still run? Where that cannot be told, yes.
+// Does the process `pid` that began at `start` still run? True if this cannot be determined.
 bool process_runs(pid_t pid, const std::string& start);
 
 }  // namespace dpll

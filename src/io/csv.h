@@ -1,5 +1,5 @@
-// Comma-separated values by RFC 4180: the one writer of all tables that the program leaves, and the reader of
-// a line. Line breaks are LF; both are accepted.
+// Comma-separated values by RFC 4180: the only writer of the program's tables, and the reader of a line. Line
+// breaks are written as LF; LF and CRLF are read.
 #pragma once
 
 #include <optional>
@@ -9,12 +9,10 @@
 
 namespace dpll {
 
-// The fields, in quotes where they hold commas, quotes or line breaks, and a line break. Bytes stay as they
-// are.
+// The fields and a line break. Fields with commas, quotes or line breaks are quoted. Bytes are not changed.
 std::string csv_line(const std::vector<std::string>& fields);
 
-// The fields of a line, without their quotes; nothing where a quote is not closed or stands in the middle of
-// a field.
+// The fields of a line without their quotes; empty if a quote is not closed or is in the middle of a field.
 std::optional<std::vector<std::string>> csv_fields(std::string_view line);
 
 }  // namespace dpll

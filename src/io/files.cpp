@@ -47,7 +47,7 @@ class FileDescriptor {
   int fd_;
 };
 
-// Removes the file when the scope is left, unless keep() was called.
+// Removes the file at the end of the scope, unless keep() was called.
 class TemporaryFile {
  public:
   explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
@@ -63,10 +63,10 @@ class TemporaryFile {
   bool kept_ = false;
 };
 
-// Where the bytes must go so that a symbolic link at `path` stays one.
+// The file to write so that a symbolic link at `path` is kept.
 std::string resolve_target(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return path;  // not there yet, or open() will say why not
+  if (::stat(path.c_str(), &status) != 0) return path;  // it does not exist, or open() will report the error
   if (S_ISDIR(status.st_mode)) fail(ExitCode::run, "cannot write {}: it is a folder", path);
   // rename() would replace a device such as /dev/null by a plain file.
   if (!S_ISREG(status.st_mode)) fail(ExitCode::run, "cannot write {}: it is not a regular file", path);
@@ -77,7 +77,7 @@ std::string resolve_target(const std::string& path) {
 
 void sync_folder(const std::filesystem::path& folder, const std::string& path) {
   const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  // EINVAL: a file system whose folders cannot be synced; the renamed file is as safe as it gets there.
+  // EINVAL: folders of this file system cannot be synced, so nothing more can be done for the renamed file.
   const int error = fd.get() < 0 ? errno : sync_to_disk(fd.get());
   if (error != 0 && error != EINVAL) {
     fail(ExitCode::run, "wrote {}, but cannot sync its folder: {}", path, reason(error));
@@ -106,8 +106,8 @@ std::vector<std::uint8_t> read_file(const std::string& path) {
   if (fd.get() < 0 || ::fstat(fd.get(), &status) != 0) {
     fail(ExitCode::data, "cannot read {}: {}", path, reason(errno));
   }
-  // The size is a hint only: pipes have none, and a file may change. One byte more sees the end without
-  // growing.
+  // The size is only a hint: pipes have none, and a file may change. With one more byte the end is found
+  // without a larger buffer.
   constexpr std::size_t kLeastBuffer = 1 << 16;
   std::vector<std::uint8_t> bytes(std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastBuffer));
   std::size_t used = 0;
@@ -156,9 +156,9 @@ int sync_to_disk(int fd) {
 
 namespace {
 
-// A new file beside `target`; -1 with errno where it cannot be made. Threads and processes that write the
-// same path at once must not share it, and in containers every start has the same process id: the name is
-// drawn.
+// Creates a new file next to `target`; -1 with errno if this fails. Threads and processes that write the same
+// path at the same time must not share it, and in containers every start may have the same process id. So the
+// name is random.
 int open_temporary(const std::string& target, std::string& temporary) {
   constexpr int kAttempts = 100;
   for (int i = 0; i < kAttempts; ++i) {

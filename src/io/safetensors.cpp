@@ -22,7 +22,7 @@ constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the limit of the ref
 constexpr std::size_t kDeepestJson = 4;                  // {"x": {"shape": [...]}} needs three levels
 constexpr const char* kMetadata = "__metadata__";
 
-// A name from a file, on one line and of a readable length.
+// A name from a file, as one line of a readable length.
 std::string quoted(const std::string& name) {
   constexpr std::size_t kMost = 100;
   const std::string text =
@@ -52,8 +52,7 @@ const char* file_name_of(DType dtype) {
   fail(ExitCode::internal, "unknown element type {}", static_cast<int>(dtype));
 }
 
-// nlohmann::json keeps the last of several equal keys; a header that has them says two things about one
-// tensor.
+// nlohmann::json keeps the last one of several equal keys, but a header with equal keys contradicts itself.
 nlohmann::json parse_strictly(ByteView text, const std::string& path) {
   std::vector<std::set<std::string>> keys_of_open_objects;
   std::size_t depth = 0;
@@ -108,7 +107,7 @@ TensorEntry parse_entry(const nlohmann::json& value, const std::string& where) {
       {"BF16", DType::bf16}, {"F32", DType::f32}, {"F64", DType::f64}};
   if (!dtype.is_string()) fail(ExitCode::data, "{}: dtype is not a string", where);
   const auto& type_name = dtype.get_ref<const std::string&>();
-  std::optional<std::size_t> element_bytes;  // none: of a type that we do not know
+  std::optional<std::size_t> element_bytes;  // empty for an unknown type
   if (const auto type = kTypes.find(type_name); type != kTypes.end()) {
     entry.dtype = type->second;
     element_bytes = size_of(entry.dtype);
@@ -344,8 +343,8 @@ void SafetensorsWriter::add(const std::string& name, DType dtype, const std::vec
 }
 
 void SafetensorsWriter::set_metadata(const std::string& key, const std::string& value) {
-  // The header is JSON, whose strings are UTF-8. What is no UTF-8 (a path may be any bytes) is replaced here,
-  // so that a digest covers what is written.
+  // The header is JSON, whose strings are UTF-8. Other bytes (for example of a path) are replaced here, so
+  // that a digest covers the written text.
   metadata_[key] = nlohmann::json::parse(
                        nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
                        .get<std::string>();
@@ -371,7 +370,7 @@ std::string SafetensorsWriter::header(const std::vector<const Item*>& order) con
                           {"data_offsets", {offset, offset + item->bytes.size()}}};
     offset += item->bytes.size();
   }
-  // Metadata may hold a path that is not UTF-8, which JSON cannot hold: replaced by U+FFFD.
+  // Metadata may have a path that is not UTF-8; JSON cannot contain it, so these bytes become U+FFFD.
   std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::string length(kLengthBytes, '\0');

@@ -6,7 +6,7 @@
 namespace dpll {
 namespace {
 
-// Every text is preceded by its length, so that no two different lists of texts hash alike.
+// Every text is preceded by its length, so that two different lists of texts never have the same input.
 void update_text(Sha256& sha, const std::string& text) {
   const std::uint64_t size = text.size();
   sha.update(&size, sizeof(size));

@@ -1,4 +1,4 @@
-// The shape of an array as messages show it: "[32,32,3,10]".
+// The shape of an array in messages: "[32,32,3,10]".
 #pragma once
 
 #include <fmt/ranges.h>

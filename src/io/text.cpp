@@ -32,7 +32,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// Of one well-formed UTF-8 character.
+// The code point of one well-formed UTF-8 character.
 std::uint32_t code_point(std::string_view character) {
   const auto lead = static_cast<unsigned char>(character[0]);
   if (character.size() == 1) return lead;
@@ -41,7 +41,7 @@ std::uint32_t code_point(std::string_view character) {
   return code;
 }
 
-// Of the characters behind ASCII: controls, and spaces and marks that look like nothing or like a space.
+// Is a character beyond ASCII a control character, or invisible, or does it look like a space?
 bool is_invisible(std::uint32_t code) {
   struct Span {
     std::uint32_t first, last;

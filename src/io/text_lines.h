@@ -1,4 +1,4 @@
-// The one reader of text files that users write: configurations, candidate sets, matrices, class names.
+// The only reader of text files that users write: configurations, candidate sets, matrices, class names.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,19 +11,18 @@
 
 namespace dpll {
 
-// The lines of a text, as any editor or spreadsheet may have saved it: with or without a byte order mark, LF
-// or CRLF, with or without a line break at the end, with blank lines at the end. Text and path must outlive
-// it.
+// The lines of a text from any editor or spreadsheet: with or without a byte order mark, LF or CRLF, with or
+// without a line break at the end, with blank lines at the end. Text and path must outlive the object.
 class TextLines {
  public:
-  // `code`: of the Errors. UTF-16, which some editors call Unicode, is refused.
+  // `code` is the code of all Errors. UTF-16, which some editors call Unicode, is refused.
   TextLines(std::string_view text, const std::string& path, ExitCode code = ExitCode::data);
 
   // Sets `line` to the next one, without its line break; false at the end.
   bool next(std::string_view& line);
-  int number() const { return number_; }  // of the line that next() gave, from 1; behind the last: one more
+  int number() const { return number_; }  // of the line from next(), from 1; after the last line: one more
 
-  // Error "path:number: ...".
+  // Throws Error "path:number: ...".
   template <typename... Args>
   [[noreturn]] void reject(fmt::format_string<Args...> format, Args&&... args) const {
     fail(code_, "{}:{}: {}", path_, number_, fmt::format(format, std::forward<Args>(args)...));

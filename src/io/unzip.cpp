@@ -33,7 +33,7 @@ std::vector<std::uint8_t> unzip(ByteView input, const std::string& path, const U
         knows_most = true;
       }
       check(produced, most);
-      // One byte more than expected shows that there is more.
+      // One byte more than the limit shows that the limit is exceeded.
       out.resize(most < 2 * out.size() ? most + 1 : 2 * out.size());
     }
     const std::size_t offered = std::min(input.size() - consumed, kMostAtOnce);

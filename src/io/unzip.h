@@ -1,5 +1,5 @@
-// gzip with a limit that the contents name: a few kilobytes of zeros can unzip to gigabytes, and what a file
-// honestly holds is known from its first bytes.
+// Decompresses gzip up to a limit that depends on the contents. A few kilobytes can unzip to gigabytes of
+// zeros, but the first bytes of a correct file tell its size.
 #pragma once
 
 #include <cstddef>
@@ -12,20 +12,21 @@
 
 namespace dpll {
 
-// The most bytes that may be unzipped, by the first kUnzippedHead of them (or all, where there are fewer).
+// The maximum number of unzipped bytes, from the first kUnzippedHead of them (or all, if there are fewer).
 using UnzippedLimit = std::function<std::size_t(ByteView head, std::size_t zipped_bytes)>;
 inline constexpr std::size_t kUnzippedHead = 4096;
 
-// Every member of a gzip stream (RFC 1952). Takes memory for at most three times what arrives, and for no
-// more than the limit. Error(data), naming `path`: truncated, damaged (checksum), trailing bytes, more than
-// the limit.
+// Decompresses every member of a gzip stream (RFC 1952). It allocates at most three times the bytes that were
+// unzipped, and not more than the limit. Error(data) with `path` if the stream is truncated or damaged
+// (checksum), has trailing bytes or exceeds the limit.
 std::vector<std::uint8_t> unzip(ByteView bytes, const std::string& path, const UnzippedLimit& limit);
-// A whole file, unzipped where it is gzip by its first bytes, whatever its name.
+// A whole file, unzipped if its first bytes are those of gzip; the name does not matter.
 std::vector<std::uint8_t> read_unzipped(const std::string& path, const UnzippedLimit& limit);
 
-// An IDX file: what its header announces. Another file: kMostUnknown.
+// An IDX file: the size in its header. Any other file: kMostUnknown.
 std::size_t idx_limit(ByteView head, std::size_t zipped_bytes);
-// A MAT file: 200 times its zipped size; tables of zeros and ones reach 100. Another file: next to nothing.
+// A MAT file: 200 times its zipped size; tables of zeros and ones reach 100 times. Any other file: very
+// little.
 std::size_t mat_limit(ByteView head, std::size_t zipped_bytes);
 // A list of names.
 std::size_t text_limit(ByteView head, std::size_t zipped_bytes);

@@ -1,9 +1,9 @@
-// Cross entropy on the true labels: ordinary supervised training, the upper bound that methods are compared
-// with.
+// Cross entropy on the true labels: ordinary supervised training, an upper bound with which methods are
+// compared.
 //
 // For a sample with true label y and p_v = softmax(logits of view v):
 //   loss  L = -(1/V) sum_v log p_vy       0 where the label is unknown
-//   row   normalise(p_0 on S), which the loss does not use: what the network makes of the candidates
+//   row   normalise(p_0 on S): the network's distribution over the candidates; the loss does not use it
 #pragma once
 
 #include <array>

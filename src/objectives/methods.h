@@ -1,4 +1,4 @@
-// The methods that there are. A new one is a header like plcr.h and its name in the two lists here.
+// All methods. A new method is a header like plcr.h and its name in the two lists here (docs/extending.md).
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ void for_each_method(M& methods, const Visit& visit) {
   std::apply([&](auto&... method) { (visit(method), ...); }, methods);
 }
 
-// What a method says of itself.
+// The properties of a method.
 struct MethodFacts {
   objectives::About about;
   std::array<const char*, kMethodScalars> scalar_names;  // null: no such scalar

@@ -6,13 +6,13 @@
 // softmax(logits of view v):
 //   supervised   L_sup = -sum_{j not in S} log(c - p_0j)            weak view only
 //                article: c = 1 + 1e-6 (in the compute type);  published: c = 1 + 2^-23
+//                (article: the description from which this engine was written; published: the authors' code)
 //   consistency  L_con = sum_v KL(t || p_v)                         a sum over views; 0 log 0 = 0
 //   loss         L = lambda L_con + L_sup
 //   new row      t <- normalise(S * (prod_v p_v)^(1/V)), that is, softmax over S of the mean log-probability
 // The loss uses the old row, and no gradient goes through t. Everything is computed from log-probabilities,
-// with c - p evaluated without cancellation (c - 1 plus the sum of the other classes' probabilities when p is
-// near 1), so that all results are finite for any finite logits, sets of one candidate and of all of them
-// included.
+// and c - p without cancellation (as c - 1 plus the sum of the other classes' probabilities if p is near 1).
+// So all results are finite for any finite logits, also for sets with one candidate and with all classes.
 #pragma once
 
 #include <array>
@@ -32,7 +32,8 @@ struct Plcr {
       "L = -sum_{j not in S} log(1 - p_0j) + lambda sum_v KL(t || p_v);  t <- norm_S((prod_v p_v)^(1/V))"};
   template <typename Keys>
   void keys(const Keys& key) {
-    key.choice("variant", variant, "constants as in the article or as in the code published with it");
+    key.choice("variant", variant,
+               "constants of the article's description, or of the code that its authors published");
     key.real("lambda_max", lambda_max, 0, 1e6, "final weight of the consistency term");
     key.integer("ramp_epochs", ramp_epochs, 0, 1'000'000,
                 "epochs until lambda reaches lambda_max; 0: from the start");
@@ -110,9 +111,9 @@ struct Plcr {
   // L = -sum_{j not in S} log(c - p_j), and slope = dL/dlogits. With g_j = dL/dp_j = 1 / (c - p_j) outside of
   // S and 0 inside, and dp_j/dz_k = p_j (delta_jk - p_k):
   //   dL/dz_k = p_k (g_k - sum_j g_j p_j)
-  // p and g are small and harmless except at the top class when it is no candidate: there p -> 1 and g -> 1 /
-  // (c - 1), a million, and g_top - sum_j g_j p_j would cancel. It is g_top (1 - p_top) minus the sum over
-  // the others; likewise c - p_top = (c - 1) + (1 - p_top).
+  // This is harmless except at the top class if it is not a candidate: there p -> 1 and g -> 1 / (c - 1), a
+  // million, and g_top - sum_j g_j p_j would cancel. So it is computed as g_top (1 - p_top) minus the sum
+  // over the other classes, and c - p_top as (c - 1) + (1 - p_top).
   template <typename Group>
   DPLL_HD_MEMBER double supervised_term(const Group& g, double* slope, const double* p,
                                         const objectives::Softmax& weak) const {

@@ -6,10 +6,10 @@
 // softmax(logits of view v):
 //   loss     L = -(1/V) sum_v sum_j t_j log p_vj       V = 1 without strong views, as published
 //   new row  article:   t <- normalise(p_0 on S)
-//            published: t <- normalise(p_0 where t > 0): a class whose share has once vanished stays out
-// The loss uses the old row, the new one is of the same outputs and used from the next visit on, and no
-// gradient goes through t. The row is a softmax over its classes, so that it is a distribution however small
-// p_0 is on all of them, where the published code divides 0 by 0.
+//            published: t <- normalise(p_0 where t > 0): a class whose target was once 0 is excluded for good
+// The loss uses the old row. The new row comes from the same outputs and is used from the next visit on. No
+// gradient goes through t. The row is a softmax over its classes, so it is a distribution even if p_0 is
+// extremely small on all of them; the published code divides 0 by 0 in this case.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ struct Proden {
   template <typename Keys>
   void keys(const Keys& key) {
     key.choice("variant", variant,
-               "a class whose share has become 0 may return (article) or stays out (published)");
+               "a class whose target has become 0 may return (article) or is excluded for good (published)");
   }
   bool operator==(const Proden&) const = default;
 

@@ -1,11 +1,11 @@
-// A sample of any method: its function, then what is the same for all of them.
+// Computes a sample with any method: calls its function, then does the part that is the same for all methods.
 #pragma once
 
 #include "dpll/ops/pll_objective.h"
 
 namespace dpll::objectives {
 
-// Writes the sample's gradients and, where all is finite, its new row. Every lane gets the metrics.
+// Writes the sample's gradients and, if everything is finite, its new row. Every lane gets the metrics.
 template <typename M, typename Group>
 DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
   Top old_top;
@@ -16,7 +16,7 @@ DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
   metrics.samples = 1;
   if (!is_finite(outcome.total) || !is_finite(outcome.row.entropy)) {
     metrics.nonfinite = 1;
-    return metrics;  // and the old row stays
+    return metrics;  // the old row is kept
   }
   Top new_top;
   for (int k = g.first(); k < g.classes(); k += g.stride()) {

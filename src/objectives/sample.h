@@ -1,44 +1,45 @@
-// What methods of partial-label learning are written with. A method is one function of one sample (plcr.h is
-// an example): the same source is the CPU's, the GPU's, the emulator's and the float64 reference's.
+// The functions with which methods of partial-label learning are written. A method is one function of one
+// sample (plcr.h is an example). The CPU, the GPU, the emulator and the float64 reference use the same
+// source.
 //
-// It is written over a *group* of lanes that share the sample: one lane on the CPU, the threads of a block on
-// a GPU. A lane keeps to its own classes k = first(), + stride(), ...; only sums and maxima cross lanes, and
-// every lane gets their result and takes the same branches. Arithmetic is in double; a group's loads and
-// stores know the types. A Group has
+// The function works with a *group* of lanes that share the sample: one lane on the CPU, the threads of a
+// block on a GPU. A lane only handles its own classes k = first(), + stride(), ... Only sums and maxima
+// combine lanes; every lane gets their result and takes the same branches. Arithmetic is in double; the group
+// converts when it loads and stores. A Group has
 //   classes(), views()           numbers
 //   first(), stride()            this lane's classes
 //   sum(x), largest(top)         over the lanes, in a fixed order; NaN is never the largest
 //   logit(v, k)                  of view v
 //   in_set(k)                    is class k a candidate?
 //   label()                      the true one, -1: unknown
-//   row(k), set_row(k, x)        the sample's row of the table; set_row returns what is stored: rounded
-//   kept(r, k), keep(r, k, x)    row r of those that the method keeps besides; run_sample() alone writes them
-//   class_value(k)               of the method's class_values(): the same for all samples
-//   set_gradient(v, k, x)        dL/dlogit, each once
-//   batch()                      samples in the batch
-//   gradient_scale()             loss scale / batch: what gradients of the sample's loss are multiplied by
-//   batch_sum(i)                 sums over the batch, where the method has such rounds
-//   scalar(i)                    of the step, see the method
+//   row(k), set_row(k, x)        the sample's row of the table; set_row returns the stored, rounded value
+//   kept(r, k), keep(r, k, x)    row r of those that the method keeps besides; only run_sample() writes them
+//   class_value(k)               number k of the method's class_values(), the same for all samples
+//   set_gradient(v, k, x)        sets dL/dlogit; call it once for each logit
+//   batch()                      number of samples in the batch
+//   gradient_scale()             loss scale / batch: the factor of the gradients of the sample's loss
+//   batch_sum(i)                 sum i over the batch, if the method has rounds
+//   scalar(i)                    scalar i of the step, see the method
 //   scratch(i)                   double [classes], array i of the method's scratch_arrays()
 //   kSingle                      are rows float32? (the reference's are float64)
 //
-// Beside its function a method has, see plcr.h: about, keys(), scalar_names, scalars(), strong_views,
-// has_terms, needs_labels, scratch_arrays(). What follows is optional, and a method without it does not
-// mention it:
-//   kept_rows                    rows of all classes a sample, besides the row of the table. The function
-//   puts
-//                                their new values into Outcome::kept
-//   first_kept(r, in_set, candidates, classes)   what they hold before the first step
-//   metric_names                 up to kMethodMetrics values of a sample that the method measures: in
-//                                Outcome::measured, shown as their mean over the epoch's samples
-//   rounds                       sums over the batch that the function needs. Before it, for each round in
-//   order:
-//                                prepare(round, group) for every sample, which fills scratch that stays until
-//                                the function runs; then sum i of round_sums(round, classes) becomes the sum
-//                                over the samples, in a fixed order, of term(round, group, i). `group` has
-//                                one lane in term(). batch_sum() numbers the sums of all rounds in order
-//   class_values(candidates, classes)   a number for each class, of the whole training set's candidate sets
-//   make_hook(samples, classes)  what happens to the whole table at the end of an epoch: epoch_hook.h
+// Besides its function a method has about, keys(), scalar_names, scalars(), strong_views, has_terms,
+// needs_labels and scratch_arrays(); plcr.h is an example. The following members are optional:
+//   kept_rows, first_kept(r, in_set, candidates, classes)
+//       Rows over all classes that are kept for each sample, and their first values. The function returns the
+//       new values in Outcome::kept.
+//   metric_names
+//       Up to kMethodMetrics values that the method measures for a sample and returns in Outcome::measured.
+//       The mean over the samples of an epoch is reported.
+//   rounds, round_sums(round, classes), prepare(round, group), term(round, group, i)
+//       Sums over the batch. For each round in order, prepare() is called for every sample and fills scratch
+//       arrays that stay until the function runs. Then sum i becomes the sum over the samples of term(), in a
+//       fixed order; in term() the group has one lane. batch_sum() numbers the sums of all rounds
+//       consecutively.
+//   has_class_values, class_values(sets)
+//       One number for each class, computed from the candidate sets of the whole training set.
+//   make_hook(samples, classes)
+//       What happens to the whole table at the end of an epoch, see epoch_hook.h.
 #pragma once
 
 #include <cmath>
@@ -48,28 +49,29 @@
 
 namespace dpll {
 
-// A step's scalars that a method may have, for example a weight that grows. Float32 in backend memory.
+// The maximum number of scalars of a method, for example a weight that grows. Float32 in backend memory.
 inline constexpr int kMethodScalars = 4;
 inline constexpr int kMostKeptRows = 2;
 inline constexpr int kMethodMetrics = 2;
 
-// When a step is: what scalars may depend on.
+// The position of a step in the run. Scalars may depend on it.
 struct Moment {
   int epoch = 0;          // 0-based
   std::int64_t step = 0;  // of the run, 0-based
   std::int64_t steps_per_epoch = 1;
 };
 
-// Constants as in a method's article or as in the code that its authors published.
+// The constants of a method's article, or of the code that its authors published. For PLCR, `article` means
+// the description from which this engine was written (plcr.h).
 enum class ObjectiveVariant { article, published };
 
 namespace objectives {
 
-// What `dpll_engine methods` says of one.
+// The description of a method in `dpll_engine methods`.
 struct About {
   const char* name;  // of objective.method, and of its section of keys
   const char* paper;
-  const char* formula;  // in a line
+  const char* formula;  // one line
 };
 
 inline constexpr double kLargest = 1.7976931348623157e308;
@@ -121,14 +123,14 @@ DPLL_HD Softmax softmax(const Group& g, int view, double* p, double* log_sum) {
   return {top.index, scale, others * scale};
 }
 
-// The row that a sample gets: weight / total.
+// The new row of a sample: weight / total.
 struct NewRow {
   double total = 0;
   double entropy = 0;  // nats
 };
 
-// weight_k = exp((score(k) - the largest) / divisor) on the classes of `member`, 0 elsewhere: a softmax over
-// them that cannot underflow.
+// weight_k = exp((score(k) - the largest score) / divisor) on the classes of `member`, 0 elsewhere: a softmax
+// over these classes that cannot underflow.
 template <typename Group, typename Member, typename Score>
 DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member, const Score& score,
                             double divisor) {
@@ -203,7 +205,7 @@ DPLL_HD double sigmoid(double x) {
 // What a method's function gives back.
 struct Outcome {
   double total = 0;                        // the sample's loss
-  double supervised = 0, consistency = 0;  // its terms, where the method has these
+  double supervised = 0, consistency = 0;  // its terms, if the method has them
   int predicted = 0;                       // the weak view's first class with the largest logit
   const double* weight = nullptr;          // [classes] of the new row
   NewRow row = {};

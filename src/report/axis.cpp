@@ -10,7 +10,7 @@ namespace {
 
 // Share of the data's extent that a snug axis may add at one end to reach a round tick.
 constexpr double kSnugWaste = 0.08;
-// How much longer than necessary the right axis may be for the sake of common grid lines.
+// The factor by which the right axis may be too long so that both axes share grid lines.
 constexpr double kSharedGridWaste = 1.35;
 
 bool fixed(const Axis& axis, double limit) {
@@ -29,7 +29,7 @@ double position(const Axis& axis, double value) {
   return axis.logarithmic ? std::log10(value) : value;
 }
 
-// The ticks that were asked for, as many of them as there is room for.
+// The requested ticks, as many of them as there is space for.
 Ticks chosen_ticks(const Axis& axis, Ticks round, int most) {
   const std::size_t count = axis.ticks.size(), room = static_cast<std::size_t>(std::max(1, most));
   const std::size_t every = (count + room - 1) / room;
@@ -95,7 +95,7 @@ Ticks axis_ticks(const Axis& axis, const Range& data, int most, bool snug) {
   }
   if (fixed(axis, axis.min)) low = axis.min;
   if (fixed(axis, axis.max)) high = axis.max;
-  if (!(low < high)) {  // all data lies beyond the one limit that is set
+  if (!(low < high)) {  // all data are beyond the limit that is set
     if (fixed(axis, axis.min)) {
       high = axis.logarithmic ? low * 10 : low + std::max(1.0, std::abs(low));
     } else {

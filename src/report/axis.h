@@ -1,4 +1,4 @@
-// From the values of a chart's series to the limits, ticks and pixels of its axes.
+// Computes the limits, ticks and pixels of the axes of a chart from the values of its series.
 #pragma once
 
 #include "dpll/chart.h"
@@ -19,14 +19,14 @@ struct Range {  // of values; empty as long as low > high
 struct Ranges {
   Range x, left, right;
 };
-// Of all points whose coordinates both can be shown, and of the horizontal lines.
+// The range of all points whose two coordinates can be shown, and of the horizontal lines.
 Ranges ranges(const Chart& chart);
 
-// Ticks for the range, an empty one becoming a default; limits set in `axis` are kept exactly. `snug`: where
-// the next round tick lies far beyond the data the axis ends with the data instead.
+// Ticks for the range; an empty range becomes a default one. Limits set in `axis` are kept exactly. `snug`:
+// if the next round tick is far beyond the data, the axis ends with the data.
 Ticks axis_ticks(const Axis& axis, const Range& range, int most, bool snug);
-// For the right axis beside a linear left one: with as many steps as `left` has, to share its grid lines,
-// unless that wastes too much.
+// For the right axis of a chart with a linear left axis: as many steps as `left`, so that both share the grid
+// lines, unless that wastes too much space.
 Ticks right_axis_ticks(const Axis& axis, const Range& range, int most, const Ticks& left);
 
 // Values to pixels.
@@ -35,7 +35,7 @@ struct Scale {
   bool logarithmic = false;
   double from = 0, to = 1;  // pixels of low and high
 
-  // Held within a million pixels of the axis, so that later arithmetic stays exact enough.
+  // Limited to a million pixels from the axis, so that later arithmetic stays exact enough.
   double operator()(double value) const;
 };
 

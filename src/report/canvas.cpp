@@ -15,8 +15,8 @@ unsigned char mix(unsigned char below, unsigned char above, double coverage) {
 }
 
 // Coverage of a pixel whose centre is `distance` away from the middle of a stroke: the convolution of the
-// stroke's profile with a box one pixel wide. Summed over a column of pixels it gives the line's width,
-// wherever the line lies.
+// stroke's profile with a box one pixel wide. Its sum over a column of pixels is the width of the line,
+// whatever the position of the line is.
 double stroke_coverage(double distance, double line_width) {
   return std::clamp(line_width / 2 + 0.5 - distance, 0.0, std::min(1.0, line_width));
 }
@@ -77,7 +77,7 @@ Canvas::Canvas(int width, int height, Colour background)
 }
 
 Canvas::PixelBox Canvas::pixel_box(const Rect& rect) const {
-  // Clamped as doubles: a coordinate may be larger than an int holds.
+  // Clamped as doubles, because a coordinate may be too large for an int.
   const auto column = [this](double x) { return static_cast<int>(std::clamp(x, 0.0, 1.0 * width_)); };
   const auto row = [this](double y) { return static_cast<int>(std::clamp(y, 0.0, 1.0 * height_)); };
   return {column(std::floor(rect.left)), row(std::floor(rect.top)), column(std::ceil(rect.right)),
@@ -122,7 +122,7 @@ void Canvas::stroke(std::span<const Point> points, double line_width, Colour col
     const double length = std::hypot(to.x - from.x, to.y - from.y);
     const double start = travelled;
     travelled += length;
-    // What lies outside is cut off first, so that a segment of a million pixels is not walked dash by dash.
+    // The part outside is cut off first, so that a segment of a million pixels does not need many dashes.
     const auto visible = inside(from, to, clip.grown(line_width + 1));
     if (!visible) continue;
     if (!(period > 0) || length == 0) {
@@ -151,7 +151,7 @@ void Canvas::add_capsule(Point from, Point to, double line_width, const PixelBox
   const PixelBox rows = pixel_box({0, std::min(from.y, to.y) - reach, 0, std::max(from.y, to.y) + reach});
   const int top = std::max(rows.top, clip.top), bottom = std::min(rows.bottom, clip.bottom);
   for (int y = top; y < bottom; ++y) {
-    // Only the part of the segment within reach of this row of pixel centres matters.
+    // Only the part of the segment near this row of pixel centres matters.
     const auto near = inside(from.y, to.y - from.y, y + 0.5 - reach, y + 0.5 + reach);
     if (!near) continue;
     const double x0 = between(from, to, near->begin).x, x1 = between(from, to, near->end).x;

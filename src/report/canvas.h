@@ -1,5 +1,5 @@
 // An RGB raster with anti-aliased drawing. Coordinates are pixels, y down; (0, 0) is the outer corner of the
-// top left pixel, whose centre is (0.5, 0.5). Everything that lies outside the raster or the clip is cut off.
+// top left pixel, whose centre is (0.5, 0.5). Everything outside the raster or the clip is cut off.
 #pragma once
 
 #include <span>
@@ -33,12 +33,12 @@ class Canvas {
 
   // Mixes `colour` into one pixel; coverage in [0, 1].
   void blend(int x, int y, Colour colour, double coverage);
-  // Exact: a pixel that is covered in part is mixed in proportion.
+  // Exact: a partly covered pixel is mixed in proportion.
   void fill(const Rect& rect, Colour colour, double opacity = 1);
   void disc(Point centre, double radius, Colour colour);
-  // A line through `points` with round joins and caps; where it crosses itself it is no darker. `dashes`:
-  // lengths of ink and gap in turn, measured along the line between the centres of the caps; empty: solid.
-  // Points must be finite.
+  // A line through `points` with round joins and caps; it is not darker where it crosses itself. `dashes`:
+  // alternating lengths of dash and gap, measured along the line between the centres of the caps; empty:
+  // solid. Points must be finite.
   void stroke(std::span<const Point> points, double line_width, Colour colour, const Rect& clip,
               std::span<const double> dashes = {});
   // Pixels within `rect` that differ from the background.

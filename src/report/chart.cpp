@@ -1,5 +1,5 @@
-// Rendering of a Chart: margins from the texts, the data on a scratch canvas to find room for the legend,
-// then the picture from back to front.
+// Draws a Chart: computes the margins from the texts, draws the data on a temporary canvas to find space for
+// the legend, then draws the picture from back to front.
 #include "dpll/chart.h"
 
 #include <algorithm>
@@ -18,13 +18,13 @@ namespace dpll {
 namespace report {
 namespace {
 
-constexpr std::size_t kFewPoints = 16;  // a line of at most as many points gets a dot on each
+constexpr std::size_t kFewPoints = 16;  // a line with at most this many points gets dots
 
 struct Layout {
-  Rect area;  // where data is drawn, whole pixels
+  Rect area;  // for the data, whole pixels
   Ticks x_ticks, left_ticks, right_ticks;
   Scale x, left, right;
-  double legend_left = 0;  // of a legend beside the area
+  double legend_left = 0;  // of a legend next to the area
   bool has_left = true, has_right = false;
 };
 
@@ -48,7 +48,7 @@ class Figure {
   bool has_dots(const Series& series) const;
   Colour colour(std::size_t position) const;
   std::vector<double> dashes(std::size_t position) const;
-  // The colour of the only series of an axis, to tell which line belongs to which axis; else grey.
+  // The colour of the only series of an axis, so that the axis can be recognised; else grey.
   Colour axis_colour(bool right_axis) const;
 
   void draw_grid(Canvas& canvas, const Layout& layout) const;
@@ -57,7 +57,7 @@ class Figure {
   void draw_y_axis(Canvas& canvas, const Layout& layout, bool right_axis) const;
   void draw_x_axis(Canvas& canvas, const Layout& layout) const;
   void draw_titles(Canvas& canvas, const Layout& layout) const;
-  // Finds places for the labels of horizontal lines beside what is on `ink`, and marks them there.
+  // Finds free places on `ink` for the labels of horizontal lines, and marks them there.
   std::vector<Label> place_line_labels(Canvas& ink, const Layout& layout) const;
 
   Canvas blank() const { return {chart_.width, chart_.height, kWhite}; }
@@ -152,7 +152,7 @@ Layout Figure::lay_out(double legend_width) const {
   }
   if (layout.has_left) left += y_axis_width(chart_.y, layout.left_ticks);
   right -= layout.has_right ? y_axis_width(chart_.y_right, layout.right_ticks) : style_.edge;
-  // Whatever the texts, some of the area stays.
+  // Some area remains, however long the texts are.
   left = std::min(left, 0.4 * chart_.width);
   right = std::max(right, 0.6 * chart_.width);
   bottom = std::max(bottom, top + 8);
@@ -160,7 +160,7 @@ Layout Figure::lay_out(double legend_width) const {
 
   set_x_axis(layout);
   const auto vertical = [&](const Axis& axis, const Ticks& ticks) {
-    // A line that runs along the highest tick keeps a distance from the border.
+    // A line along the highest tick has a distance from the border.
     return Scale{ticks.low, ticks.high, axis.logarithmic, layout.area.bottom, layout.area.top + style_.gap};
   };
   layout.left = vertical(chart_.y, layout.left_ticks);
@@ -169,7 +169,7 @@ Layout Figure::lay_out(double legend_width) const {
 }
 
 void Figure::set_x_axis(Layout& layout) const {
-  // Fewer and fewer ticks until their labels have room.
+  // Reduces the number of ticks until their labels have space.
   for (int most = static_cast<int>(layout.area.width() / (5 * style_.text));; --most) {
     layout.x_ticks = axis_ticks(chart_.x, ranges_.x, most, true);
     layout.x = {layout.x_ticks.low, layout.x_ticks.high, chart_.x.logarithmic, layout.area.left,
@@ -254,11 +254,11 @@ void Figure::draw_data(Canvas& canvas, const Layout& layout) const {
   const Rect clip = layout.area.grown(std::ceil(style_.line / 2));
   for (const HorizontalLine& line : chart_.lines) {
     if (!showable(chart_.y, line.y)) continue;
-    const double y = std::floor(layout.left(line.y)) + 0.5;  // crisp
+    const double y = std::floor(layout.left(line.y)) + 0.5;  // sharp on whole pixels
     const std::array ends = {Point{layout.area.left, y}, Point{layout.area.right, y}};
     canvas.stroke(ends, 1.5 * style_.scale, kReferenceInk, clip, style_.reference_dashes());
   }
-  // The first series is drawn last: it lies in front.
+  // The first series is drawn last, in front of the others.
   for (std::size_t i = chart_.series.size(); i-- > 0;) {
     const Series& series = chart_.series[i];
     const bool dots = has_dots(series);
@@ -274,7 +274,7 @@ void Figure::draw_data(Canvas& canvas, const Layout& layout) const {
   }
 }
 
-// One-pixel lines lie on whole pixels: crisp.
+// One-pixel lines are on whole pixels, so they are sharp.
 void fill_vertical(Canvas& canvas, double x, double top, double bottom, double thickness, Colour colour) {
   const double left = std::floor(x - thickness / 2 + 0.5);
   canvas.fill({left, top, left + thickness, bottom}, colour);
@@ -298,7 +298,7 @@ void Figure::draw_grid(Canvas& canvas, const Layout& layout) const {
       fill_horizontal(canvas, y(value), area.left, area.right, style_.hairline, colour);
     }
   };
-  // Over many decades the lines between would be a grey veil.
+  // Over many decades the lines between the ticks would be too dense.
   if (y_ticks.minor.size() <= 36 && layout.x_ticks.minor.size() <= 36) {
     lines(layout.x_ticks.minor, y_ticks.minor, kMinorGrid);
   }

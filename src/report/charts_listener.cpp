@@ -1,4 +1,4 @@
-// loss.png, accuracy.png and schedule.png while a run goes on.
+// Writes loss.png, accuracy.png and schedule.png during a run.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>

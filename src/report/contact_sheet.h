@@ -16,13 +16,13 @@ struct SheetCell {
 
 struct ContactSheet {
   int height = 0, width = 0, channels = 0;   // of every image; 1, 2: the first channel as grey, 3, 4: RGB
-  std::vector<std::string> headings;         // one a column
+  std::vector<std::string> headings;         // one per column
   std::vector<std::vector<SheetCell>> rows;  // each with one cell a column
 };
 
-inline constexpr int kSheetZoom = 4;  // an image's pixel is a square of this side
+inline constexpr int kSheetZoom = 4;  // a pixel of an image is a square with this side
 
-// Error(usage) when the picture would have more than 2^28 pixels.
+// Error(usage) if the picture would have more than 2^28 pixels.
 Canvas draw_contact_sheet(const ContactSheet& sheet);
 
 }  // namespace dpll::report

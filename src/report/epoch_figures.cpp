@@ -12,7 +12,7 @@ struct EpochColumn {
   double (*value)(const EpochFigures& epoch);
 };
 
-// Old tables are read by these names, and new columns come behind them.
+// Old tables are read by these names. Add new columns at the end.
 constexpr EpochColumn kEpochColumns[] = {
     {"epoch", "", [](const EpochFigures& e) { return double(e.epoch); }},
     {"steps", "", [](const EpochFigures& e) { return double(e.steps); }},

@@ -53,7 +53,7 @@ std::string float_field(std::uint64_t field, float value) {
   return field_key(field, WireType::fixed32) + little_endian(std::bit_cast<std::uint32_t>(value), 4);
 }
 
-// A string, or a message that is part of another.
+// A string, or a message inside another one.
 std::string bytes_field(std::uint64_t field, std::string_view value) {
   return (field_key(field, WireType::bytes) + varint(value.size())).append(value);
 }

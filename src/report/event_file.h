@@ -1,4 +1,4 @@
-// TensorBoard's event files: records of one Event message each.
+// TensorBoard's event files: each record has one Event message.
 //
 // Record (tensorflow/core/lib/io/record_writer.h), numbers little-endian:
 //   u64 length, u32 masked CRC-32C of these 8 bytes, `length` bytes, u32 masked CRC-32C of the bytes
@@ -31,9 +31,9 @@ std::uint32_t crc32c(std::string_view bytes);
 std::string event_record(std::string_view event);
 
 // Whole records. `wall_time`: seconds since 1970.
-// The first of every file.
+// The first record of every file.
 std::string version_record(double wall_time);
-// (tag, value) pairs; TensorBoard keeps float32 of them.
+// (tag, value) pairs; TensorBoard stores them as float32.
 std::string scalars_record(double wall_time, std::int64_t step,
                            const std::vector<std::pair<std::string, double>>& scalars);
 std::string image_record(double wall_time, std::int64_t step, const EventImage& image);

@@ -1,4 +1,4 @@
-// Reading metrics.csv.
+// Reads metrics.csv.
 #include <algorithm>
 #include <charconv>
 #include <limits>

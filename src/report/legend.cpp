@@ -69,7 +69,7 @@ std::optional<Point> clear_place(const Legend& legend, const Canvas& ink, const 
   if (free_width < 0 || free_height < 0) return std::nullopt;
   for (int step = 0; step <= 5; ++step) {
     const double t = 0.1 * step;
-    // Corners in the order of preference, then away from them along the borders.
+    // First the corners in the order of preference, then positions along the borders.
     const std::array<Point, 8> places = {
         {{1 - t, 0}, {1 - t, 1}, {t, 0}, {t, 1}, {1, t}, {1, 1 - t}, {0, t}, {0, 1 - t}}};
     for (const Point& place : places) {

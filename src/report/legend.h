@@ -1,4 +1,4 @@
-// The legend of a chart: one row for every series, shortened to the room there is.
+// The legend of a chart: one row for every series, shortened to the available space.
 #pragma once
 
 #include <optional>
@@ -19,8 +19,8 @@ struct LegendEntry {
 
 class Legend {
  public:
-  // Labels that are too wide are shortened in the middle: names of runs differ at either end. Rows that do
-  // not fit give way to "… and 5 more".
+  // Labels that are too wide are shortened in the middle, because names of runs differ at their ends. Rows
+  // that do not fit are replaced by "… and 5 more".
   Legend(std::vector<LegendEntry> entries, const Style& style, double max_width, double max_height);
 
   bool empty() const { return entries_.empty(); }
@@ -37,8 +37,8 @@ class Legend {
   double sample_, row_, padding_;  // widths and heights, pixels
 };
 
-// Top left corner for a legend inside `area` where it covers nothing drawn on `ink`: at the border, as close
-// to a corner as possible. Nothing when there is no such place.
+// The top left corner of a legend inside `area` that covers nothing drawn on `ink`: at the border, as close
+// to a corner as possible. Empty if there is no such place.
 std::optional<Point> clear_place(const Legend& legend, const Canvas& ink, const Rect& area,
                                  const Style& style);
 

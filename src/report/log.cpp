@@ -17,6 +17,9 @@ namespace dpll {
 std::string format_duration(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "?";
   const auto s = static_cast<long>(std::lround(seconds));
+  constexpr long kDay = 24 * 3600;
+  if (s >= 2 * kDay)
+    return fmt::format("{} days {}", s / kDay, format_duration(static_cast<double>(s % kDay)));
   if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
   return fmt::format("{}:{:02}", s / 60, s % 60);
 }

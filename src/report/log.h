@@ -1,5 +1,5 @@
-// What a run says: train.log with times, and the console, each text as one line by escaped(). On a terminal
-// the last line is a progress bar.
+// The messages of a run: train.log with times, and the console. escaped() makes each text one line. On a
+// terminal the last line is a progress bar.
 #pragma once
 
 #include <chrono>
@@ -11,14 +11,14 @@ namespace dpll {
 
 class Log {
  public:
-  // Appends to the file at `path` ("" = console only). `progress` asks for the bar, drawn only on a terminal.
-  // With `hold` the file is not touched before release(): a resume that is refused leaves it as it was.
+  // Appends to the file at `path` ("" = console only). `progress`: draw the bar, if the output is a terminal.
+  // With `hold` the file is not changed before release(), so that a refused resume leaves it as it was.
   Log(const std::string& path, bool progress, bool hold = false);
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  void release();  // writes what was held, and goes on without holding
+  void release();  // writes the held messages and stops holding
 
   void line(const std::string& text);     // file and console
   void detail(const std::string& text);   // file only
@@ -31,7 +31,7 @@ class Log {
   };
   bool wants_bar() const { return bar_; }
   void draw(const Bar& bar);  // at most ten times a second
-  // What is being done before there are steps, on a terminal alone; what is said next takes its place.
+  // Shows the current activity before the first step, only on a terminal; the next message replaces it.
   void status(const std::string& text);
   void clear_bar();
 
@@ -48,7 +48,7 @@ class Log {
   std::chrono::steady_clock::time_point last_draw_{};
 };
 
-// "1:02:03" or "2:03".
+// "1:02:03" or "2:03"; from two days on "49 days 3:01:01".
 std::string format_duration(double seconds);
 
 }  // namespace dpll

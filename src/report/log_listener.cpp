@@ -1,4 +1,4 @@
-// What the log says of epochs and steps.
+// Writes the log lines of epochs and steps.
 #include <fmt/format.h>
 
 #include <algorithm>

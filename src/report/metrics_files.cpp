@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <limits>
 
-#include <nlohmann/json.hpp>
-
 #include "dpll/files.h"
 #include "io/csv.h"
 
@@ -16,6 +14,12 @@ namespace dpll {
 
 std::string table_number(double x) {
   return std::isnan(x) ? std::string() : fmt::format("{}", x);
+}
+
+nlohmann::ordered_json json_number(double x) {
+  if (std::isnan(x)) return nullptr;
+  if (x == std::floor(x) && std::abs(x) < 1e15) return static_cast<std::int64_t>(x);
+  return x;
 }
 
 History with_columns(const History& history, const std::vector<std::string>& columns) {
@@ -42,13 +46,7 @@ std::string csv_row(const std::vector<double>& row) {
 std::string json_row(const History& history, const std::vector<double>& row) {
   nlohmann::ordered_json json;
   for (std::size_t i = 0; i < row.size(); ++i) {
-    if (std::isnan(row[i])) {
-      json[history.columns[i]] = nullptr;
-    } else if (row[i] == std::floor(row[i]) && std::abs(row[i]) < 1e15) {
-      json[history.columns[i]] = static_cast<std::int64_t>(row[i]);
-    } else {
-      json[history.columns[i]] = row[i];
-    }
+    json[history.columns[i]] = json_number(row[i]);
   }
   return json.dump() + "\n";
 }

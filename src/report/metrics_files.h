@@ -1,9 +1,11 @@
-// The tables that a run leaves: metrics.csv and metrics.jsonl (a row an epoch), labels.csv.
+// The tables of a run: metrics.csv and metrics.jsonl (one row per epoch), labels.csv.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "dpll/candidates.h"
 #include "dpll/data.h"
@@ -11,23 +13,27 @@
 
 namespace dpll {
 
-// Of a cell: the shortest text that reads back as the same double; empty for NaN.
+// The text of a cell: the shortest one that reads back as the same double; empty for NaN.
 std::string table_number(double x);
 
-// The same rows with these columns; cells of a column that the history lacks are NaN. For the history of a
-// checkpoint that an earlier version wrote.
+// The same in JSON: null for NaN, an integer for a whole number, so that an epoch is 6 and not 6.0.
+nlohmann::ordered_json json_number(double x);
+
+// The same rows with these columns; cells of a column that the history does not have are NaN. For the history
+// in a checkpoint of an earlier version.
 History with_columns(const History& history, const std::vector<std::string>& columns);
 
-// Both files, atomically, from the whole history.
+// Writes both files atomically from the whole history.
 void write_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
 
-// Adds the last row of the history to both files, which hold those before it. False where one of them is not
-// there or does not take the whole row: then write_metrics() makes them whole.
+// Appends the last row of the history to both files, which have the rows before it. False if one of the files
+// does not exist or the row could not be written completely; write_metrics() then repairs them.
 bool append_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
 
 // labels.csv: "sample,candidates,label,probability": the index in the source, the candidate set separated by
-// spaces, the disambiguated label (largest target) and its target value. Where training takes a part of the
-// source whose indices are not 0, 1, 2, ..., "sample,position,candidates,...": the position within the part.
+// spaces, the disambiguated label (largest target) and its target value. If training uses a part of the
+// source whose indices are not 0, 1, 2, ..., the columns are "sample,position,candidates,...", with the
+// position in the part.
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets);
 

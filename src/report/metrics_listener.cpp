@@ -1,4 +1,4 @@
-// metrics.csv and metrics.jsonl while a run goes on.
+// Writes metrics.csv and metrics.jsonl during a run.
 #include <filesystem>
 
 #include "report/listeners.h"
@@ -24,7 +24,7 @@ class MetricsListener final : public RunListener {
     if (!whole_ || !append_metrics(state.history, csv_, jsonl_)) write(state.history);
   }
 
-  // Everything as it is to be found, whatever has become of the files.
+  // At the end both files are written completely, in case they were changed.
   void finish(const RunState& state) override {
     if (!state.history.rows.empty()) write(state.history);
   }
@@ -38,7 +38,7 @@ class MetricsListener final : public RunListener {
   }
 
   std::string csv_, jsonl_;
-  bool whole_ = false;  // the files hold every row but the newest
+  bool whole_ = false;  // the files have every row except the newest
 };
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace dpll {
 namespace {
 
-// What a column of metrics.csv is called in a chart. `colour` is the same in every chart of a run.
+// The name of a column of metrics.csv in a chart. `colour` is the same in every chart of a run.
 struct Metric {
   const char* column;
   const char* label;
@@ -48,8 +48,8 @@ bool is_fraction(std::string_view column) {
   return column.ends_with("_accuracy") || column == "covering_rate" || column == "target_change";
 }
 
-// The values that are there, against the epoch (the row's number where that is missing). Empty fields do not
-// break the line: a metric that is measured every fifth epoch has them.
+// The existing values against the epoch (or the row number if the epoch is missing). Empty fields do not
+// break the line, because a metric that is measured every fifth epoch has them.
 Series series_of(const History& history, std::string_view column, const std::string& label) {
   Series series;
   series.label = label;
@@ -101,7 +101,7 @@ Chart chart_by_epoch(const std::string& title) {
   return chart;
 }
 
-// Losses that fall by orders of magnitude are told apart on a logarithmic axis only.
+// Losses that fall by orders of magnitude need a logarithmic axis.
 bool spans_orders_of_magnitude(const std::vector<Series>& all) {
   double low = std::numeric_limits<double>::infinity(), high = 0;
   for (const Series& series : all) {
@@ -114,7 +114,7 @@ bool spans_orders_of_magnitude(const std::vector<Series>& all) {
   return low > 0 && high >= 1000 * low;
 }
 
-// A schedule of a few steps is usually one of powers of ten.
+// A step schedule usually consists of powers of ten.
 bool is_steep_staircase(const std::vector<double>& values) {
   const std::set<double> levels(values.begin(), values.end());
   return levels.size() > 1 && levels.size() <= 6 && values.size() >= 4 * levels.size() &&
@@ -140,7 +140,7 @@ Chart accuracy_chart(const History& history, const std::string& run_name) {
 
 Chart schedule_chart(const History& history, const std::string& run_name) {
   Chart chart = chart_by_epoch(run_name + ": schedule");
-  // Both often run along the top; the one in front is dashed so that the other shows.
+  // Both are often near the top; the one in front is dashed so that the other remains visible.
   Series lambda = series_of(history, "lambda", "consistency weight λ");
   lambda.right_axis = lambda.dashed = true;
   lambda.colour = 1;

@@ -20,7 +20,7 @@ void RunListeners::each(const char* consequence, const Tell& tell) {
       listener.failed = false;
     } catch (const std::exception& error) {
       if (listener.is->required()) throw;
-      // Once a step would be too often.
+      // One warning per step would be too many.
       if (!listener.failed || consequence == kAtTheEnd) {
         log_.warning(fmt::format("{}: {}; {}", listener.is->name(), error.what(), consequence));
       }

@@ -1,5 +1,5 @@
-// What follows a run while it trains: its log lines, tables, charts, TensorBoard, summary. The trainer tells,
-// a listener writes; no listener changes the run.
+// Listeners follow a run while it trains and write its log lines, tables, charts, TensorBoard file and
+// summary. The trainer calls them; no listener changes the run.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@
 
 namespace dpll {
 
-// Where a run stands.
+// The progress of a run.
 struct RunState {
-  const History& history;  // a row for each epoch that is done
-  int epochs = 0;          // that are done
-  std::int64_t steps = 0;  // that are done
-  double seconds = 0;      // that the user has waited, as of the last checkpoint or the end
-  bool resumed = false;    // an earlier process began it
+  const History& history;  // one row for each finished epoch
+  int epochs = 0;          // finished epochs
+  std::int64_t steps = 0;  // finished steps
+  double seconds = 0;      // for which the user has waited until the last checkpoint or the end
+  bool resumed = false;    // an earlier process began the run
 };
 
-// Of one step that is done.
+// The values of one finished step.
 struct StepFigures {
   std::int64_t step = 0;                             // of the run, from 1
   int epoch = 0;                                     // from 1
@@ -35,27 +35,26 @@ struct StepFigures {
 // The trainer calls, in this order: start; for every epoch epoch_begins, steps and epoch_done; then finish or
 // stop. A run whose epochs are all done when it starts goes from start to finish, or ends there.
 //
-// What a listener throws is a warning in the log, training goes on, and the listener has to be ready for the
-// next call: it then makes up for what it could not write. Only that of a listener that is required() ends
+// If a listener throws, the log gets a warning and training continues. The listener must be ready for the
+// next call and then write what it could not write before. Only an exception of a required() listener ends
 // the run.
 class RunListener {
  public:
   virtual ~RunListener() = default;
 
-  // What the warning is about.
+  // The first word of the warning.
   virtual std::string name() const = 0;
   virtual bool required() const { return false; }
 
-  // The run begins, goes on from a checkpoint, or has gone back to one after a step that was not finite. What
-  // there is of later steps and epochs, in files, too, is not the run's any more.
+  // The run begins, is resumed from a checkpoint, or went back to one after a step that was not finite.
+  // Values of later steps and epochs, also those in files, no longer belong to the run.
   virtual void start(const RunState& /*state*/) {}
-  // The epoch's first step, or the first one after start() where that was within an epoch, is about to be
-  // done.
+  // The next step is the first one of an epoch, or the first one after a start() in the middle of an epoch.
   virtual void epoch_begins() {}
-  // Steps that are done, at least one, in order. On a GPU several at a time.
+  // One or more steps are done, in order. On a GPU there are several at a time.
   virtual void steps(const std::vector<StepFigures>& /*done*/) {}
-  // An epoch is done and evaluated; its checkpoint, if it has one, is on disk. The last row of the history is
-  // its own.
+  // An epoch is done and evaluated; its checkpoint, if it has one, is on disk. The last row of the history
+  // belongs to it.
   virtual void epoch_done(const EpochFigures& /*epoch*/, const RunState& /*state*/) {}
   // All epochs are done; model and labels are on disk.
   virtual void finish(const RunState& /*state*/) {}
@@ -63,14 +62,14 @@ class RunListener {
   virtual void stop(const RunState& /*state*/) {}
 };
 
-// All that follow one run, told in the order in which they were added.
+// All listeners of one run. They are called in the order in which they were added.
 class RunListeners {
  public:
   explicit RunListeners(Log& log) : log_(log) {}
   void add(std::unique_ptr<RunListener> listener) { listeners_.push_back({std::move(listener)}); }
 
-  // As those of RunListener. They throw what required() listeners throw, and Error(run) where the log cannot
-  // be written.
+  // The same calls as in RunListener. They throw the exceptions of required() listeners, and Error(run) if
+  // the log cannot be written.
   void start(const RunState& state);
   void epoch_begins();
   void steps(const std::vector<StepFigures>& done);

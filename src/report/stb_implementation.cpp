@@ -1,5 +1,5 @@
-// The one translation unit that holds the code of the stb headers, and the compressor that stb_image_write is
-// given: zlib's is several times faster than the built-in one, and the files are smaller.
+// The only translation unit with the code of the stb headers, and the compressor for stb_image_write: zlib is
+// several times faster than the built-in one, and the files are smaller.
 #include <zlib.h>
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// steps.csv while a run goes on.
+// Writes steps.csv during a run.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -74,18 +74,18 @@ class StepsListener final : public RunListener {
     begun_ = true;
   }
 
-  // What a full disk did not take is kept, and goes behind what is whole in the file.
+  // Rows that could not be written, for example on a full disk, are kept and written after the complete rows.
   void write_pending() {
     if (pending_.empty()) return;
     if (!begun_) begin();
     const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) refuse();
     try {
-      bytes_ = std::min(bytes_, ::lseek(file, 0, SEEK_END));  // somebody may have shortened it
+      bytes_ = std::min(bytes_, ::lseek(file, 0, SEEK_END));  // the file may have been shortened
       ::lseek(file, bytes_, SEEK_SET);
       write_all(file, {reinterpret_cast<const std::uint8_t*>(pending_.data()), pending_.size()}, path_);
     } catch (...) {
-      // Without the half of a row. Where that fails, too, the next attempt writes over it.
+      // Removes an incomplete row. If that fails, too, the next attempt overwrites it.
       [[maybe_unused]] const int ignored = ::ftruncate(file, bytes_);
       ::close(file);
       throw;
@@ -103,8 +103,8 @@ class StepsListener final : public RunListener {
   std::int64_t every_;
   std::int64_t first_ = 0;  // steps that were done at the start
   bool begun_ = false;      // the file holds the rows of these
-  off_t bytes_ = 0;         // of whole rows in the file
-  std::string pending_;     // rows that are not in it yet
+  off_t bytes_ = 0;         // of complete rows in the file
+  std::string pending_;     // rows that are not in the file yet
 };
 
 }  // namespace

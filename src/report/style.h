@@ -1,4 +1,4 @@
-// The look of charts: sizes, colours, dashes.
+// The style of charts: sizes, colours, dashes.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 
 namespace dpll::report {
 
-// Okabe and Ito's palette, told apart with every common colour blindness (Wong, Nature Methods 8:441, 2011),
-// darkest first; grey stands in for its yellow, which is hard to see on white.
+// Okabe and Ito's palette, whose colours can be distinguished with every common colour blindness (Wong,
+// Nature Methods 8:441, 2011), darkest first. Grey replaces its yellow, which is hard to see on white.
 constexpr std::array<Colour, 8> kPalette = {{{0, 114, 178},
                                              {213, 94, 0},
                                              {0, 158, 115},
@@ -31,7 +31,7 @@ constexpr Colour kGrid{230, 230, 230};
 constexpr Colour kMinorGrid{243, 243, 243};
 constexpr Colour kBoxEdge{205, 205, 205};
 
-// Everything in pixels, for a chart of the given size.
+// All sizes in pixels, for a chart of the given size.
 struct Style {
   Style(int width, int height) : scale(std::clamp(std::min(width / 1200.0, height / 760.0), 0.7, 4.0)) {}
 
@@ -39,11 +39,11 @@ struct Style {
   double title = 24 * scale, subtitle = 17 * scale, axis_label = 19 * scale, text = 17 * scale;  // em
   double line = std::max(1.5, 2 * scale), hairline = std::max(1.0, std::floor(scale)),
          dot_radius = 3.6 * scale;
-  double edge = 16 * scale;  // between the border of the image and what is drawn
-  double gap = 8 * scale;    // between things that belong together
+  double edge = 16 * scale;  // between the border of the image and the drawing
+  double gap = 8 * scale;    // between elements that belong together
   double tick = 5 * scale;
 
-  // Solid or dashed as asked; when the palette is used up, dots and dash-dots tell its colours apart.
+  // Solid or dashed as requested. When all colours are used, dots and dash-dots distinguish equal colours.
   std::vector<double> dashes(bool dashed, std::size_t position) const {
     const double dash = 8 * scale, dot = 2 * scale, space = 6 * scale;
     if (dashed) return {dash, space};

@@ -16,8 +16,8 @@
 namespace dpll {
 namespace {
 
-constexpr const char* kEventFilePrefix = "events.out.tfevents.";  // by which TensorBoard knows them
-constexpr const char* kEventFileSuffix = ".dpll";                 // by which we know ours
+constexpr const char* kEventFilePrefix = "events.out.tfevents.";  // TensorBoard recognises its files by this
+constexpr const char* kEventFileSuffix = ".dpll";                 // marks the files of this program
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -56,8 +56,8 @@ class TensorboardListener final : public RunListener {
   void stop(const RunState& state) override { finish(state); }
 
  private:
-  // The whole file, in place of those that there are. Nobody knows any more when earlier epochs ended: they
-  // are dated as if the run had gone on without a pause.
+  // Writes the whole file and replaces existing ones. The times of earlier epochs are not known, so they are
+  // dated as if the run had had no pause.
   void write(const History& history) {
     whole_ = false;
     const std::size_t column = static_cast<std::size_t>(
@@ -88,7 +88,7 @@ class TensorboardListener final : public RunListener {
       const double value = history.rows[row][i];
       if (history.columns[i] == "epoch") epoch = value;
       const std::string tag = tensorboard_tag(history.columns[i]);
-      // No such metric, or not in this epoch.
+      // There is no such metric, or not in this epoch.
       if (!tag.empty() && !std::isnan(value)) scalars.emplace_back(tag, value);
     }
     return scalars_record(wall_time, static_cast<std::int64_t>(epoch), scalars);
@@ -109,7 +109,7 @@ class TensorboardListener final : public RunListener {
   std::optional<EventImage> views_;
   std::string path_;
   int written_ = 0;
-  bool whole_ = false;  // the file holds every epoch but the newest
+  bool whole_ = false;  // the file has every epoch except the newest
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ const stbtt_fontinfo& font() {
   return info;
 }
 
-// The bytes of one character at the front of `text`: 1 for anything that is not well-formed UTF-8.
+// The number of bytes of the first character of `text`: 1 for anything that is not well-formed UTF-8.
 struct Character {
   int code_point;
   std::size_t bytes;
@@ -91,8 +91,8 @@ std::string fit_text(std::string_view text, double size, double max_width, Ellip
     characters.push_back(rest.substr(0, bytes));
     rest.remove_prefix(bytes);
   }
-  // Hardly a character is narrower than a quarter of an em; the bound keeps a name of a megabyte from being
-  // measured again and again.
+  // Hardly any character is narrower than a quarter of an em. This bound avoids measuring a name of a
+  // megabyte many times.
   const auto most = static_cast<std::size_t>(std::max(0.0, max_width) / (size / 4)) + 1;
   if (characters.size() <= most && text_width(text, size) <= max_width) return std::string(text);
   for (std::size_t keep = std::min(most, characters.size() - 1); keep > 0; --keep) {

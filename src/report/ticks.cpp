@@ -14,11 +14,11 @@ namespace dpll::report {
 namespace {
 
 constexpr std::array kMantissas = {1.0, 2.0, 2.5, 5.0};
-// Indices of ticks are computed in double; a tolerance in steps keeps 0.3 / 0.1 = 2.9999999999999996 from
-// costing one.
+// Indices of ticks are computed in double. The tolerance, in steps, makes sure that a value like 0.3 / 0.1 =
+// 2.9999999999999996 does not lose a tick.
 constexpr double kTolerance = 1e-6;
-// Below this part of the larger limit a range counts as one value: labels would need more digits than anyone
-// reads.
+// A range smaller than this part of the larger limit counts as one value, because its labels would need too
+// many digits.
 constexpr double kSmallestRange = 1e-8;
 
 // mantissa * 10^exponent
@@ -68,7 +68,7 @@ int decade_of(double value) {
   return static_cast<int>(std::floor(std::log10(value) + kTolerance));
 }
 
-// Digits after the point that multiples of this step need, in units of 10^shift.
+// The number of digits after the point for multiples of this step, in units of 10^shift.
 int decimals(const Step& step, int shift) {
   return std::max(0, shift - step.exponent + (step.mantissa == 2.5 ? 1 : 0));
 }
@@ -95,14 +95,14 @@ Ticks spaced(const Step& step, double first, double last) {
   return ticks;
 }
 
-// A range with something in it, for one value or none.
+// Widens an empty range or a range of one value.
 void widen(double& low, double& high, bool integers) {
   const double largest = std::max(std::abs(low), std::abs(high));
   if (largest < 1e-290) {
     low = 0;
     high = 1;
   } else if (high - low <= largest * kSmallestRange) {
-    // Around one value: from zero to its double, which also shows its magnitude.
+    // One value: from zero to twice the value, which also shows its magnitude.
     const double middle = low;
     low = std::min(0.0, 2 * middle);
     high = std::max(0.0, 2 * middle);
@@ -174,7 +174,7 @@ Ticks log_spaced(double low, double high, const std::vector<int>& mantissas, int
   }
   ticks.low = ticks.major.front();
   ticks.high = ticks.major.back();
-  // Between neighbouring decades their multiples, between distant ones the decades left out.
+  // Minor ticks: multiples between neighbouring decades, or the decades that have no major tick.
   for (int exponent = around.front().exponent; exponent <= around.back().exponent; ++exponent) {
     for (int mantissa = 1; mantissa <= (every == 1 ? 9 : 1); ++mantissa) {
       const double value = LogTick{mantissa, exponent}.value();

@@ -6,7 +6,7 @@
 
 namespace dpll::report {
 
-// What an axis can show; far enough from the limits of double that nothing below overflows.
+// The values that an axis can show. They are far enough from the limits of double that nothing overflows.
 constexpr double kLargest = 1e300;
 constexpr double kSmallestLog = 1e-100, kLargestLog = 1e100;
 
@@ -15,7 +15,7 @@ struct Ticks {
   std::vector<double> major;        // ascending, within the limits
   std::vector<std::string> labels;  // of major, the same length
   std::vector<double> minor;        // unlabelled, logarithmic axes only
-  std::string multiplier;           // "×10⁻⁵" where the labels are to be multiplied by it, else empty
+  std::string multiplier;           // "×10⁻⁵" if the labels must be multiplied by it, else empty
 };
 
 // Multiples of 1, 2, 2.5 or 5 times a power of ten, at most `most` of them (at least 3 are allowed), the
@@ -23,7 +23,7 @@ struct Ticks {
 // kLargest in magnitude; limits that are equal (or too close for a double to tell ticks apart) are widened
 // first.
 Ticks linear_ticks(double low, double high, int most, bool integers = false);
-// Exactly `intervals` steps, so that grid lines of another axis serve this one too; wastes more of the axis.
+// Exactly `intervals` steps, so that the axis can use the grid lines of another one; this wastes more space.
 Ticks linear_ticks_with(double low, double high, int intervals);
 // For a logarithmic axis, kSmallestLog <= low <= high <= kLargestLog: powers of ten (every n-th when there
 // are many), 1-2-5 steps below three decades, linear steps below half a decade.

@@ -15,7 +15,7 @@
 namespace dpll {
 namespace {
 
-// The operations of the policy that `view` of `sample` goes through in epoch 0.
+// The policy's operations for `view` of `sample` in epoch 0.
 std::vector<std::string> fired_ops(std::uint64_t seed, int sample, int view, const ViewRecipe& recipe,
                                    const ImageSet& images) {
   const int height = static_cast<int>(images.height), width = static_cast<int>(images.width);

@@ -1,4 +1,4 @@
-// What one check of `dpll_engine selftest` says.
+// The result of one check of `dpll_engine selftest`.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Compares what an operation computed with what it should have. A tensor of either side is held as doubles,
-// which every element type of the engine converts to exactly.
+// Compares the results of an operation with the expected ones. Both tensors are stored as doubles; every
+// element type of the engine converts to double exactly.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ HostTensor host_tensor(const T* values, const Shape& shape) {
   return result;
 }
 
-// An element may be off by absolute + relative * (largest finite |wanted element|). Zero for both: equal as
-// numbers.
+// The allowed error of an element is absolute + relative * (largest finite |expected element|). If both are
+// zero, the numbers must be equal.
 struct Tolerance {
   double relative = 0;
   double absolute = 0;
@@ -39,13 +39,13 @@ struct Tolerance {
 
 struct Deviation {
   double worst = 0;     // largest |got - want|
-  double allowed = 0;   // what the tolerance comes to
+  double allowed = 0;   // the allowed error
   std::string message;  // empty if and only if the tensors agree
 };
 
-// Wrong shapes, NaN where a number should be (or the other way round) and an infinity that is not the same
-// infinity never agree, whatever the tolerance. The message says what, shape, seed, the first bad coordinate
-// with both values, how many are bad, and the worst.
+// Wrong shapes, a NaN instead of a number (or a number instead of a NaN) and different infinities never
+// agree, whatever the tolerance is. The message has the name, shape, seed, the first wrong coordinate with
+// both values, the number of wrong elements, and the largest error.
 Deviation compare(const std::string& what, std::uint64_t seed, const HostTensor& got, const HostTensor& want,
                   const Tolerance& tolerance);
 
@@ -53,7 +53,7 @@ Deviation compare(const std::string& what, std::uint64_t seed, const HostTensor&
 std::string difference(const std::string& what, std::uint64_t seed, const HostTensor& got,
                        const HostTensor& want, const Tolerance& tolerance);
 
-// "[1,0,7]": where the i-th element of a tensor of this shape is.
+// "[1,0,7]": the coordinates of the i-th element of a tensor with this shape.
 std::string coordinate(const Shape& shape, std::int64_t i);
 
 }  // namespace dpll::selftest

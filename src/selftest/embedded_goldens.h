@@ -1,4 +1,4 @@
-// The files of tests/golden that the program carries for `dpll_engine selftest`.
+// The files of tests/golden that are part of the program, for `dpll_engine selftest`.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Between doubles and the bytes of a backend's tensor.
+// Converts between doubles and the bytes of a backend's tensor.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace dpll::selftest {
 
-// As f16, bf16, f32 or f64, rounded to nearest.
+// Converts to f16, bf16, f32 or f64, rounded to nearest.
 std::vector<std::uint8_t> encode(DType dtype, const HostTensor& values);
-// Of any dtype but u64 and i64.
+// Converts from any dtype except u64 and i64.
 HostTensor decode(DType dtype, const std::vector<std::uint8_t>& bytes, const Shape& shape);
 
 // Half the spacing at 1 of a floating-point type.

@@ -1,6 +1,6 @@
 // Golden values: a safetensors file per operation with the inputs and outputs of several cases, computed by
-// PyTorch in float64 (tools/golden), and what it takes to run a case on any backend. Shared by the tests and
-// by `dpll_engine selftest`.
+// PyTorch in float64 (tools/golden), and the functions that run a case on any backend. Shared by the tests
+// and by `dpll_engine selftest`.
 #pragma once
 
 #include <functional>
@@ -33,7 +33,7 @@ class GoldenCase {
 
   const std::string& name() const { return name_; }
   const SafetensorsFile& file() const { return golden_.file(); }
-  // A value of the case's specification.
+  // A value of the specification of the case.
   template <typename T>
   T value(const std::string& key) const {
     return values_.at(key).get<T>();
@@ -53,7 +53,8 @@ class GoldenCase {
   Tensor master_input(const std::string& key) { return input(key, backend_.master_dtype()); }
   Tensor conv_weight_input(const std::string& key);
   Tensor weight_input(const std::string& key) { return input(key, backend_.weight_dtype()); }
-  // A tensor of the shape of `like` in the file, full of NaN: whatever is not overwritten shows.
+  // A tensor with the shape of `like` in the file, filled with NaN, so that elements that are not overwritten
+  // are found.
   Tensor compute_output(const std::string& like) { return output(like, backend_.compute_dtype()); }
   Tensor master_output(const std::string& like) { return output(like, backend_.master_dtype()); }
   Tensor conv_weight_output(const std::string& like);
@@ -65,21 +66,21 @@ class GoldenCase {
   void fill(const Tensor& tensor, const HostTensor& values);
   Tensor put_int32(const std::vector<std::int32_t>& values);
   HostTensor take(const Tensor& tensor) const;
-  void* memory(std::size_t bytes);  // workspace and the like; null for no bytes
+  void* memory(std::size_t bytes);  // for example a workspace; null for no bytes
   StepState* put_step(const StepState& step);
 
-  // Complains unless `got` is what the file has under `key`: in float64 but for rounding; in float32 as close
-  // as PyTorch in float32 came to it, and a small multiple.
+  // Adds a complaint unless `got` agrees with `key` of the file: in float64 except for rounding; in float32
+  // within a small multiple of the error of PyTorch in float32.
   void check(const std::string& key, const Tensor& got) { check(key, take(got)); }
   void check(const std::string& key, const HostTensor& got);
   void check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
                    const Tolerance& tolerance = {});
   void complain(const std::string& problem);
-  // What rounding may change, 0 for backends that compute in float64: 8 times what PyTorch's float32 is off
-  // by. On LeNet's trajectory, the most sensitive case, the CPU backend comes to 3 times. In 16 bits as many
-  // times more as the type is coarser.
+  // The allowed rounding error, 0 for backends that compute in float64: 8 times the error of PyTorch's
+  // float32. On LeNet's trajectory, the most sensitive case, the error of the CPU backend is 3 times that of
+  // PyTorch. In 16 bits the allowed error grows with the unit roundoff of the type.
   double rounding_allowance(const std::string& key) const;
-  // The coarsest type that the compared results went through, where that is not the compute type.
+  // The least precise type that the compared results passed through, if it is not the compute type.
   void set_coarsest(DType dtype) { coarsest_ = dtype; }
   void check_conv_weight(const std::string& key, const Tensor& got);
   // gradients and running statistics; in evaluation that the latter are untouched.
@@ -102,7 +103,7 @@ class GoldenCase {
 
 struct GoldenResult {
   int cases = 0;
-  std::vector<std::string> complaints;  // one line each; empty when all is right
+  std::vector<std::string> complaints;  // one line each; empty if everything agrees
 };
 // Runs `check` on every case of tests/golden/<operation>.safetensors.
 GoldenResult check_golden_cases(Backend& backend, const std::string& operation,

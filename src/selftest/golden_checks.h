@@ -16,20 +16,20 @@ Method golden_method(const std::string& name, const nlohmann::json& keys);
 void check_objective(Backend& backend, GoldenCase& c);
 void check_sgd(Backend& backend, GoldenCase& c);
 
-// Whole views under the policies, to the bit, in the backend's own type.
+// Whole views with the policies, bit by bit, in the backend's own type.
 GoldenResult check_views(Backend& backend);
 
-// All checks of operations that `selftest` makes of a backend, in its own precision, each reported as it
+// All checks of operations that `selftest` runs on a backend in its own precision. Each is reported when it
 // ends.
 void check_operations(Backend& backend, const std::function<void(const CheckResult&)>& report);
 
 // Ten training steps of tiny networks: forward, objective, backward and update together, with two batch
-// sizes, three views and the target table moving along.
+// sizes, three views and an updated target table.
 void check_trajectory(Backend& backend, GoldenCase& c);
-// Its losses, final targets and logits alone. In 16 bits rounding moves pre-activations across zero here and
-// there, and some parameters' gradients with them: what the whole network makes of it is compared.
+// Only its losses, final targets and logits. In 16 bits rounding moves some pre-activations across zero and
+// so changes the gradients of some parameters; therefore only results of the whole network are compared.
 void check_trajectory_results(Backend& backend, GoldenCase& c);
-// Per step: total, supervised and consistency loss, means over the batch.
+// For each step: total, supervised and consistency loss, means over the batch.
 HostTensor trajectory_losses(Backend& backend, GoldenCase& c);
 
 }  // namespace dpll::selftest

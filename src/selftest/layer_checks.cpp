@@ -53,7 +53,7 @@ void check_preact_conv(Backend& backend, GoldenCase& c) {
   if (spec.projection) c.check("projected", f.projected);
 
   if (train) {
-    // An identity shortcut: the gradient that arrives through it is there already.
+    // An identity shortcut: its gradient is already in the tensor.
     const bool accumulate = residual == "input";
     PreactConvBackward b{.d_x = accumulate ? c.compute_input("d_y") : c.compute_output("d_x"),
                          .accumulate = accumulate ? Accumulate::yes : Accumulate::no,

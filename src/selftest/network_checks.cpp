@@ -22,7 +22,7 @@ InputShape input_of(const DataSet& data) {
           static_cast<int>(data.train.channels), data.classes};
 }
 
-// The first samples of `data`, enough for a full batch, and candidate sets that leave everything open.
+// The first samples of `data`, enough for a full batch, with all labels as candidates.
 DataSet one_batch(const DataSet& data, int batch) {
   DataSet part;
   part.kind = data.kind;

@@ -1,4 +1,4 @@
-// What a run's own network shows on a backend, at its own shapes: for the qualification of a GPU and for
+// Checks of the network of a run on a backend with its own shapes, for the test of a GPU before a run and for
 // `dpll_engine selftest CONFIG`.
 #pragma once
 
@@ -10,19 +10,20 @@
 
 namespace dpll::selftest {
 
-// A check that did not pass: what the device computes is wrong.
+// A failed check: the device computes wrong results.
 struct WrongNumbers {
   std::string check, why;
 };
 
 inline constexpr const char* kNetworkCheck = "the network's convolutions and products";
 
-// Makes every operation of the network for all batches that the run has. An operation decides which ways it
-// uses when it is made, and has each shown to be right: WrongResult where one is not. Backend::proven_ways()
-// counts them.
+// Creates every operation of the network for all batch sizes of the run. An operation chooses its engines
+// when it is created, and checks each of them: WrongResult if one is wrong. Backend::proven_ways() counts
+// them.
 void prove_network(Backend& backend, const RunConfig& config, const DataSet& data);
 
-// Two training steps, and the same two again from the start: WrongNumbers where a parameter has other bits.
+// Runs two training steps, then the same two again from the start: WrongNumbers if a parameter has other
+// bits.
 void check_equal_bits(Backend& backend, const RunConfig& config, const DataSet& data);
 
 }  // namespace dpll::selftest

@@ -50,7 +50,7 @@ Method golden_method(const std::string& name, const nlohmann::json& keys) {
 }
 
 void check_objective(Backend& backend, GoldenCase& c) {
-  // The article's constant is rounded to the compute type, which shows where a probability is near 1.
+  // The article's constant is rounded to the compute type; this matters if a probability is near 1.
   const auto compute = c.value<std::string>("compute");
   if (compute != "any" && compute != name_of(backend.compute_dtype())) return;
   const int classes = c.value<int>("classes");

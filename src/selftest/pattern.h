@@ -1,5 +1,6 @@
-// Numbers that C++ and Python compute identically, so that golden files need not hold them. The other copies
-// are pattern() in tools/golden/golden_file.py and initial_value() in tools/golden/make_trajectory_golden.py.
+// Numbers that C++ and Python compute identically, so that golden files need not contain them. The Python
+// versions are pattern() in tools/golden/golden_file.py and initial_value() in
+// tools/golden/make_trajectory_golden.py.
 #pragma once
 
 #include <cstdint>

@@ -36,7 +36,7 @@ void answer(const json& object) {
   const std::string line = object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   for (std::size_t at = 0; at < line.size();) {
     const ssize_t count = write(kReportDescriptor, line.data() + at, line.size() - at);
-    if (count <= 0) _exit(static_cast<int>(ExitCode::run));  // nobody listens any more
+    if (count <= 0) _exit(static_cast<int>(ExitCode::run));  // the other process has closed the pipe
     at += static_cast<std::size_t>(count);
   }
 }
@@ -57,8 +57,8 @@ std::string standard_input() {
   return text;
 }
 
-// The GPU that the run names, or the one with the most free memory; makes contexts where there are several.
-// Nothing, with `why`, where there is none that can be used.
+// The GPU that the run names, or the one with the most free memory; creates contexts if there are several
+// GPUs. Empty, with `why`, if none can be used.
 std::optional<GpuFacts> choose_gpu(GpuPort& port, int index, std::string& why) {
   std::vector<GpuFacts> gpus = port.list();
   const auto unsuitable = [](const GpuFacts& gpu) {
@@ -87,7 +87,7 @@ std::optional<GpuFacts> choose_gpu(GpuPort& port, int index, std::string& why) {
       best = gpu;
       most = free;
     } catch (const Error& error) {
-      why = error.what();  // in use by somebody alone, perhaps: another one may do
+      why = error.what();  // it may be in exclusive use; try the next one
     }
   }
   return best;
@@ -102,7 +102,7 @@ GpuOptions options_of(const RunConfig::Run& run, const GpuFacts& gpu) {
           .progress = say_progress};
 }
 
-// Goldens of every operation and trajectories, in the run's precision; how many of them.
+// Checks golden values of every operation and trajectories in the run's precision; returns their number.
 int check_all_operations(GpuPort& port, const GpuOptions& options) {
   const std::unique_ptr<Backend> backend = port.make(options);
   int passed = 0;
@@ -121,7 +121,7 @@ std::string today() {
   return text;
 }
 
-// On what the verdict depends. A rebuilt program is another one.
+// Everything on which the result depends. A rebuilt program counts as another one.
 std::string key_of(const RunConfig& config, const GpuFacts& gpu, const std::string& libraries,
                    const DataSet& data) {
   const std::vector<std::uint8_t> program = read_file("/proc/self/exe");
@@ -159,14 +159,14 @@ json verdict_of(const RunConfig& asked, const std::string& choices) {
             {"uuid", gpu->uuid},
             {"architecture", gpu->architecture}}}});
   RunConfig config = asked;
-  config.data.verify = false;  // the run itself does
+  config.data.verify = false;  // the run itself checks the sums
   if (config.run.precision == Precision::automatic)
     config.run.precision = automatic_precision(gpu->architecture);
   const DataSet data = load_data(config);
   const QualificationMemory memory(key_of(config, *gpu, libraries, data));
   json verdict = json::parse(memory.recall(), nullptr, false);
   if (verdict.is_object()) {
-    // The run's own choices come before those of the day on which it was remembered.
+    // The run's own choices take precedence over the stored ones.
     if (!choices.empty()) verdict["choices"] = choices;
     return verdict;
   }
@@ -212,7 +212,8 @@ json verdict_of(const RunConfig& asked, const std::string& choices) {
 }  // namespace
 
 int answer_qualification() {
-  // Asked to stop when the run does, however that ends: notes of what is being tried are taken back.
+  // This process also stops when the run stops, in whatever way: it then removes its files about the engine
+  // that it tries.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   try {
     const json request = json::parse(standard_input());

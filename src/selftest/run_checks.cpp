@@ -27,7 +27,7 @@ namespace {
 
 constexpr int kSamples = 96, kSide = 12, kClasses = 4, kBatch = 20, kEpochs = 4;
 
-// Noise around a brightness that tells the class, in RGB.
+// RGB images: noise around a brightness that depends on the class.
 void write_data(const std::string& path) {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int32_t> labels;
@@ -84,7 +84,7 @@ class Runs {
   }
   pid_t resume(const std::string& name) const { return spawn({file(name, run_files::kConfig), "--resume"}); }
 
-  // Empty, or what the process said last where it did not end well.
+  // Empty, or the last message of the process if it failed.
   std::string finished(pid_t pid) const {
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -98,7 +98,7 @@ class Runs {
                        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), last);
   }
 
-  // The first file that differs between two runs, or nothing.
+  // The first file that differs between two runs, or empty.
   std::string difference(const std::string& a, const std::string& b) const {
     for (const char* name :
          {run_files::kModel, run_files::kAverageModel, run_files::kLabels, run_files::kSteps}) {
@@ -136,7 +136,7 @@ std::int64_t lines_in(const std::string& path) {
   return std::count(bytes.begin(), bytes.end(), '\n');
 }
 
-// Kills `pid` as soon as `rows` steps are on disk. False where it ended before.
+// Kills `pid` as soon as `rows` steps are on disk. False if it ended before.
 bool kill_after(const Runs& runs, const std::string& name, pid_t pid, std::int64_t rows) {
   while (lines_in(runs.file(name, run_files::kSteps)) <= rows ||
          !std::filesystem::exists(runs.file(name, run_files::kCheckpoint))) {

@@ -1,4 +1,4 @@
-// Checks on whole runs: this program is started as a user would start it, on small data made here.
+// Checks of whole runs: they start this program like a user, on small data that they generate.
 #pragma once
 
 #include "dpll/config.h"
@@ -6,9 +6,9 @@
 
 namespace dpll::selftest {
 
-// The same configuration twice gives the same model, labels and losses, to the bit.
+// Two runs with the same configuration give the same bits in model, labels and losses.
 CheckResult check_repeat(const RunConfig::Run& run);
-// A run that is killed in the middle and resumed ends with the bytes of one that was left alone.
+// A run that is killed and resumed ends with the same bytes as one without interruption.
 CheckResult check_resume(const RunConfig::Run& run);
 
 }  // namespace dpll::selftest

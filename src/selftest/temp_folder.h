@@ -1,4 +1,4 @@
-// A folder that lives as long as the object, under TMPDIR or /tmp.
+// A folder under TMPDIR or /tmp that exists as long as the object.
 #pragma once
 
 #include <cstdlib>

@@ -12,9 +12,9 @@
 namespace dpll::selftest {
 namespace {
 
-constexpr std::int64_t kProbe = 16;  // leading elements that the file has of every parameter
+constexpr std::int64_t kProbe = 16;  // first elements of every parameter in the file
 
-// Gives the network its values by way of a file, as a user's would come.
+// Loads the network's values from a file, as for a user.
 void load_initial_values(ModelState& state) {
   SafetensorsWriter writer;
   for (int i = 0; i < state.parameters(); ++i) {
@@ -204,8 +204,8 @@ class Trajectory {
   UpdateHealth* health_ = nullptr;
 };
 
-// sum, sum of squares and first elements; each element may be off by `allowed`, and the sums by what follows
-// from that.
+// sum, sum of squares and first elements; `allowed` is the allowed error of each element, and the one of the
+// sums follows from it.
 void check_probe(GoldenCase& c, const std::string& name, const std::vector<float>& got) {
   const HostTensor want = c.stored("probe/" + name);
   double sum = 0, squares = 0, largest = 0;
@@ -218,7 +218,7 @@ void check_probe(GoldenCase& c, const std::string& name, const std::vector<float
   // ModelState hands values out in float32.
   const double allowed = 1e-10 + 0x1p-24 * largest + c.rounding_allowance(name);
   const auto check_number = [&](const char* what, double got_number, double wanted, double bound) {
-    // Not >: NaN must complain.
+    // Not >, so that NaN is also an error.
     if (std::abs(got_number - wanted) <= bound) return;
     c.complain(
         fmt::format("{} of {}: got {}, want {}, off by more than {}", what, name, got_number, wanted, bound));

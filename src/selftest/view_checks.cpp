@@ -1,4 +1,4 @@
-// Whole views against those that Pillow makes from the same draws.
+// Compares whole views with those of Pillow for the same draws.
 #include <zlib.h>
 
 #include <cmath>
@@ -62,7 +62,7 @@ class ViewCheck {
   }
 
  private:
-  // A 16-bit value is within half a pixel's step of what it was rounded from.
+  // A 16-bit value is within half a pixel step of the unrounded value.
   static std::int32_t crc_of(const float* view, std::int64_t values) {
     std::vector<std::uint8_t> pixels;
     for (std::int64_t i = 0; i < values; ++i) {

@@ -29,8 +29,7 @@ constexpr const char* kOutputsFormat = "dpll annotator 1";
 constexpr const char* kCheckpointFormat = "dpll annotator checkpoint 1";
 constexpr const char* kLogits = "logits";
 
-// A training run of the annotator in the engine's own terms: one weak view and cross entropy on the true
-// labels.
+// The configuration of the annotator's training run: one weak view and cross entropy on the true labels.
 RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   const RunConfig::Annotator& a = config.annotator;
   RunConfig run = config;
@@ -50,7 +49,8 @@ RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   return run;
 }
 
-// What decides the logits, as text: part of the cache file's name and kept in it.
+// All settings on which the logits depend, as text. The name of the cache file has their hash, and the file
+// stores them.
 std::string settings_text(const RunConfig& run, const ViewSetup& views, const RunConfig::Annotator& a) {
   std::string text =
       fmt::format("{} {}-{}, epochs {}, lr {}, batch {}, seed {}, flip {}, pad {}, cutout {}, bn {}",
@@ -79,7 +79,7 @@ struct CacheKey {
   }
 };
 
-// What is wrong with a file of the cache, or "".
+// The error in a file of the cache, or "".
 std::string problem_of(const SafetensorsFile& file, const std::string& format, const CacheKey& key) {
   const auto says = [&](const std::string& name) {
     const auto found = file.metadata().find(name);
@@ -138,8 +138,8 @@ struct Position {
   std::int64_t step_in_epoch = 0;
 };
 
-// Where an annotator's training stands, beside the file that is going to keep its output: whatever ends the
-// process, the next one goes on from there. No files without a cache.
+// Checkpoints of an annotator's training, next to the file for its output. Whatever ends the process, the
+// next one is resumed from them. Without a cache there are no files.
 class AnnotatorCheckpoint {
  public:
   // `cache`: the folder, or "".
@@ -163,10 +163,10 @@ class AnnotatorCheckpoint {
     writer.write(path_);
     saved_ = Clock::now();
   }
-  // A kill is to cost a minute, and short training is to cost no writing.
+  // A kill may cost one minute, and a short training shall write nothing.
   bool is_due() const { return enabled() && Clock::now() - saved_ > std::chrono::minutes(1); }
 
-  // Nothing where there is none, or one that is damaged or of other data or settings.
+  // Empty if there is no checkpoint, or if it is damaged or belongs to other data or settings.
   std::optional<Position> load(ModelState& model, TrainingStep& step, const RunConfig& run, const Say& say) {
     if (!enabled() || !std::filesystem::exists(path_)) return std::nullopt;
     try {
@@ -200,7 +200,7 @@ class AnnotatorCheckpoint {
   Clock::time_point saved_ = Clock::now();
 };
 
-// The network learns the true labels; candidate sets of all labels say nothing.
+// The network learns the true labels. Its candidate sets have all labels, so they carry no information.
 void learn(Backend& backend, Network& network, const RunConfig& run, const ViewSetup& views,
            const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
   const std::int64_t count = data.train.count;
@@ -215,9 +215,11 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
   Position at;
   if (const std::optional<Position> kept = checkpoint.load(network.state(), step, run, say)) {
     at = *kept;
-    say(fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch));
+    say(at.epoch < run.run.epochs
+            ? fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch)
+            : fmt::format("annotator: going on after epoch {} of {}", at.epoch, run.run.epochs));
   } else {
-    network.state().initialise(run.run.seed);  // a file that does not fit may have been read in part
+    network.state().initialise(run.run.seed);  // a wrong file may have been read partly
   }
   const std::int64_t steps = step.steps_per_epoch();
   for (; at.epoch < run.run.epochs; ++at.epoch, at.step_in_epoch = 0) {
@@ -244,7 +246,7 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     say(fmt::format("annotator: epoch {}/{}  cross entropy {:.4f}  accuracy {:.2f}%", at.epoch + 1,
                     run.run.epochs, m.total / m.samples, 100 * m.train_correct / m.samples));
   }
-  checkpoint.save(network.state(), step, at);  // what follows can be stopped as well
+  checkpoint.save(network.state(), step, at);  // the next steps can be stopped as well
 }
 
 std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run, const ViewSetup& views,

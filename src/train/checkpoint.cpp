@@ -22,7 +22,7 @@ namespace dpll {
 namespace {
 
 constexpr const char* kFormat = "dpll checkpoint 2";
-constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";  // PLCR was the only one
+constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";  // PLCR was the only method
 constexpr const char* kMethodKey = "objective.method";             // of the identity
 constexpr const char* kOptimiserKey = "optimiser.kind";            // whose moments it has
 constexpr const char* kModelPrefix = "model/";
@@ -98,7 +98,7 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
   std::array<double, kObjectiveMetricsFields> fields{};
   std::copy(sums.begin(), sums.end(), fields.begin());
   step.set_total_metrics(std::bit_cast<ObjectiveMetrics>(fields));
-  if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
+  if (file.metadata().contains("loss_scale")) {  // earlier versions did not write it
     step.restore_loss_scale(number<float>(file, "loss_scale"), number<std::uint32_t>(file, "good_steps"));
   }
   if (file.metadata().contains("updates")) step.restore_updates(number<std::uint64_t>(file, "updates"));
@@ -209,7 +209,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   const std::string previous = folder.file(run_files::kPreviousCheckpoint);
   if (folder.has(run_files::kCheckpoint) && !replaces) {
     unlink(previous.c_str());
-    // FAT, SMB and others have no second names.
+    // FAT, SMB and others have no hard links.
     std::error_code no_copy;
     if (link(current.c_str(), previous.c_str()) != 0 &&
         !std::filesystem::copy_file(current, previous, no_copy)) {
@@ -221,7 +221,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
 
 namespace {
 
-// Error(data) where it is damaged or of another format.
+// Error(data) if it is damaged or has another format.
 SafetensorsFile read_checkpoint(const std::string& path) {
   SafetensorsFile file = SafetensorsFile::read(path);
   const std::string format = required(file, "format");
@@ -290,7 +290,7 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
   progress.step_in_epoch = number<std::int64_t>(file, "step_in_epoch");
   progress.epoch_seconds = number<double>(file, "epoch_seconds");
   progress.total_seconds = number<double>(file, "total_seconds");
-  if (file.metadata().contains("skipped_steps")) {  // not in those that earlier versions wrote
+  if (file.metadata().contains("skipped_steps")) {  // earlier versions did not write it
     progress.skipped_steps = number<std::int64_t>(file, "skipped_steps");
   }
   if (file.metadata().contains("rollbacks")) progress.rollbacks = number<int>(file, "rollbacks");
@@ -304,9 +304,9 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
              defaults = settings_of(to_ini(RunConfig{}));
   for (const auto& [key, value] : now) {
     const auto earlier = then.find(key);
-    // A key that the version did not have which wrote it: that version did what the default says.
+    // The version that wrote the file did not have this key; it behaved like the default.
     if (earlier == then.end() && defaults.at(key) == value) continue;
-    // Where the folder lies, and how this process was started, change nothing.
+    // The path of the folder and the start of this process do not matter.
     const bool of_the_start = key.starts_with("run.resume") || key.starts_with("run.name") ||
                               key.starts_with("run.out_dir") || key.starts_with("run.lock") ||
                               key == "run.max_hours";

@@ -65,7 +65,7 @@ void check_targets(const SafetensorsFile& file, const CandidateSets& candidates)
       }
       if (value > 0 && !candidates.contains(i, c)) {
         fail(ExitCode::data,
-             "{}: tensor 'targets' holds {} for class {} of sample {}, which is no candidate of it: expected "
+             "{}: tensor 'targets' holds {} for class {} of sample {}, which is not its candidate: expected "
              "0",
              file.path(), value, c, i);
       }
@@ -134,11 +134,11 @@ void check_checkpoint(const SafetensorsFile& file, const CheckpointLimits& limit
   constexpr double kLongest = 1e12;  // seconds
   for (const char* prefix : {"model/", "velocity/", "square/", "average/"}) check_parameters(file, prefix);
   const auto epoch = number_within<std::int64_t>(file, "epoch", 0, kMostEpochs);
-  // A whole epoch's steps are done, but not yet evaluated, where a signal came in between.
+  // If a signal came before the evaluation, all steps of the epoch are done.
   const auto step = number_within<std::int64_t>(file, "step_in_epoch", 0, limits.steps_per_epoch);
   number_within<double>(file, "epoch_seconds", 0, kLongest);
   number_within<double>(file, "total_seconds", 0, kLongest);
-  if (file.metadata().contains("loss_scale")) {  // not in those that earlier versions wrote
+  if (file.metadata().contains("loss_scale")) {  // earlier versions did not write it
     number_within<std::int64_t>(file, "skipped_steps", 0, step);
     number_within<float>(file, "loss_scale", kLeastLossScale, kMostLossScale);
     number_within<std::uint32_t>(file, "good_steps", 0, std::numeric_limits<std::uint32_t>::max());

@@ -1,6 +1,6 @@
-// Whether what a checkpoint or a model file says can be true. Its digest only says that the file is what was
-// written; a file that another program wrote, or a faulty one, may hold a good digest and values that no
-// training leaves behind.
+// Checks that the values of a checkpoint or a model file are possible. The digest only shows that the file
+// has not changed since it was written. A file of another program, or of a faulty one, may have a correct
+// digest and values that no training produces.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@
 
 namespace dpll {
 
-// What the values of a checkpoint must keep to.
+// The limits for the values of a checkpoint.
 struct CheckpointLimits {
   std::int64_t steps_per_epoch = 0;
   const CandidateSets& candidates;  // of the training samples, as the method has changed them
   bool keeps_rows = false;          // does the method keep rows besides the targets?
 };
 
-// Compares the digest of a file that has one with its contents. Error(data): they differ.
+// Compares the digest of a file, if it has one, with its contents. Error(data) if they differ.
 void check_digest(const SafetensorsFile& file);
-// Tensors whose names begin with `prefix` and whose type is f32 hold finite values, running variances are not
-// negative, and counts of batches are single numbers that are not negative. Error(data) naming file, tensor,
-// element, value and the allowed range.
+// Checks the tensors whose names begin with `prefix`: f32 values are finite, running variances are not
+// negative, and each count of batches is a single number that is not negative. Error(data) names file,
+// tensor, element, value and the allowed range.
 void check_parameters(const SafetensorsFile& file, const std::string& prefix);
 // The whole checkpoint: its parameters, momentum and averages as above, its counters and times within their
 // ranges, the loss scale, a row of the table of targets being a distribution over its sample's candidates,

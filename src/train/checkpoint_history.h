@@ -9,8 +9,8 @@
 namespace dpll {
 
 void add_history(SafetensorsWriter& writer, const History& history);
-// Reads also the text that earlier versions wrote. Error(data) where it is no table of numbers with a row for
-// each of `finished_epochs` epochs at most, in their order.
+// Also reads the text that earlier versions wrote. Error(data) if it is not a table of numbers with at most
+// one row for each of `finished_epochs` epochs, in their order.
 History read_history(const SafetensorsFile& file, std::int64_t finished_epochs);
 
 }  // namespace dpll

@@ -60,7 +60,7 @@ class DeviceCheck {
         operations_(*other.owned, *cpu.owned, precision, other.network->state().update_call(), layers_),
         whole_({*cpu.owned, *cpu.network, *cpu.step}, {*other.owned, *other.network, *other.step}) {}
 
-  // The other side goes on with what it has; the CPU begins where it is.
+  // The other side continues with its own values; the CPU starts from the same values.
   void run_step(int index, const std::vector<StepPlan>& plans) {
     operations_.begin_step(index);
     whole_.begin_step(index);
@@ -104,8 +104,8 @@ class DeviceCheck {
     other_.backend.observe({});
   }
 
-  // In f16 gradients may overflow, which the update answers with half the loss scale. So that the step which
-  // is checked is one that training would take, tries it without looking until its gradients are finite.
+  // In f16 gradients may overflow; the update then halves the loss scale. The checked step shall be one that
+  // training would take, so it first runs unchecked until its gradients are finite.
   void find_loss_scale(const std::vector<float>& targets) {
     for (;;) {
       for (const char* phase : {"augment", "forward", "objective", "backward"}) other_.run(phase);
@@ -124,7 +124,7 @@ class DeviceCheck {
   int overflows_ = 0;
 };
 
-// Prints a line for each finding; returns how many are marked.
+// Prints one line for each result; returns the number of marked ones.
 int print_findings(const std::vector<check::Finding>& findings,
                    const std::function<void(const std::string&)>& print) {
   int marked = 0;
@@ -152,7 +152,7 @@ int check_devices(const RunConfig& config, const BackendMaker& maker,
   RunConfig::Run run = config.run;
   std::unique_ptr<Backend> backend = maker(
       run, [&](const std::string& text) { print("warning: " + text); },
-      "");  // before the data: a missing GPU is said at once
+      "");  // before the data, so that a missing GPU is reported at once
   const DataSet data = load_data(config);
   for (const std::string& warning : data.warnings) print("warning: " + warning);
   const CandidateSets candidates = make_candidates(config, data, print);
@@ -174,15 +174,15 @@ int check_devices(const RunConfig& config, const BackendMaker& maker,
   for (int i = 0; i < count; ++i) check.run_step(i, plans);
 
   print(
-      fmt::format("largest errors of {} steps, in units of what an operation's arithmetic explains; ! marks "
+      fmt::format("largest errors of {} steps, in units of the error that the arithmetic explains; ! marks "
                   "those above 1",
                   count));
   const int marked = print_findings(check.findings(), print);
   check.whole().print(print);
   if (check.overflows() > 0) {
-    print(fmt::format("the loss scale was halved {} times, as gradients overflowed", check.overflows()));
+    print(fmt::format("the loss scale was halved {} times because gradients overflowed", check.overflows()));
   }
-  print(fmt::format("{} of {} results are beyond what their arithmetic explains", marked,
+  print(fmt::format("{} of {} results have a larger error than their arithmetic explains", marked,
                     check.findings().size()));
   return marked == 0 ? 0 : static_cast<int>(ExitCode::device);
 }

@@ -70,7 +70,7 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
   const Qualification result =
       qualify_gpu(config, choices, progress, [&](const std::string& text) { warnings.push_back(text); });
   if (result.outcome == Qualification::Outcome::passed) {
-    // Where it fails, that is what there is to say; all that led to it is the self-test's.
+    // If the test fails, the log only has its result; `selftest` shows the details.
     for (const std::string& text : warnings) warn(text);
     run.device = DeviceChoice::cuda;
     run.gpu = result.gpu.index;
@@ -97,7 +97,7 @@ DeviceDecision decide_device(RunConfig& config, const std::string& choices, cons
     decision.line += fmt::format(" ({})", why);
   } else {
     decision.warnings.push_back(
-        fmt::format("{} is not used, training goes on on the CPU: {}; {}", name_of(result), why, more));
+        fmt::format("{} is not used, training continues on the CPU: {}; {}", name_of(result), why, more));
   }
   return decision;
 }

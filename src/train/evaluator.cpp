@@ -93,7 +93,8 @@ EvaluationResult Evaluator::run(Logits logits) {
   const StepState start;
   backend_.copy_in(state_bytes, &start);
   EvaluationResult result;
-  // Of a backend that works behind the host no more is enqueued than is done soon, so that it can be stopped.
+  // With an asynchronous backend only a few batches are enqueued at a time, so that the evaluation can be
+  // stopped.
   constexpr std::int64_t kBatchesUnderWay = 16;
   std::int64_t batches = 0;
   for (std::int64_t first = 0; first < count_; first += batch_size_) {

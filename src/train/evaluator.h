@@ -1,4 +1,4 @@
-// Evaluation of a network on a split: loss, accuracy and, when asked, the prediction for every sample.
+// Evaluation of a network on a split: loss, accuracy and, on request, the prediction for every sample.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +19,24 @@ struct EvaluationResult {
   double accuracy = 0;                    // share of them whose argmax is the label; NaN when there are none
   std::vector<std::int32_t> predictions;  // every sample's argmax
   std::vector<float> confidences;         // and its probability
-  std::vector<float> logits;              // [samples of the split, classes], when asked for
+  std::vector<float> logits;              // [samples of the split, classes], on request
 };
 
 class Evaluator {
  public:
-  // Copies the samples to the backend. `batch` images a pass; the last pass may be smaller. Mode::eval uses
-  // the network's running statistics; Mode::train those of each pass, and updates the running ones.
+  // Copies the samples to the backend. A pass has `batch` images; the last one may have fewer. Mode::eval
+  // uses the running statistics of the network; Mode::train uses those of each pass and updates the running
+  // ones.
   Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images, int batch,
             Mode mode = Mode::eval);
 
   std::size_t arena_bytes() const { return arena_bytes_; }
   void attach(void* arena);  // may be shared with programs that do not run at the same time
   enum class Logits { leave, keep };
-  // Throws Stopped between two passes where that is requested (train/signals.h).
+  // Throws Stopped between two passes if a stop is requested (train/signals.h).
   EvaluationResult run(Logits logits = Logits::leave);
-  // After a run whose loss was not finite: computes all again and names the first tensor that is not finite
-  // among parameters, running statistics and logits, of these with the sample.
+  // After a run whose loss was not finite: repeats the computation and names the first tensor that is not
+  // finite among parameters, running statistics and logits (with the sample).
   std::string diagnose();
 
  private:

@@ -26,7 +26,7 @@
 namespace dpll {
 namespace {
 
-// The process id that the holder of a lock file wrote into it; empty when it cannot be read.
+// The process id that the holder of a lock file wrote into it; empty if it cannot be read.
 std::string holder_of(int file) {
   char text[32] = {};
   const ssize_t n = pread(file, text, sizeof(text) - 1, 0);
@@ -38,7 +38,7 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// Who holds an owner file: what tells a process from every other one.
+// The holder of an owner file: the values that identify a process.
 struct Owner {
   std::string host, boot, pid_namespace, start;
   pid_t process = 0;
@@ -64,7 +64,7 @@ Owner this_process() {
           .process = getpid()};
 }
 
-// An owner without host and process where the text is none that text() wrote.
+// An owner without host and process if text() did not write the text.
 Owner parse_owner(const std::string& text) {
   std::map<std::string, std::string> fields;
   std::istringstream lines(text);
@@ -85,13 +85,13 @@ enum class Fate { runs, gone, unknown };
 
 Fate fate_of(const Owner& owner, const Owner& self) {
   if (owner.host.empty() || owner.process <= 0 || owner.host != self.host) return Fate::unknown;
-  if (owner.boot != self.boot) return Fate::gone;  // this machine has been started anew since
+  if (owner.boot != self.boot) return Fate::gone;  // this machine was restarted since then
   if (owner.pid_namespace != self.pid_namespace) return Fate::unknown;
   return process_runs(owner.process, owner.start) ? Fate::runs : Fate::gone;
 }
 
-// Two processes may find the same file of a process that is gone. One of them moves it away; the other one,
-// if it is late, moves the file that the first has made since, sees that, and puts it back.
+// Two processes may find the same file of an ended process. One of them moves it away. The other one may be
+// late and move the file that the first one has created since; it notices this and moves the file back.
 void remove_owner_file(const std::string& path, const std::string& text) {
   const std::string aside = fmt::format("{}.{:016x}.tmp", path, static_cast<unsigned>(getpid()));
   if (std::rename(path.c_str(), aside.c_str()) != 0) return;
@@ -149,8 +149,8 @@ bool FolderLock::lock_by_flock() {
          "the run folder '{}' is in use by another process{}; wait for it or choose another run.name",
          folder_, holder);
   }
-  // Between open() and flock() the last holder may have removed the file: a lock on a file without a name
-  // keeps nobody out.
+  // Between open() and flock() the last holder may have removed the file. A lock on a file without a name
+  // does not exclude any process.
   struct stat locked {
   }, named{};
   if (fstat(file, &locked) != 0 || stat(lock_path_.c_str(), &named) != 0 || locked.st_ino != named.st_ino) {
@@ -174,7 +174,7 @@ bool FolderLock::lock_by_flock() {
 
 void FolderLock::lock_by_owner_file() {
   const std::string text = this_process().text();
-  constexpr int kAttempts = 10;  // each one after somebody else's file has gone
+  constexpr int kAttempts = 10;  // each after another process's file has been removed
   for (int i = 0; i < kAttempts; ++i) {
     const int file = open(owner_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (file >= 0) {
@@ -196,7 +196,7 @@ void FolderLock::lock_by_owner_file() {
   fail(ExitCode::run, "the run folder '{}' is in use by other processes; choose another run.name", folder_);
 }
 
-// Removes the owner file of a process that is no more, or fails.
+// Removes the owner file of a process that has ended, or fails.
 void FolderLock::clear_owner_file() {
   if (access(owner_path_.c_str(), F_OK) != 0) return;
   const std::string text = text_of(owner_path_);
@@ -218,7 +218,7 @@ void FolderLock::clear_owner_file() {
     case Fate::gone:
       remove_owner_file(owner_path_, text);
       notes_.push_back(
-          fmt::format("'{}': process {}, which used this folder, is no more; its lock is taken over", folder_,
+          fmt::format("'{}': process {}, which used this folder, has ended; its lock is taken over", folder_,
                       owner.process));
   }
 }

@@ -6,20 +6,19 @@
 
 namespace dpll {
 
-// Held as long as it lives. By flock on the file .lock; on a file system that has none, by the file
-// .lock.owner, which names the host and the process that holds it. One that was left by a process that is no
-// more, of this host, is taken over; one of another host (or of another container, whose processes are not
-// seen from here) cannot be judged and is refused.
+// The lock is held during the lifetime of the object. It is a flock on the file .lock, or, on a file system
+// without flock, the file .lock.owner, which names host and process. If that process was on this host and has
+// ended, its file is taken over. If it was on another host (or in another container, whose processes are not
+// visible here), nobody can know whether it still runs, and the lock is refused.
 class FolderLock {
  public:
-  // Error(run), naming the folder and what to do, where another process holds it or it cannot be made.
+  // Error(run), with the folder and a solution, if another process holds the lock or it cannot be created.
   explicit FolderLock(const std::string& folder);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
-  // What the user may want to know, a line each: that the file system has no locks, whose lock was taken
-  // over.
+  // Messages for the user, one line each: that the file system has no locks, or whose lock was taken over.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:

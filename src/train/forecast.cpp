@@ -13,7 +13,7 @@ double seconds_between(StepTimer::Clock::time_point from, StepTimer::Clock::time
   return std::chrono::duration<double>(to - from).count();
 }
 
-// Two digits that count, in the unit that a person would take.
+// Two significant digits in a readable unit.
 std::string in_words(double seconds) {
   const auto with_unit = [](double amount, const char* unit) {
     return fmt::format("{:.{}f} {}", amount, amount < 9.95 ? 1 : 0, unit);
@@ -45,7 +45,7 @@ std::optional<Timing> StepTimer::add(std::int64_t steps, Clock::time_point now) 
   }
   steps_ += steps;
   step_seconds_ += seconds;
-  // Short steps vary; one that takes ten seconds says enough alone.
+  // Short steps vary; a single step of ten seconds is enough.
   if (step_seconds_ < 10 && (step_seconds_ < 1 || steps_ < 4)) return std::nullopt;
   told_ = true;
   return Timing{.step = step_seconds_ / static_cast<double>(steps_),
@@ -60,7 +60,7 @@ std::string forecast_line(const Timing& timing, const RunLength& run) {
   const std::int64_t steps_left = run.steps_per_epoch * run.epochs - run.steps_done;
   const auto epochs_done = static_cast<int>(run.steps_done / run.steps_per_epoch);
   const int every = run.evaluation_every;
-  // After the epochs that are multiples of `every`, and after the last one where it is none.
+  // After every epoch that is a multiple of `every`, and after the last one.
   const int evaluations = run.epochs / every - epochs_done / every + (run.epochs % every != 0 ? 1 : 0);
   const double evaluation = run.evaluation_steps * timing.step;
   const double epoch = static_cast<double>(run.steps_per_epoch) * timing.step +

@@ -1,4 +1,4 @@
-// What a run is going to take, from its first steps: one line of its log.
+// Estimates the duration of a run from its first steps: one line of its log.
 #pragma once
 
 #include <chrono>
@@ -14,14 +14,14 @@ struct Timing {
   double between_epochs = 0;  // evaluation, checkpoint and charts; 0 when no epoch has ended yet
 };
 
-// Times the steps of this process until there are enough of them to go by. The first ones do not count: they
-// also set up what the later ones use again.
+// Times the steps of this process until there are enough for an estimate. The first steps do not count,
+// because they also do work that later steps need not repeat.
 class StepTimer {
  public:
   using Clock = std::chrono::steady_clock;
 
   void begin_epoch(Clock::time_point now);
-  // `steps` more have ended. Gives the timing once, when there are enough.
+  // `steps` more steps have ended. Returns the timing once, as soon as there are enough steps.
   std::optional<Timing> add(std::int64_t steps, Clock::time_point now);
 
  private:
@@ -40,18 +40,17 @@ struct RunLength {
   std::int64_t steps_done = 0;  // of the whole run
   bool resumed = false;
   int evaluation_every = 1;     // epochs, and after the last one
-  double evaluation_steps = 0;  // an evaluation takes as long as that many steps
+  double evaluation_steps = 0;  // duration of an evaluation, in steps
 };
 
-// How many training steps of `batch` samples in `views` views take as long as running the network forward on
-// `images` images: backward is twice the work of forward.
+// The number of training steps, with `batch` samples and `views` views, that take as long as one forward pass
+// on `images` images. The backward pass is twice the work of the forward pass.
 double evaluation_in_steps(std::int64_t images, int batch, int views);
 
-// What to know of a run whose steps take longer than schedulers wait between SIGTERM and SIGKILL, usually 30
-// s; or "".
+// A warning if a step takes longer than schedulers wait between SIGTERM and SIGKILL, usually 30 s; else "".
 std::string slow_stop_line(const Timing& timing);
 
-// "0.31 s a step: about 2.0 minutes an epoch and ...". "" when less than a minute is left.
+// "0.31 s a step: about 2.0 minutes an epoch and ...". "" if less than a minute is left.
 std::string forecast_line(const Timing& timing, const RunLength& run);
 
 }  // namespace dpll

@@ -29,7 +29,8 @@ RunLength length_of(const Session& session) {
               evaluation_in_steps(session.evaluation.images(), config.optimiser.batch, views_of(config))};
 }
 
-// What `dpll_engine preview` draws, of the run's own samples. Without it the rest is still worth having.
+// The image of `dpll_engine preview` for the samples of the run. TensorBoard's file is also useful without
+// it.
 std::optional<EventImage> image_of_views(const Session& session, Log& log) {
   constexpr int kSamples = 8;
   if (session.data.train.tabular()) return std::nullopt;

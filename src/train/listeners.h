@@ -1,4 +1,4 @@
-// What follows a run is decided here, and here alone.
+// The only place that chooses the listeners of a run.
 #pragma once
 
 #include "report/log.h"
@@ -8,8 +8,8 @@
 
 namespace dpll {
 
-// Log, metrics, steps, charts, TensorBoard and summary, as the configuration wants them, in the order in
-// which they are told. All three arguments must live as long.
+// Log, metrics, steps, charts, TensorBoard and summary, as the configuration says, in the order in which they
+// are called. All three arguments must outlive the result.
 RunListeners make_listeners(const Session& session, const RunFolder& folder, Log& log);
 
 }  // namespace dpll

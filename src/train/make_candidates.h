@@ -8,9 +8,9 @@
 
 namespace dpll {
 
-// The candidate sets that [candidates] asks for, for the training split of `data`. Error(config) where the
-// model needs what the data set does not have, Error(data) for wrong files. mode = instance may train a
-// network first and `say` so.
+// Makes the candidate sets of [candidates] for the training split of `data`. Error(config) if the data set
+// lacks something that the mode needs, Error(data) for wrong files. mode = instance may train a network
+// first; `say` then receives its messages.
 CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say);
 
 }  // namespace dpll

@@ -9,7 +9,7 @@ double mebibytes(std::size_t bytes) {
   return static_cast<double>(bytes) / 0x1p20;
 }
 
-// The largest few by name, the rest in one figure.
+// The largest blocks by name, the rest as one number.
 std::string use_text(const Backend& backend) {
   constexpr std::size_t kNamed = 6;
   std::string text;
@@ -38,7 +38,7 @@ std::string memory_line(const Backend& backend, std::size_t left) {
 void require_memory(const Backend& backend, const BatchMemory& need) {
   const std::size_t left = backend.available_bytes();
   if (need.bytes <= left) return;
-  // Activations grow in proportion, workspaces do not: a guess that is checked.
+  // Activations grow in proportion to the batch, workspaces do not; so this estimate is checked.
   const auto largest = [&](int from, const std::function<std::size_t(int)>& bytes_of) {
     double n = from * static_cast<double>(left) / static_cast<double>(need.bytes);
     while (n >= 1 && bytes_of(static_cast<int>(n)) > left) n *= 0.85;

@@ -1,4 +1,4 @@
-// Where numbers went bad: the first one that is not finite, for messages.
+// Finds the first number that is not finite, for messages.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace dpll {
 
-// A step whose loss or gradient, or running statistics, are not finite.
+// The loss, a gradient or a running statistic of a step is not finite.
 class NotFinite : public Error {
  public:
   using Error::Error;
@@ -18,8 +18,8 @@ class NotFinite : public Error {
 
 // "'block1.conv1' [64,16,32,32] has inf at element 17", or empty. Waits for the backend.
 std::string first_nonfinite(Backend& backend, const std::string& name, const Tensor& tensor);
-// The same among parameters, running statistics or what a forward pass has left, each in the network's order,
-// with the kind in front: "parameter '...", "statistics '...", "activation '...".
+// The same for parameters, running statistics or the activations of a forward pass, each in the order of the
+// network. The kind comes first: "parameter '...", "statistics '...", "activation '...".
 std::string nonfinite_parameter(Backend& backend, const ModelState& model);
 std::string nonfinite_statistics(const ModelState& model);
 std::string nonfinite_activation(Backend& backend, const Program& program);

@@ -1,4 +1,4 @@
-// How many steps the host enqueues before it looks at what became of them.
+// The number of steps that the host enqueues before it reads their results.
 #pragma once
 
 #include <algorithm>
@@ -7,9 +7,9 @@
 
 namespace dpll {
 
-// Backends that compute at once are looked at after every step. Of one that works behind the host, chunks of
-// about a tenth of a second are under way two at a time: long enough that the host is never what it waits
-// for, short enough for a progress bar and for Ctrl-C.
+// With a synchronous backend the host reads the results of every step. With an asynchronous backend two
+// chunks of about a tenth of a second are enqueued at a time. That is long enough that the backend never
+// waits for the host, and short enough for a progress bar and for Ctrl-C.
 class Pace {
  public:
   explicit Pace(bool overlaps) : overlaps_(overlaps), last_(Clock::now()) {}

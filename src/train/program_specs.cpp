@@ -29,22 +29,21 @@ std::string batch_norm_advice(const RunConfig& config, std::int64_t samples, std
                               std::int64_t width) {
   const RunConfig::Model& model = config.model;
   if (model.architecture == Architecture::mlp && model.hidden.empty()) return "";  // has no batch norm
-  // The others' last batch norm is that of a hidden layer.
+  // In the other networks the last batch norm is in a hidden layer.
   const bool wide = model.architecture == Architecture::wide_resnet;
   const std::int64_t pixels = wide ? ((height + 3) / 4) * ((width + 3) / 4) : 1;
   const std::vector<int> batches = training_batches(samples, config.optimiser);
   if (pixels * batches.front() == 1) {
     fail(ExitCode::config,
-         "optimiser.batch = 1: batch norm in {} would see a single value a channel, of which it learns "
-         "nothing; "
+         "optimiser.batch = 1: batch norm in {} would have a single value per channel, whose variance is 0; "
          "expected 2 or more",
          to_string(model.architecture));
   }
   if (pixels * batches.back() > 1) return "";
   return fmt::format(
-      "the last step of each epoch has a single sample ({} samples, optimiser.batch = {}), and batch norm a "
-      "single "
-      "value a channel, which spoils its statistics: optimiser.drop_last = true leaves it out",
+      "the last step of each epoch has a single sample ({} samples, optimiser.batch = {}), so batch norm has "
+      "a "
+      "single value per channel, which spoils its statistics: optimiser.drop_last = true skips that step",
       samples, config.optimiser.batch);
 }
 

@@ -35,7 +35,7 @@ double seconds_after(Clock::time_point begin) {
   fail(ExitCode::device, "cannot start a process that qualifies the GPU: {}", std::strerror(error));
 }
 
-// The other process. Whatever ends this object ends that process, and all that it started.
+// The other process. The destructor ends that process and all processes that it started.
 class Child {
  public:
   explicit Child(const std::string& request) {
@@ -53,7 +53,7 @@ class Child {
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-    // What libraries print is of no use to anybody; what there is to say comes by the pipe.
+    // The messages of libraries are discarded; the results come through the pipe.
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out[1], kReportDescriptor);
@@ -96,7 +96,7 @@ class Child {
       if (timed_out) return false;
       pollfd waiting = {report_, POLLIN, 0};
       throw_if_stop_requested();
-      // A signal may come right before poll(), which then does not see it: a wait is a second at most.
+      // poll() does not notice a signal that comes right before it, so it waits for at most a second.
       const int ready = poll(&waiting, 1, static_cast<int>(std::min(left, 1.0) * 1000) + 1);
       if (ready <= 0) continue;
       std::array<char, 65536> bytes{};
@@ -107,7 +107,7 @@ class Child {
     }
   }
 
-  // Ends it where it has not ended, and says how it did: "signal 11 (Segmentation fault)".
+  // Ends the process if it still runs, and returns how it ended: "signal 11 (Segmentation fault)".
   std::string stop() {
     if (pid_ < 0) return ending_;
     kill(-pid_, SIGKILL);
@@ -117,12 +117,12 @@ class Child {
     pid_ = -1;
     return ending_ = text_of(status);
   }
-  // As stop(), of one that ends by itself.
+  // As stop(), but waits until the process ends by itself.
   std::string wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    kill(-pid_, SIGKILL);  // what it left behind
+    kill(-pid_, SIGKILL);  // processes that it left
     pid_ = -1;
     return ending_ = text_of(status);
   }
@@ -133,8 +133,8 @@ class Child {
       return fmt::format("signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
     return fmt::format("exit code {}", WEXITSTATUS(status));
   }
-  // A pipe holds 64 KiB; a longer request is read as it is written. A process that has gone reads nothing:
-  // not ours to die of.
+  // A pipe holds 64 KiB; the other process reads a longer request while it is written. If that process has
+  // ended, the write fails, which must not end this process.
   static void send(int to, const std::string& text) {
     struct sigaction ignored {
     }, before{};
@@ -236,19 +236,19 @@ std::string QualificationMemory::recall() const {
     const nlohmann::json kept = nlohmann::json::parse(bytes);
     return kept.at("key") == key_ ? kept.at("verdict").dump() : "";
   } catch (const std::exception&) {
-    return "";  // damaged: it is shown anew and written again
+    return "";  // damaged: the test is repeated and its result written again
   }
 }
 
 void QualificationMemory::remember(const std::string& text, const Say& warn) const {
   if (file_.empty()) return;
   try {
-    std::error_code ignored;  // the write says what is wrong
+    std::error_code ignored;  // the write below reports the error
     std::filesystem::create_directories(std::filesystem::path(file_).parent_path(), ignored);
     write_file_atomically(
         file_, nlohmann::json({{"key", key_}, {"verdict", nlohmann::json::parse(text)}}).dump(1) + "\n");
   } catch (const Error& error) {
-    warn(fmt::format("what the GPU has shown is not remembered: {}", error.what()));
+    warn(fmt::format("the result of the GPU test is not stored: {}", error.what()));
   }
 }
 

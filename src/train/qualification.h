@@ -1,10 +1,11 @@
-// Before a run computes on a GPU, that GPU, its driver and its libraries show that they compute right: golden
-// values of every operation and whole trajectories in the run's precision, each convolution and product of
-// the run's network at its own shape against sums of the host in float64, and equal bits of two runs.
+// Before a run uses a GPU, a test checks that the GPU, its driver and its libraries compute correctly. It
+// compares every operation and whole trajectories with golden values in the precision of the run; it compares
+// each convolution and product of the run's network, at its own shape, with float64 sums of the host; and it
+// compares the bits of two runs.
 //
-// All of it happens in a process of its own, started anew from this program's file: an engine that faults,
-// hangs or ends the GPU's context takes that process along and not the run. This process makes no context
-// before the other one has gone, so that a GPU in exclusive mode has room for it.
+// The test is a separate process, started from the file of this program. If an engine crashes, hangs or
+// destroys the GPU's context, only that process ends, not the run. This process creates its context after the
+// other process has ended, so that a GPU in exclusive mode can be used.
 #pragma once
 
 #include <functional>
@@ -20,26 +21,26 @@ using Say = std::function<void(const std::string&)>;
 struct Qualification {
   enum class Outcome {
     passed,
-    failed,   // it computes wrong, ends the process, or does not come to an end
+    failed,   // it computes wrong results, crashes the process, or does not finish
     refused,  // it cannot be used now: busy, too little memory
-    absent,   // there is none that this program can use
+    absent,   // there is no GPU that this program can use
   };
   Outcome outcome = Outcome::absent;
   GpuFacts gpu;
-  Precision precision = Precision::f32;  // of the run: what `auto` is on this GPU
-  std::string how;                       // passed: what was shown, in how many seconds, or when
-  std::string check, why;                // otherwise: which check, and what it said
+  Precision precision = Precision::f32;  // of the run; `auto` is resolved for this GPU
+  std::string how;                       // passed: the checks and their seconds, or their date
+  std::string check, why;                // otherwise: the failed check and its message
   std::string choices;                   // Backend::tuning_choices() of the run's network
 };
 
-// Of the GPU that `run` of the configuration names, or the one with the most free memory. `choices`: as
-// make_backend(). `progress`: what is being done, for a line on a terminal; `warn`: as make_backend().
+// Tests the GPU that `run` of the configuration names, or the one with the most free memory. `choices` and
+// `warn`: as in make_backend(). `progress` receives the current activity, for a line on a terminal.
 Qualification qualify_gpu(const RunConfig& config, const std::string& choices, const Say& progress,
                           const Say& warn);
 
-// How long the other process may take, in seconds. Tests set them.
+// Time limits of the other process, in seconds. Tests set them.
 struct QualificationLimits {
-  double silence = 120;  // without a word of what it does
+  double silence = 120;  // without a message
   double total = 300;    // besides run.tuning_seconds
 };
 QualificationLimits& qualification_limits();
@@ -50,15 +51,16 @@ QualificationLimits& qualification_limits();
 // "failed", "refused" or "absent", "check", "why"}.
 inline constexpr int kReportDescriptor = 3;
 
-// What is remembered of a GPU, driver, libraries, program and network, in a folder of the user's: passes and
-// wrong numbers, nothing that may be otherwise the next time. `text` is a JSON object.
+// Remembers the result for a GPU, driver, libraries, program and network, in a folder of the user. Only
+// passed tests and wrong results are stored, because all others may differ the next time. `text` is a JSON
+// object.
 class QualificationMemory {
  public:
-  // `key`: all on which the verdict depends.
+  // `key`: everything on which the result depends.
   explicit QualificationMemory(const std::string& key);
   std::string recall() const;  // empty: nothing
   void remember(const std::string& text,
-                const Say& warn) const;  // a folder that cannot be written to is said
+                const Say& warn) const;  // warns if the folder cannot be written
 
  private:
   std::string key_, file_;

@@ -6,7 +6,7 @@
 namespace dpll {
 namespace {
 
-// What the user leaves open stays as it was decided when the run began.
+// Values that the user leaves open are those that were chosen when the run began.
 void keep_device(RunConfig::Run& run, const RunFolder& folder) {
   const bool open = run.device == DeviceChoice::automatic || run.threads == 0;
   if (!open || !folder.has(run_files::kConfig)) return;

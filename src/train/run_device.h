@@ -1,4 +1,4 @@
-// Where a run computes: decided when it starts, kept when it goes on.
+// The device of a run: chosen at the start and kept by a resumed run.
 #pragma once
 
 #include <string>
@@ -9,10 +9,10 @@
 
 namespace dpll {
 
-// Decides, says so in the log, and writes into `config` what `auto` stands for (train/devices.h). A run that
-// `resumes` stays on the kind of device, in the precision and with the number of threads in which it began,
-// though `auto` and 0 might be others today; Error(device) names the override where that is not to be had.
-// Returns the tuning to repeat, for BackendMaker.
+// Chooses the device, logs the choice, and replaces `auto` in `config` (train/devices.h). A run that
+// `resumes` keeps the kind of device, the precision and the number of threads with which it began, even if
+// `auto` and 0 would now give others. If they are not available, Error(device) names the key to override.
+// Returns the autotuner's choices to repeat, for BackendMaker.
 std::string decide_run_device(RunConfig& config, const RunFolder& folder, Log& log, bool resumes);
 
 }  // namespace dpll

@@ -44,7 +44,7 @@ std::int64_t RunEvaluation::images() const {
 
 EpochScores RunEvaluation::run() {
   EpochScores scores;
-  // A loss that overflows is infinite, which a table tells from one that there is not.
+  // A loss that overflows is infinite in a table, a missing loss is an empty cell.
   const auto loss_of = [&](Evaluator& evaluator, const EvaluationResult& result, const char* part) {
     if (result.samples == 0 || std::isfinite(result.loss)) return result.loss;
     scores.warnings.push_back(fmt::format("the {} loss is not finite: {}", part, evaluator.diagnose()));

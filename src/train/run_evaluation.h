@@ -17,7 +17,7 @@
 
 namespace dpll {
 
-// NaN: there is no such part, or the epoch was not evaluated.
+// NaN if there is no such part or the epoch was not evaluated.
 struct EpochScores {
   static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   double test_loss = kNone, test_accuracy = kNone;
@@ -29,8 +29,8 @@ struct EpochScores {
 
 class RunEvaluation {
  public:
-  // Copies the samples to the backend. `held_out`, which must live as long, may be empty, as may be test and
-  // validation.
+  // Copies the samples to the backend. `held_out` must outlive the object. It may be empty, and so may test
+  // and validation.
   RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
                 const SelectionPart& held_out, int batch);
 
@@ -39,7 +39,7 @@ class RunEvaluation {
   std::int64_t held_out() const { return held_out_.images.count; }
   // Images that one run() computes.
   std::int64_t images() const;
-  // Throws Stopped between two batches where that is requested; the network is as it was.
+  // Throws Stopped between two batches if a stop is requested; the network is then unchanged.
   EpochScores run();
 
  private:

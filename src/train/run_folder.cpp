@@ -16,19 +16,19 @@
 namespace dpll {
 namespace {
 
-// A new folder is there after a power cut once the folder that names it is on disk.
+// A new folder survives a power cut only after its parent folder is synced.
 void sync_parents(const std::string& path) {
   const std::filesystem::path run = std::filesystem::absolute(path).lexically_normal();
   for (const std::filesystem::path& folder : {run.parent_path(), run.parent_path().parent_path()}) {
     const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) continue;  // a folder that may not be read: nothing to be done
+    if (file < 0) continue;  // a folder without read permission cannot be synced
     sync_to_disk(file);
     close(file);
   }
 }
 
-// Those of write_file_atomically(), NAME.DRAWN.tmp, and of earlier versions, NAME.PROCESS-N.tmp. Nobody else
-// writes here: the lock is ours.
+// Removes the temporary files of write_file_atomically(), NAME.DRAWN.tmp, and of earlier versions,
+// NAME.PROCESS-N.tmp. No other process writes here, because this process has the lock.
 void remove_temporary_files(const std::string& path) {
   static const std::regex pattern(R"(.+\.([0-9a-f]{16}|[0-9]+-[0-9]+)\.tmp)");
   std::error_code ignored;

@@ -1,4 +1,4 @@
-// The folder of a run: created, locked against a second process, and the names of what lies in it.
+// The folder of a run: creates it, locks it against a second process, and defines the names of its files.
 #pragma once
 
 #include <optional>
@@ -12,24 +12,24 @@ namespace dpll {
 
 class RunFolder {
  public:
-  // Creates out_dir/name when needed and, with run.lock, takes its lock. Error(run) when it cannot be created
-  // or written, when another process holds it, or, with `must_exist`, when it is not there: nothing is
-  // created then. With the lock, removes what a killed process left of files that it was writing.
+  // Creates out_dir/name if needed and, with run.lock, locks it. Error(run) if it cannot be created or
+  // written, if another process holds the lock, or, with `must_exist`, if it does not exist (nothing is
+  // created then). Once locked, removes the temporary files of a killed process.
   explicit RunFolder(const RunConfig::Run& run, bool must_exist = false);
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  // What the lock has to say, a line each.
+  // The messages of the lock, one line each.
   std::vector<std::string> notes() const { return lock_ ? lock_->notes() : std::vector<std::string>(); }
   bool has(const std::string& name) const;
-  // Is there something to lose: a checkpoint, or a result? A table or a log of a process that was killed
-  // before its first checkpoint is neither.
+  // Does the folder have a checkpoint or a result? A table or a log of a process that was killed before its
+  // first checkpoint does not count.
   bool holds_a_run() const;
-  // Can a run go on from here: is there a checkpoint, or the one before it?
+  // Is there a checkpoint, or the previous one?
   bool can_be_resumed() const;
-  // Are all results there, and of so many epochs? `average`: also the averaged model.
+  // Are all results of `epochs` epochs there? `average`: also the averaged model.
   bool holds_results_of(int epochs, bool average) const;
-  // The ways that this run's convolutions took before it stopped, so that it goes on with the same; or empty.
+  // The autotuner's choices of this run before it stopped, so that a resumed run uses the same; or empty.
   std::string tuning() const;
 
  private:

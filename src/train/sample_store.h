@@ -1,5 +1,5 @@
-// The samples of a split in the backend's memory, and what makes views of them: images through augment,
-// feature vectors through feature_views.
+// The samples of a split in the backend's memory, and the operations that make their views: augment for
+// images, feature_views for feature vectors.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +23,12 @@ class ViewMaker {
 
 class SampleStore {
  public:
-  // Copies the samples; `what` names them where memory runs out.
+  // Copies the samples; `what` is their name in the error if there is not enough memory.
   SampleStore(Backend& backend, const ImageSet& samples, const std::string& what);
 
-  // The recipes of `setup`, for the input of `program`; the maker reads the store's memory.
+  // Makes views by the recipes of `setup` for the input of `program`; the result reads the store's memory.
   std::unique_ptr<ViewMaker> make_views(const ViewSetup& setup, const Program& program) const;
-  // One view, the samples as they are but for normalisation.
+  // Makes one view: the samples, only normalised.
   std::unique_ptr<ViewMaker> make_plain(const ViewSetup& setup, const Program& program) const;
 
  private:

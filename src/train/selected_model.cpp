@@ -30,7 +30,7 @@ void SelectedModelFile::restore(Progress& progress) const {
   if (selected.epoch == best) return;
   fail(ExitCode::config,
        "evaluation.selection = {} selects epoch {}, whose model was not kept: {}; "
-       "go on with the rule that the run began with",
+       "resume with the rule with which the run began",
        to_string(rule_), best,
        selected.epoch > 0 ? fmt::format("there is that of epoch {}", selected.epoch) : "there is none");
 }
@@ -42,7 +42,7 @@ void SelectedModelFile::write(const SelectedModel& selected) {
     write_file_atomically(path, selected.bytes.data(), selected.bytes.size());
   } else {
     std::error_code ignored;
-    std::filesystem::remove(path, ignored);  // of epochs that are lost
+    std::filesystem::remove(path, ignored);  // its epoch is lost
   }
   on_disk_ = selected.epoch;
 }

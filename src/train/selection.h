@@ -1,6 +1,6 @@
-// Choosing an epoch without true labels: a held-out part of the partially labelled training set and the two
-// measures of PLENCH on it (Wang et al., "Realistic Evaluation of Deep Partial-Label Learning Algorithms",
-// ICLR 2025).
+// Selects an epoch without true labels: a part of the partially labelled training set is held out, and the
+// two measures of PLENCH are computed on it (Wang et al., "Realistic Evaluation of Deep Partial-Label
+// Learning Algorithms", ICLR 2025).
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ struct SelectionPart {
   CandidateSets candidates;
 };
 
-// round(fraction * count). Error(config) when that would leave either part empty; 0 for fraction 0.
+// round(fraction * count). Error(config) if one of the parts would be empty; 0 for fraction 0.
 std::int64_t held_out_count(std::int64_t count, double fraction);
 
-// Moves round(fraction * N) of the training samples and their sets out of `data.train` and `candidates`,
-// drawn by Philox from `seed`; both parts keep the order. Nothing for fraction 0. Errors as above.
+// Moves round(fraction * N) training samples and their sets out of `data.train` and `candidates`; Philox
+// draws them from `seed`, and both parts keep the order. Does nothing for fraction 0. Errors as above.
 SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, double fraction,
                                  std::uint64_t seed);
 
@@ -28,7 +28,7 @@ SelectionPart hold_out_selection(DataSet& data, CandidateSets& candidates, doubl
 // candidate set:
 //   covering rate          [y in S]
 //   approximated accuracy  [y in S] p_y / sum_{j in S} p_j
-// PLENCH's code adds 1e-12 to that sum, which changes nothing but samples whose candidates have less mass.
+// PLENCH's code adds 1e-12 to this sum; that only matters for samples whose candidates have less probability.
 struct SelectionScores {
   double covering_rate = 0, approximated_accuracy = 0;
 };

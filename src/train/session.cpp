@@ -100,7 +100,7 @@ void Session::log_contents(Log& log) const {
   const std::int64_t missing =
       data.train.has_labels() ? count_missing_truth(candidates, data.train.labels) : 0;
   if (missing > 0) {
-    log.warning(fmt::format("{} of {} candidate sets miss the true label", missing, candidates.count));
+    log.warning(fmt::format("{} of {} candidate sets do not have the true label", missing, candidates.count));
   }
   log.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network->name(),
                        network->state().parameter_count(), network->forward_macs() * 1e-9,

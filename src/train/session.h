@@ -1,5 +1,5 @@
-// What a run works with, loaded and built: data, candidate sets, backend, network, the training step, the
-// evaluation. The trainer makes the epochs of it.
+// The objects of a run: data, candidate sets, backend, network, training step and evaluation. The trainer
+// runs the epochs with them.
 #pragma once
 
 #include <cstddef>
@@ -23,13 +23,14 @@
 namespace dpll {
 
 struct Session {
-  // Says in the log what there is. `choices`: Backend::tuning_choices() to repeat, or empty. Errors of all
-  // that it loads; Error(device) where memory does not suffice; throws Stopped while an annotator trains.
+  // Loads and builds all of them and describes them in the log. `choices`: Backend::tuning_choices() to
+  // repeat, or empty. Throws the errors of the files that it loads, Error(device) if there is not enough
+  // memory, and Stopped during the training of an annotator.
   Session(const RunConfig& config, Log& log, const BackendMaker& maker, const std::string& choices);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Of a model file after so many epochs.
+  // The metadata of a model file after `epochs` epochs.
   std::map<std::string, std::string> model_metadata(int epochs) const;
 
   const RunConfig& config;

@@ -28,10 +28,10 @@ constexpr std::array<Handled, 4> kHandled = {{{SIGINT, "SIGINT", true},
                                               {SIGHUP, "SIGHUP", true},
                                               {SIGUSR1, "SIGUSR1", false}}};
 
-// What handlers touch is lock-free: they may interrupt any instruction of any thread.
+// The variables of the handlers are lock-free, because a signal may interrupt any instruction of any thread.
 std::atomic<int> g_received{0};
 std::atomic<double> g_received_at{0};
-std::atomic<int> g_in_order{0};  // objects that live
+std::atomic<int> g_in_order{0};  // existing objects
 static_assert(std::atomic<double>::is_always_lock_free);
 
 double g_deadline = kNever;

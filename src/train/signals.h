@@ -1,5 +1,5 @@
-// Requests to stop early: signals, and the limit run.max_hours. Work that has something to lose looks for
-// them and stops in order; everything else is ended at once.
+// Requests to stop early: signals, and the limit run.max_hours. Work whose results would be lost checks for
+// them and stops in order; all other work is ended at once.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ struct StopRequest {
   double seconds_past = 0;  // since it came
 };
 
-// Thrown by throw_if_stop_requested(): the work ends early. No error.
+// Thrown by throw_if_stop_requested(): the work ends early. This is not an error.
 class Stopped : public std::runtime_error {
  public:
   explicit Stopped(const StopRequest& request)
@@ -27,20 +27,20 @@ class Stopped : public std::runtime_error {
   int exit_code_;
 };
 
-// For its lifetime SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which schedulers send ahead of their time limit) are
-// requests to stop, and SIGPIPE is ignored: a console that goes away is no reason to stop. SIGINT and SIGHUP
-// stay ignored where the process was started so (nohup, jobs in the background of a script).
+// During its lifetime SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which schedulers send before their time limit) are
+// requests to stop. SIGPIPE is ignored, because a closed console is no reason to stop. SIGINT and SIGHUP stay
+// ignored if the process was started in that way (nohup, background jobs of a script).
 class StopSignals {
  public:
-  // The limit counts from here; 0: none.
+  // The time limit counts from here; 0: no limit.
   explicit StopSignals(double max_hours = 0);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // While one of these lives, the first signal is noted for those who ask below, and only a second Ctrl-C
-  // ends the process at once. Further SIGTERM change nothing: schedulers and scripts often send several.
-  // Outside, where nothing can be lost, a signal ends the process at once.
+  // While an object of this class exists, the first signal is stored for stop_request(), and only a second
+  // Ctrl-C ends the process at once. Further SIGTERM signals change nothing, because schedulers and scripts
+  // often send several. At other times nothing can be lost, and a signal ends the process at once.
   class InOrder {
    public:
     InOrder();

@@ -7,8 +7,8 @@
 
 namespace dpll {
 
-// The host hands a GPU a chunk of steps, reports on the one before while they run, and waits only where all
-// of them must be done.
+// The host enqueues a chunk of steps on a GPU and reports on the previous chunk while they run. It only waits
+// where all of them must be done.
 void run_steps(TrainingStep& step, const StepLoop& loop) {
   const std::int64_t steps = step.steps_per_epoch();
   Pace pace(loop.overlaps);

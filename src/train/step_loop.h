@@ -1,5 +1,4 @@
-// The steps of an epoch, one after the other, on backends that work behind the host as well as on those that
-// compute at once.
+// Runs the steps of an epoch in order, on synchronous and asynchronous backends.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +11,18 @@ namespace dpll {
 
 struct StepLoop {
   std::int64_t first = 0;  // step of the epoch to begin with
-  bool overlaps = false;   // does the backend work behind the host?
-  // The step before which all of the earlier ones must be done, at most steps_per_epoch; empty: the end
-  // alone.
+  bool overlaps = false;   // is the backend asynchronous?
+  // The step before which all earlier steps must be done, at most steps_per_epoch. Empty: only the end of the
+  // epoch.
   std::function<std::int64_t(std::int64_t enqueued)> next_stop = {};
-  // Steps that are done, in order. May be empty.
+  // Receives the steps that are done, in order. May be empty.
   std::function<void(const std::vector<StepRecord>&)> take = {};
-  // All steps up to `done` are done, none is under way. May be empty.
+  // Called when all steps up to `done` are done and no step is running. May be empty.
   std::function<void(std::int64_t done)> settled = {};
 };
 
 // Enqueues the steps from loop.first to the end of the epoch; TrainingStep::begin_epoch() has been called.
-// Throws Stopped between two steps where that is requested, with all that were enqueued done and taken.
+// Throws Stopped between two steps if a stop is requested, after all enqueued steps are done and taken.
 void run_steps(TrainingStep& step, const StepLoop& loop);
 
 }  // namespace dpll

@@ -10,6 +10,7 @@
 #include "dpll/core/check.h"
 #include "dpll/files.h"
 #include "io/text.h"
+#include "report/metrics_files.h"
 
 namespace dpll {
 namespace {
@@ -21,10 +22,6 @@ std::size_t index_of(const History& history, const std::string& column) {
   const auto found = std::find(history.columns.begin(), history.columns.end(), column);
   DPLL_CHECK(found != history.columns.end(), "no column '{}'", column);
   return static_cast<std::size_t>(found - history.columns.begin());
-}
-
-Json number_or_null(double value) {
-  return std::isnan(value) ? Json() : Json(value);
 }
 
 bool was_evaluated(const History& history, const std::vector<double>& row) {
@@ -53,8 +50,8 @@ std::optional<EpochChoice> last_epoch(const History& history) {
 
 Json as_json(const std::optional<EpochChoice>& choice, const char* measure) {
   if (!choice) return Json();
-  Json json = {{"epoch", choice->epoch}, {kTestAccuracy, number_or_null(choice->test_accuracy)}};
-  if (measure != nullptr) json[measure] = number_or_null(choice->value);
+  Json json = {{"epoch", choice->epoch}, {kTestAccuracy, json_number(choice->test_accuracy)}};
+  if (measure != nullptr) json[measure] = json_number(choice->value);
   return json;
 }
 
@@ -105,17 +102,17 @@ LastTen last_ten_epochs(const History& history) {
 void add_accuracies(Json& summary, const History& history, SelectionRule kept, std::int64_t held_out) {
   Json last;
   for (std::size_t i = 0; i < history.columns.size() && !history.rows.empty(); ++i) {
-    last[history.columns[i]] = number_or_null(history.rows.back()[i]);
+    last[history.columns[i]] = json_number(history.rows.back()[i]);
   }
   summary["last_epoch"] = last;
   const LastTen last_ten = last_ten_epochs(history);
   Json& means = summary["last_ten_epochs"];
   if (last_ten.epochs > 0) {
     means = {{"epochs", last_ten.epochs}, {"first", last_ten.first}, {"last", last_ten.last}};
-    for (const auto& [column, mean] : last_ten.means) means[column] = number_or_null(mean);
+    for (const auto& [column, mean] : last_ten.means) means[column] = json_number(mean);
   }
   const std::optional<EpochChoice> best = best_epoch(history, kTestAccuracy);
-  // Chosen by looking at the test set: no protocol may report it as a result.
+  // The test set selected this epoch, so no protocol may report it as a result.
   if (best) summary["oracle_best_epoch"] = {{"epoch", best->epoch}, {kTestAccuracy, best->test_accuracy}};
 
   Json protocols;
@@ -123,7 +120,7 @@ void add_accuracies(Json& summary, const History& history, SelectionRule kept, s
   protocols["last_ten_epochs"] = Json();
   if (last_ten.epochs > 0) {
     protocols["last_ten_epochs"] = {{"epochs", last_ten.epochs},
-                                    {kTestAccuracy, number_or_null(mean_of(last_ten, kTestAccuracy))}};
+                                    {kTestAccuracy, json_number(mean_of(last_ten, kTestAccuracy))}};
   }
   protocols["best_epoch"] = as_json(best, nullptr);
   if (best) protocols["best_epoch"]["oracle"] = true;
@@ -178,7 +175,7 @@ class SummaryListener final : public RunListener {
   std::string summary_of(const RunState& state) const {
     const RunConfig& config = session_.config;
     Json summary;
-    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, a folder's name need not be
+    summary["name"] = escaped(config.run.name);  // JSON is UTF-8, the name of a folder need not be
     summary["network"] = session_.network->name();
     summary["parameters"] = session_.network->state().parameter_count();
     summary["data"] = to_string(session_.data.kind);

@@ -43,15 +43,15 @@ class Trainer {
   // `choices`: Backend::tuning_choices() to repeat, or empty. `start`: when the user began to wait.
   Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
           const std::string& choices, Clock::time_point start);
-  // `accepted`: called when the run is known to begin or to go on, before its first file.
+  // `accepted` is called when it is certain that the run begins or is resumed, before it writes any file.
   int run(const std::function<void()>& accepted);
 
  private:
   bool resume_or_start(const std::function<void()>& accepted);
   void resume(const std::function<void()>& accepted);
   void start_anew(const std::function<void()>& accepted);
-  void train_epoch();  // from the step where it stands; throws Stopped
-  // Of the steps that are done, in order.
+  void train_epoch();  // from the current step; throws Stopped
+  // For the steps that are done, in order.
   void take_records(const std::vector<StepRecord>& records);
   [[noreturn]] void refuse(const StepRecord& record, std::int64_t step_in_epoch);
   void check_statistics();
@@ -59,8 +59,9 @@ class Trainer {
   void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
   void finish_epoch();               // evaluates; throws Stopped
-  void save(bool replaces = false);  // the newest checkpoint, instead of keeping it as the one before
+  void save(bool replaces = false);  // `replaces`: do not keep the newest checkpoint as the previous one
   void write_results();
+  std::string position() const;
   int stop();
   RunState state() const {
     return {.history = progress_.history,
@@ -75,9 +76,9 @@ class Trainer {
     return names;
   }
   double seconds_waited() const { return earlier_seconds_ + seconds_since(start_); }
-  // Every rollback halves the rate for the rest of the run.
+  // Every rollback halves the learning rate for the rest of the run.
   double rate_factor() const { return std::ldexp(1.0, -progress_.rollbacks); }
-  // Of a step of the running epoch.
+  // The learning rate of a step of the running epoch.
   double learning_rate_of(std::int64_t step_in_epoch) const {
     const std::int64_t steps = step_.steps_per_epoch();
     return rate_factor() *
@@ -123,7 +124,7 @@ Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const Bac
       selected_file_(folder, config.evaluation.selection),
       listeners_(make_listeners(session_, folder, log)) {}
 
-// True when there is training left to do.
+// True if there are epochs left to train.
 bool Trainer::resume_or_start(const std::function<void()>& accepted) {
   progress_.history.columns = metrics_columns(method_columns());
   const auto accept = [&] {
@@ -179,7 +180,7 @@ void Trainer::start_anew(const std::function<void()>& accepted) {
   if (config_.checkpoint.save_init) {
     save_model(folder_.file(run_files::kInit), model_, ModelState::Array::value, model_metadata());
   }
-  // The first epoch, too, has something to go back to.
+  // A rollback in the first epoch also needs a checkpoint.
   if (config_.guard.on_nonfinite == OnNonfinite::rollback) save();
 }
 
@@ -221,7 +222,7 @@ void Trainer::train_epoch() {
   run_steps(step_, loop);
 }
 
-// The end of the epoch, or the next step behind which there is a checkpoint.
+// The end of the epoch, or the next step after which there is a checkpoint.
 std::int64_t Trainer::next_checkpoint(std::int64_t step_in_epoch) const {
   const std::int64_t steps = step_.steps_per_epoch(), every = config_.checkpoint.every_steps;
   if (every == 0) return steps;
@@ -234,7 +235,7 @@ void Trainer::take_records(const std::vector<StepRecord>& records) {
   for (const StepRecord& record : records) {
     const std::int64_t step = progress_.step_in_epoch;
     const ObjectiveMetrics& m = record.metrics;
-    // Gradients beyond f16 are no reason to stop: the loss scale makes up for them.
+    // Gradients beyond the range of f16 are no reason to stop: the loss scale is then reduced.
     if (m.nonfinite != 0 || record.halted != 0 || !std::isfinite(m.total)) {
       listeners_.steps(done);
       refuse(record, step);
@@ -256,8 +257,8 @@ void Trainer::take_records(const std::vector<StepRecord>& records) {
   listeners_.steps(done);
 }
 
-// Ends the epoch at a step that was not finite. Its update was skipped and so were those after it, so that
-// the parameters are those of that step, and the last checkpoint is good.
+// Ends the epoch at a step that was not finite. Its update and all later ones were skipped, so the parameters
+// are those of that step, and the last checkpoint is good.
 void Trainer::refuse(const StepRecord& record, std::int64_t step_in_epoch) {
   const std::string cause = step_.diagnose(step_in_epoch);
   std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
@@ -267,9 +268,9 @@ void Trainer::refuse(const StepRecord& record, std::int64_t step_in_epoch) {
       fmt::format("step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
                   step_in_epoch + 1, record.metrics.nonfinite, record.nonfinite_gradients, cause,
                   fmt::join(samples, " "));
-  // What is wrong before this process has changed anything, no rate has done.
+  // If a parameter is wrong before this process has changed any, the learning rate is not the cause.
   if (!stepped_ && cause.starts_with("parameter ")) {
-    fail(ExitCode::run, "epoch {}, {}; it was so when it was loaded", progress_.epoch + 1, what);
+    fail(ExitCode::run, "epoch {}, {}; it was not finite when it was loaded", progress_.epoch + 1, what);
   }
   throw not_finite(what);
 }
@@ -281,9 +282,9 @@ NotFinite Trainer::not_finite(const std::string& what) const {
                   progress_.epoch + 1, what, folder_.path())};
 }
 
-// Goes back to the last checkpoint, with half the learning rate from there on; or throws `failure`. Where
-// that fails twice before there is a new checkpoint, the run had diverged when that one was written: then to
-// the one before it, and at last to the beginning.
+// Goes back to the last checkpoint and halves the learning rate, or throws `failure`. If this fails twice
+// before there is a new checkpoint, the run had already diverged when that checkpoint was written. Then it
+// goes back to the previous one, and at last to the beginning.
 void Trainer::roll_back(const NotFinite& failure) {
   if (config_.guard.on_nonfinite == OnNonfinite::stop) throw failure;
   const int rollbacks = progress_.rollbacks + 1;
@@ -311,12 +312,12 @@ void Trainer::roll_back(const NotFinite& failure) {
                   "learning rate from there on",
                   failure.what(), rollbacks, config_.guard.retries, progress_.epoch + 1,
                   progress_.step_in_epoch, rate_factor()));
-  // At once, so that a run which is killed does not begin again with the rate that failed.
+  // Saved at once, so that a killed run does not start again with the learning rate that failed.
   save(true);
   listeners_.start(state());
 }
 
-// Variances overflow before losses do; a checkpoint that has them could not be gone on with.
+// Variances overflow before losses do, and a run could not be resumed from a checkpoint with such variances.
 void Trainer::check_statistics() {
   const std::string cause = nonfinite_statistics(model_);
   if (cause.empty()) return;
@@ -353,13 +354,12 @@ void Trainer::finish_epoch() {
   progress_.skipped_steps = 0;
   progress_.epoch_seconds = 0;
   session_epoch_offset_ = 0;
-  // Its model goes into the checkpoint, so that a run which is killed and changed never has the model of an
-  // epoch that is lost.
+  // The selected model is part of the checkpoint, so that a killed run never has the model of a lost epoch.
   if (selected_file_.best_epoch_of(progress_.history) == progress_.epoch) {
     progress_.selected = {progress_.epoch, model_bytes(model_, ModelState::Array::value, model_metadata())};
   }
 
-  // The epoch is safe before anything is made of it.
+  // The checkpoint comes first; listeners write their files afterwards.
   if (last_epoch || progress_.epoch % config_.checkpoint.every == 0) save();
   listeners_.epoch_done(epoch, state());
 }
@@ -383,19 +383,28 @@ void Trainer::write_results() {
                         folder_.path()));
 }
 
-// What asked for it comes with the time that it took, against the time that schedulers leave.
+// The progress of the run for its user: "after epoch 3 of 5", "in epoch 4 of 5 after step 12".
+std::string Trainer::position() const {
+  const int epochs = config_.run.epochs;
+  if (progress_.step_in_epoch == 0) {
+    return progress_.epoch == 0 ? "before the first step"
+                                : fmt::format("after epoch {} of {}", progress_.epoch, epochs);
+  }
+  const std::string in_epoch = fmt::format("in epoch {} of {}", progress_.epoch + 1, epochs);
+  return progress_.step_in_epoch == step_.steps_per_epoch()
+             ? in_epoch + " before its evaluation"
+             : fmt::format("{} after step {}", in_epoch, progress_.step_in_epoch);
+}
+
+// The line says how long stopping took, because schedulers kill a process after a fixed time.
 int Trainer::stop() {
   const StopRequest request = stop_request().value();
   const Clock::time_point begin = Clock::now();
   save();
-  const std::string where = progress_.step_in_epoch == step_.steps_per_epoch()
-                                ? std::string("before its evaluation")
-                                : fmt::format("after step {}", progress_.step_in_epoch);
   log_.line(fmt::format(
-      "stopped {} in epoch {} {} ({:.1f} s until the work under way was done, {:.1f} s for the checkpoint); "
-      "to go on: dpll_engine {} --resume",
-      request.by, progress_.epoch + 1, where, request.seconds_past, seconds_since(begin),
-      folder_.file(run_files::kConfig)));
+      "stopped {} {} ({:.1f} s until the running step or batch was done, {:.1f} s for the "
+      "checkpoint); to go on: dpll_engine {} --resume",
+      request.by, position(), request.seconds_past, seconds_since(begin), folder_.file(run_files::kConfig)));
   listeners_.stop(state());
   write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
   return request.exit_code;
@@ -422,15 +431,15 @@ int train(RunConfig config, const BackendMaker& maker) {
     fail(ExitCode::run, "'{}' has no checkpoint to resume from; without --resume it begins anew",
          folder.path());
   }
-  // A resume that is refused leaves every file as it was: nothing is written before it is accepted.
+  // Nothing is written before a resume is accepted, so a refused one leaves every file as it was.
   Log log(folder.file(run_files::kLog), config.log.progress, resumes);
   for (const std::string& note : folder.notes()) log.line(note);
   try {
-    // The resolved configuration repeats the run: it says what `auto` became.
+    // The resolved configuration repeats the run, so it has the device that `auto` chose.
     const int gpu = config.run.gpu;
     const std::string choices = decide_run_device(config, folder, log, resumes);
     Trainer trainer(config, folder, log, maker, choices, start);
-    // --resume says how this process starts; kept, it would stop config.ini from starting another run.
+    // --resume belongs to this process. In config.ini it would prevent the start of another run.
     RunConfig kept = config;
     kept.run.gpu = gpu;  // another one may be free the next time, unless the user has named it
     if (kept.run.resume == ResumeMode::require) kept.run.resume = ResumeMode::never;

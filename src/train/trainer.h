@@ -7,7 +7,7 @@
 namespace dpll {
 
 // Trains as `config` says and returns the process's exit code: 0, or 130 and 143 after Ctrl-C and SIGTERM.
-// Throws Error. `maker`: where the backend comes from.
+// Throws Error. `maker` makes the backend.
 int train(RunConfig config, const BackendMaker& maker = make_backend);
 
 }  // namespace dpll

@@ -198,7 +198,7 @@ std::vector<StepRecord> TrainingStep::collect_records() {
   return {records, records + request.count};
 }
 
-// The walk of a batch.
+// The way of a batch through all operations.
 void TrainingStep::run_operations(Batch& batch) {
   augment(batch);
   batch.program->forward(rows());
@@ -406,7 +406,7 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   augment(batch_of(step_in_epoch));
   program.forward(rows());
   if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;
-  // Gradients are written back to front: the last one in the network's order is the first that went wrong.
+  // Gradients are written from the last layer to the first, so the wrong one nearest to the end came first.
   return gradients.empty() ? "the loss" : gradients.back();
 }
 

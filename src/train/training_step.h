@@ -1,6 +1,6 @@
-// One training step, from sample indices to updated weights, and the data it works on: the walk of a batch is
-// run_operations() in training_step.cpp. Everything is allocated by the constructor and recorded by attach();
-// a step is one replay, without a copy, an allocation or waiting.
+// One training step, from sample indices to updated weights, and its data. run_operations() in
+// training_step.cpp shows the way of a batch. The constructor allocates everything and attach() records it; a
+// step is then one replay, without copies, allocations or waiting.
 #pragma once
 
 #include <array>
@@ -29,13 +29,13 @@ class TrainingStep {
 
   std::int64_t samples() const { return samples_; }
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
-  // Bytes of the arena that attach() needs; the arena may be shared with programs that run between steps.
+  // The bytes of the arena for attach(); the arena may be shared with programs that run between steps.
   std::size_t arena_bytes() const { return arena_bytes_; }
   void attach(void* arena);
 
-  // The order of the samples for the steps that follow, one entry a sample.
+  // Sets the order of the samples for the following steps, one entry per sample.
   void set_order(const std::vector<std::int32_t>& order);
-  // The steps that follow are those of `epoch` (0-based), from `first_step` on. plans: of all steps of the
+  // The following steps are those of `epoch` (0-based) from `first_step` on. plans: for all steps of the
   // epoch.
   void begin_epoch(int epoch, std::int64_t first_step, const std::vector<StepPlan>& plans);
   // Enqueues the next step. The update is skipped when a gradient is not finite; see ops/sgd.h.
@@ -43,13 +43,13 @@ class TrainingStep {
   // begin_epoch() and enqueue() for a single step.
   void run(int epoch, std::int64_t step_in_epoch, const StepPlan& plan);
 
-  // What steps report. request_records() starts to read back the records of the steps enqueued since the last
-  // request, two requests at most may be open; collect_records() waits for the oldest.
+  // The records of steps. request_records() starts to copy the records of the steps enqueued since the last
+  // request to the host; at most two requests may be open. collect_records() waits for the oldest.
   void request_records();
   int requests() const { return static_cast<int>(requests_.size()); }
   std::vector<StepRecord> collect_records();
 
-  // All of these wait for the steps that are enqueued.
+  // All of these functions wait for the enqueued steps.
   ObjectiveMetrics last_metrics() const;   // of the last step
   ObjectiveMetrics total_metrics() const;  // since set_total_metrics()
   void set_total_metrics(const ObjectiveMetrics& metrics);
@@ -82,7 +82,7 @@ class TrainingStep {
   // benchmarks: run() is their sequence.
   std::vector<std::pair<std::string, std::function<void()>>> phases();
 
-  // The program of a full batch, whose tensors a phase leaves as the contracts say.
+  // The program of a full batch; after each phase its tensors have the documented contents.
   const Program& full_program() const { return *full_.program; }
 
   // Data-set rows of a step's batch.
@@ -90,8 +90,8 @@ class TrainingStep {
   // After a step whose health or metrics were not finite: runs its forward pass again and names the first
   // tensor that is not finite, and where.
   std::string diagnose(std::int64_t step_in_epoch);
-  // After such a step, before a checkpoint is restored: waits for what was enqueued behind it, and steps
-  // change parameters again.
+  // After such a step, before a checkpoint is restored: waits for the steps enqueued after it, and allows
+  // steps to change parameters again.
   void forget_failure();
 
  private:

@@ -8,7 +8,7 @@
 namespace dpll {
 namespace {
 
-// [rows, channels] of what may have more channels behind.
+// [rows, channels] of a tensor that may have additional channels.
 std::vector<float> leading_channels(const std::vector<float>& values, std::int64_t stored,
                                     std::int64_t channels) {
   if (stored == channels) return values;

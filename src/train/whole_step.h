@@ -1,5 +1,5 @@
-// How far a whole training step on one backend lies from the same step on another: of each kind of tensor the
-// largest relative distance, in the Euclidean norm.
+// The distance of a whole training step on one backend from the same step on another: for each kind of tensor
+// the largest relative distance in the Euclidean norm.
 #pragma once
 
 #include <functional>
@@ -22,12 +22,12 @@ class WholeStep {
   WholeStep(const StepSide& ours, const StepSide& theirs) : ours_(ours), theirs_(theirs) {}
 
   void begin_step(int step) { step_ = step; }
-  // When the phases of these names have run on both sides.
+  // Call each when the phase with this name has run on both sides.
   void compare_views();       // augment
   void compare_forward();     // forward
   void compare_objective();   // objective
-  void compare_parameters();  // update; gradients are those that it took
-  // A line for each kind of tensor.
+  void compare_parameters();  // update; the gradients are those that it used
+  // One line for each kind of tensor.
   void print(const std::function<void(const std::string&)>& print) const;
 
  private:

@@ -56,7 +56,7 @@ TEST_CASE("every candidate model is drawn, exported, read back and trained on wi
     CHECK(has(exported.out, ", 0 without the true label") == (name != "noisy"));
     const ProcessResult trained = runs.train(name, settings);
     require_done(trained);
-    CHECK(has(trained.out, "candidate sets miss the true label") == (name == "noisy"));
+    CHECK(has(trained.out, "candidate sets do not have the true label") == (name == "noisy"));
     require_done(runs.train(name + "-read", {"candidates.mode=file", "candidates.file=" + csv}));
     CHECK(read_file(runs.run_file(name, "model.safetensors")) ==
           read_file(runs.run_file(name + "-read", "model.safetensors")));
@@ -90,7 +90,8 @@ TEST_CASE("what candidate models cannot be drawn from ends in one line and its e
   refuse({"candidates.mode=file", "candidates.file=x.csv", "candidates.noise_rate=0.1"}, 3, {"noise_rate"});
   refuse({"candidates.mode=instance", "annotator.architecture=wide_resnet", "annotator.depth=17"}, 3,
          {"annotator.depth", "6n + 4"});
-  refuse(with_matrix(matrix(0.5, 0.1, 0.1), "inclusion"), 4, {"m.csv:2", "does not keep its truth", "0.5"});
+  refuse(with_matrix(matrix(0.5, 0.1, 0.1), "inclusion"), 4,
+         {"m.csv:2", "does not keep its true label", "0.5"});
   refuse(with_matrix(matrix(1, 0.1, 0.1), "distractor"), 4, {"m.csv:2", "sums to 1.9", "expected 1"});
   refuse(with_matrix("1,0\n0,1\n", "inclusion"), 4, {"m.csv:1", "2 numbers", "10 classes"});
   refuse(with_matrix("words\n", "inclusion"), 4, {"m.csv:1", "\"words\""});

@@ -84,7 +84,7 @@ TEST_CASE("folder lock: a process that runs keeps others out, a killed one's loc
   resume.insert(resume.end(), {"--set", "run.epochs=1", "--set", "checkpoint.every=100000"});
   const ProcessResult third = run_process(with(stub, resume));
   require_done(third);
-  CHECK(has(third.out, ", which used this folder, is no more; its lock is taken over"));
+  CHECK(has(third.out, ", which used this folder, has ended; its lock is taken over"));
   CHECK_FALSE(fs::exists(owner));
 }
 

@@ -142,7 +142,7 @@ TEST_CASE("a checkpoint whose values cannot be is refused with the field, the va
   int other = 0;
   while (candidates.contains(1, other)) ++other;
   targets.at(10 + static_cast<std::size_t>(other)) = 1;
-  refused({.floats = {{"targets", targets}}}, "which is no candidate of it");
+  refused({.floats = {{"targets", targets}}}, "which is not its candidate");
 
   std::vector<double> sums = file.get<double>("total_metrics");
   CHECK(sums[0] == 32);

@@ -93,7 +93,7 @@ TEST_CASE(
     if (signal == SIGTERM) child.signal(signal);  // as scripts do that pass it on
     const ProcessResult stopped = child.wait();
     CHECK(stopped.exit_code == 128 + signal);
-    CHECK_MESSAGE(has(stopped.out, "in epoch 1 before its evaluation"), stopped.out, stopped.err);
+    CHECK_MESSAGE(has(stopped.out, "in epoch 1 of 2 before its evaluation"), stopped.out, stopped.err);
     CHECK(has(stopped.out, "to go on: dpll_engine " + runs.run_file(name, "config.ini") + " --resume"));
     CHECK(lines_in(runs.run_file(name, "metrics.csv")) == 0);
     const ProcessResult resumed = runs.resume(name);
@@ -124,13 +124,21 @@ TEST_CASE(
   const std::vector<std::string> settings = {"run.max_hours=1e-9", "run.resume=auto"};
   ProcessResult result = runs.train("limited", settings);
   CHECK(result.exit_code == 75);
-  CHECK(has(result.out, "stopped by run.max_hours = 1e-09 in epoch 1 after step 0"));
+  CHECK(has(result.out, "stopped by run.max_hours = 1e-09 before the first step"));
   REQUIRE(fs::exists(runs.run_file("limited", "checkpoint.safetensors")));
   Child child(runs.command("limited", {"run.max_hours=0.0001", "run.epochs=100000", "run.resume=auto"}), {});
   result = child.wait();
   CHECK(result.exit_code == 75);
-  CHECK(has(result.out, "stopped by run.max_hours = 0.0001 in epoch "));
+  CHECK_MESSAGE((has(result.out, "stopped by run.max_hours = 0.0001 in epoch ") ||
+                 has(result.out, "stopped by run.max_hours = 0.0001 after epoch ")),
+                result.out);
   CHECK_FALSE(has(result.out, "changed since the checkpoint: run.max_hours"));
+  // Between two epochs the line names the one that is done, not one that the run may not have.
+  fs::remove_all(runs.run_folder("limited"));
+  require_done(runs.train("limited", {"run.epochs=1"}));
+  result = runs.resume("limited", {"run.epochs=2", "run.max_hours=1e-9"});
+  CHECK(result.exit_code == 75);
+  CHECK_MESSAGE(has(result.out, "stopped by run.max_hours = 1e-09 after epoch 1 of 2 ("), result.out);
   // Without a limit it ends as if nothing had been.
   fs::remove_all(runs.run_folder("limited"));
   CHECK(runs.train("limited", settings).exit_code == 75);

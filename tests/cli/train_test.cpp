@@ -48,6 +48,9 @@ TEST_CASE("a run leaves every file of the README's table, and they are what it s
   const std::vector<std::string> jsonl = lines_of(read_text(runs.run_file("a", "metrics.jsonl")));
   REQUIRE(jsonl.size() == 2);
   CHECK(nlohmann::json::parse(jsonl[1]).at("steps") == 8);
+  const auto summary = nlohmann::json::parse(read_text(runs.run_file("a", "summary.json")));
+  CHECK(summary.at("last_epoch").at("epoch").dump() == "2");
+  CHECK(summary.at("last_epoch").at("steps").dump() == "8");
   CHECK(lines_of(read_text(runs.run_file("a", "steps.csv"))).size() == 9);
   CHECK(lines_of(read_text(runs.run_file("a", "labels.csv"))).size() == 33);
   for (const char* name : {"loss.png", "accuracy.png", "schedule.png"}) {

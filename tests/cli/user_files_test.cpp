@@ -220,7 +220,7 @@ TEST_CASE(
     "batches of one sample before a batch norm are refused, or said where only an epoch's last one is") {
   const EngineRuns runs(kQuick);
   check_refused(runs.train("a", {"optimiser.batch=1"}), 3,
-                {"optimiser.batch = 1: batch norm in lenet would see a single value a channel"});
+                {"optimiser.batch = 1: batch norm in lenet would have a single value per channel"});
   const std::string said =
       "warning: the last step of each epoch has a single sample (32 samples, optimiser.batch = 31)";
   const ProcessResult last = runs.train("a", {"optimiser.batch=31"});

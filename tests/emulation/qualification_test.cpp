@@ -142,7 +142,8 @@ TEST_CASE(
     CAPTURE(result.out);
     CHECK_MESSAGE(result.exit_code == 0, result.err);
     CHECK(has(line(result, 0), "device: cpu, 1 thread, instruction set "));
-    CHECK(has(line(result, 1), "warning: cuda:0 (Emulated GPU) is not used, training goes on on the CPU: "));
+    CHECK(
+        has(line(result, 1), "warning: cuda:0 (Emulated GPU) is not used, training continues on the CPU: "));
     CHECK(has(line(result, 1), fault.said));
     CHECK(has(line(result, 1), "; dpll_engine selftest --device cuda:0 CONFIG shows more"));
     CHECK(count_of(result.out, "warning:") == 1);
@@ -198,7 +199,7 @@ TEST_CASE("device = auto: a wrong engine beside a right one is left out, said, a
   runs.set_cache("/dev/null/cache");
   const ProcessResult readonly = runs.run("right", "readonly");
   CHECK(readonly.exit_code == 0);
-  CHECK(count_of(readonly.out, "warning: what the GPU has shown is not remembered: ") == 1);
+  CHECK(count_of(readonly.out, "warning: the result of the GPU test is not stored: ") == 1);
 }
 
 TEST_CASE("device = auto: whoever is stopped while the GPU qualifies takes the other process along") {

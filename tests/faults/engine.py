@@ -1,4 +1,4 @@
-"""Small runs of the engine, whole or hurt, and what they leave. Needs no package."""
+"""Small runs of the engine, with or without a failure, and their files. Needs no package."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""The parts of tools/faults: each tries a kind of misfortune at many points, and says of every one how it went."""
+"""The parts of tools/faults: each tests one kind of failure at many points and reports the outcome of each."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ class Trial:
 
 
 def recovered(trial, reference, *settings):
-    """After a misfortune the same command goes on, and ends with an undisturbed run's results; otherwise why not."""
+    """After a failure the same command continues the run and reaches the results of a run without failure; otherwise the reason."""
     again = trial.go_on(*settings)
     if again.code != 0:
         return f"it does not go on: {again.words()}"

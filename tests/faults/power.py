@@ -1,15 +1,15 @@
-"""What a file system may hold after the power has failed, made out of what a killed run left."""
+"""Makes the possible contents of a file system after a power cut from the files of a killed run."""
 
 import os
 from pathlib import Path
 
 
 def power_cuts(trial, survives):
-    """Changes the run folder of a killed run to what a power cut may leave of it.
+    """Changes the run folder of a killed run to the state after a power cut.
 
-    A file holds for sure what it held when it was last synced; a folder the names that it had when it was last synced. Of
-    everything later either `nothing` survives, or the `names` do and the contents do not: the state in which a file that was
-    renamed without being synced is empty.
+    A file certainly has the contents of its last sync, and a folder the names of its last sync. Of all later changes either
+    `nothing` survives, or the `names` survive without the contents. In the second case a file that was renamed without
+    being synced is empty.
     """
     synced, dirty, pending = {}, set(), []
     for point in trial.points()[:-1]:  # the last one did not happen

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "support/doctest.h"
 #include "support/temp_dir.h"
 #include "train/make_candidates.h"
+#include "train/signals.h"
 
 using namespace dpll;
 using dpll::test::TempDir;
@@ -108,6 +110,24 @@ TEST_CASE("the annotator says the same again, trained or from its cache, and oth
   config.annotator.scale = 1;
   config.candidates.seed = 99;
   CHECK(said(annotate(config, data).said, "is read from"));
+}
+
+TEST_CASE(
+    "an annotator stopped after its last epoch goes on after that epoch, not with one it does not have") {
+  const TempDir dir;
+  const RunConfig config = small_config(dir.file("cache"));
+  const DataSet data = load_data(config);
+  {
+    const StopSignals signals;
+    const StopSignals::InOrder in_order;
+    const auto stop_at_the_end = [](const std::string& line) {
+      if (said(line, "epoch 2/2")) CHECK(std::raise(SIGTERM) == 0);
+    };
+    CHECK_THROWS_AS(annotator_logits(config, data, stop_at_the_end), Stopped);
+  }
+  const Annotated resumed = annotate(config, data);
+  CHECK_MESSAGE(said(resumed.said, "annotator: going on after epoch 2 of 2\n"), resumed.said);
+  CHECK(resumed.logits == annotate(small_config(""), data).logits);
 }
 
 TEST_CASE(

@@ -319,9 +319,10 @@ TEST_CASE("label matrix file: what is wrong is named with line, row and sum") {
     return refused_matrix(text, MatrixKind::distractor);
   };
   CHECK(contains(inclusion("1,0.5\n# x\n0.5,0.9\n"),
-                 "m.csv:3: row 2 does not keep its truth: label 1 has chance 0.9, expected 1"));
+                 "m.csv:3: row 2 does not keep its true label: label 1 has probability 0.9, expected 1"));
   CHECK(contains(distractor("0.5,0.5\n0.5,0.4\n"), "m.csv:2: row 2 (true class 1) sums to 0.9, expected 1"));
-  CHECK(contains(inclusion("1,1.5\n0,1\n"), "m.csv:1: row 1 (true class 0): 1.5 for label 1 is no chance"));
+  CHECK(contains(inclusion("1,1.5\n0,1\n"),
+                 "m.csv:1: row 1 (true class 0): 1.5 for label 1 is not a probability"));
   CHECK(contains(distractor("-0.5,1.5\n0,1\n"), "m.csv:1: row 1 (true class 0): -0.5 for label 0"));
   CHECK(
       contains(inclusion("1,0,0\n0,1\n"), "m.csv:1: row 1 (true class 0) has 3 numbers; the data set has 2"));

@@ -1,5 +1,6 @@
 #include "train/forecast.h"
 
+#include "report/log.h"
 #include "support/doctest.h"
 
 using namespace dpll;
@@ -69,6 +70,13 @@ TEST_CASE("forecast: evaluations are those that are left, and what was measured 
 TEST_CASE("forecast: a step that takes nearly as long as schedulers wait after SIGTERM is told") {
   CHECK(slow_stop_line({.step = 5}) == "");
   CHECK(slow_stop_line({.step = 41}).starts_with("a step takes 41 s, and a signal is met when it is done"));
+}
+
+TEST_CASE("durations: minutes, hours, and days from two on") {
+  CHECK(format_duration(75.4) == "1:15");
+  CHECK(format_duration(2 * 24 * 3600 - 1) == "47:59:59");
+  CHECK(format_duration(1179 * 3600 + 61) == "49 days 3:01:01");
+  CHECK(format_duration(-1) == "?");
 }
 
 TEST_CASE("step timer: leaves out the first step and what is between epochs, and answers once") {

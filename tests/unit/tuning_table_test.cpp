@@ -26,17 +26,17 @@ TEST_CASE("tuning table: a row a choice, in columns") {
   CHECK(tuning_table(kChoices, false) ==
         "a GPU, cuDNN 9.19.0\n"
         "pass and shape                        chosen             ms  TFLOP/s  next best             usable  "
-        "left out\n"
+        "excluded\n"
         "forward of f16 2x4x4x8 to 8 channels  engine 2 {2=5}  0.500    400.0  engine 47 (0.750 ms)       3  "
         "       1\n"
         "preact_conv                           plain           1.000        -  -                          1  "
         "       0\n");
 }
 
-TEST_CASE("tuning table: everything that was timed or left out, on demand") {
+TEST_CASE("tuning table: everything that was timed or excluded, on demand") {
   const std::string table = tuning_table(kChoices, true);
   CHECK(table.find(
-            "         0.750 ms  engine 47\n         2.000 ms  engine 1\n      left out  engine 3: y differs\n"
+            "         0.750 ms  engine 47\n         2.000 ms  engine 1\n      excluded  engine 3: y differs\n"
             "preact_conv ") != std::string::npos);
 }
 

@@ -1,5 +1,5 @@
-// The limits of this machine, measured where they are used: how fast a large buffer is copied, and how fast a
-// large matrix product of the same type is computed by the library that the backend's products go through.
+// The limits of this machine, measured in the same run: the speed of copying a large buffer, and the speed of
+// a large matrix product of the same type with the library that the backend uses for products.
 #pragma once
 
 #include "bench/timing.h"
@@ -14,11 +14,11 @@ struct Ceilings {
   int product_size = 0;                        // of the square matrices
 };
 
-// Takes about `seconds` for each. The best repetition counts: a ceiling is what the machine can do.
+// Takes about `seconds` for each. The fastest repetition counts, because this is a limit of the machine.
 Ceilings measure_ceilings(Backend& backend, double seconds);
 
-// Seconds from one kernel to the next in a recorded sequence of kernels that do nothing worth a mention: what
-// each call of a step costs at least, however small its work. On a CPU next to nothing.
+// Seconds from one kernel to the next in a recorded sequence of nearly empty kernels: the minimum time of a
+// kernel launch in a step. On a CPU it is close to 0.
 double kernel_gap_seconds(Backend& backend);
 
 }  // namespace dpll::bench

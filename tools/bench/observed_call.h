@@ -1,6 +1,5 @@
-// What benchmarks want to know of a call that an ObservedBackend shows: the work it does, and how to run it
-// again on copies. So the work of a step is counted where it is done, and benchmarks time the very calls that
-// tests and training make.
+// A call that an ObservedBackend reports: its work, and a function that runs it again on copies. So the work
+// of a step is counted during the step, and benchmarks time the same calls that tests and training make.
 #pragma once
 
 #include <functional>
@@ -15,8 +14,8 @@ namespace dpll::bench {
 class CallMemory {
  public:
   explicit CallMemory(Backend& backend) : backend_(backend) {}
-  // The copy of the block at `data`; the same block gives the same copy, so that tensors which share memory
-  // do so in the copies.
+  // The copy of the block at `data`. The same block gives the same copy, so tensors that share memory also
+  // share it in the copies.
   void* copy_of(const void* data, std::size_t bytes);
 
  private:
@@ -28,13 +27,13 @@ struct ObservedCall {
   const char* op = "";    // "preact_conv"
   const char* pass = "";  // "forward", "backward" or "run"
   Work work;
-  std::size_t bytes = 0;  // of what copy() copies
-  // Copies all that the call works on, but for the workspace; returns what runs the operation on the copy. To
-  // be used while the observer is running and `memory` lives.
+  std::size_t bytes = 0;  // that copy() copies
+  // Copies all memory of the call, except the workspace, and returns a function that runs the operation on
+  // the copy. Use it while the observer is running and `memory` exists.
   std::function<std::function<void()>(CallMemory& memory)> copy;
 };
 
-// For ObservedBackend::observe(): runs every call, then shows it.
+// For ObservedBackend::observe(): runs every call, then reports it.
 CallObserver shown_to(std::function<void(const ObservedCall&)> observer);
 
 }  // namespace dpll::bench

@@ -1,10 +1,11 @@
-// The benchmarks of operations: every case of tests/ops at its real size, on any backend, and what is right
-// for each.
+// The benchmarks of operations: every case of tests/ops at its real size on any backend, with the correct
+// results.
 //
-// The reference backend is plain float64 loops, too slow for the large cases. For those (convolutions, the
-// update) it computes a few samples a view, and the case at its real size is made of copies of these samples:
-// then statistics are the same, rows repeat, and sums over rows are multiples. So every element of the result
-// at the real size is compared. In 16 bits inputs and bounds are those of the type: support/op_tolerances.h.
+// The reference backend has plain float64 loops, which are too slow for the large cases (convolutions, the
+// update). There it computes a few samples per view, and the case at its real size consists of copies of
+// these samples. Statistics are then the same, rows repeat, and sums over rows are multiples, so every
+// element of the full result can be compared. In 16 bits inputs and bounds are those of the type:
+// support/op_tolerances.h.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,7 @@ namespace dpll::bench {
 struct OpBenchmark {
   std::string op, name;  // "preact_conv", the case's name
   std::vector<std::string> passes;
-  // The inputs, made once, what the reference makes of them, and one run at the real size.
+  // The inputs, made once, the results of the reference, and one run at the real size.
   struct Prepared {
     std::function<test::OpResult(Backend&)> run;
     test::OpResult want;
@@ -30,18 +31,18 @@ struct OpBenchmark {
   std::string pass_name(const std::string& pass) const { return op + "/" + name + "/" + pass; }
 };
 
-// What the reference backend may be asked for; a larger case is cut down.
+// The largest size for the reference backend; larger cases are reduced.
 struct ReferenceLimits {
-  double macs = 3e8;                  // of a convolution's forward pass: a second or so
+  double macs = 3e8;                  // of a convolution's forward pass: about a second
   std::int64_t parameters = 1 << 20;  // of an update
 };
 
-// All of them, of networks up to WRN-34-10.
+// All benchmarks, for networks up to WRN-34-10.
 std::vector<OpBenchmark> op_benchmarks();
 // The cases of the tests, for tests of the benchmarks.
 std::vector<OpBenchmark> small_op_benchmarks(const ReferenceLimits& limits);
 
-// Empty, or in one line how the backend's result is wrong.
+// Empty, or one line about the difference from the backend's result.
 std::string complaint_about(const OpBenchmark& benchmark, const OpBenchmark::Prepared& prepared,
                             Backend& backend);
 

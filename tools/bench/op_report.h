@@ -1,5 +1,5 @@
-// The figures of bench_ops: a table for people, CSV and JSON for programs, and what changed since an older
-// JSON file.
+// The output of bench_ops: a table for people, CSV and JSON for programs, and the changes since an older JSON
+// file.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ struct OpFigures {
   std::string name;  // "preact_conv/WRN-28-2 group 1/forward"
   Measurement measured;
   Work work;
-  std::size_t rotated_bytes = 0;  // of inputs and outputs that the calls took turns with
+  std::size_t rotated_bytes = 0;  // of the inputs and outputs through which the calls rotate
 };
 
 struct OpReport {
@@ -23,7 +23,7 @@ struct OpReport {
   std::vector<OpFigures> figures;
 };
 
-// "name  median us  p90 us  ..." and a row of it. A spread beyond kBusySpread is marked.
+// "name  median us  p90 us  ..." and a row of this table. A spread beyond kBusySpread is marked.
 std::string table_header();
 std::string table_row(const OpFigures& figures, const Ceilings& ceilings);
 // "copy 21.4 GB/s (512 MiB), product 350.2 GFLOP/s (2048 x 2048): ..."
@@ -33,9 +33,9 @@ std::string ceilings_line(const Ceilings& ceilings);
 std::string to_csv(const OpReport& report);
 std::string to_json(const OpReport& report);
 
-// One line for each benchmark that both have and whose median changed by more than both runs' noise together
-// (three times the larger spread, at least 3 %), then a line that counts. Error(data) when the file is not
-// one of bench_ops.
+// One line for each common benchmark whose median changed by more than the noise of both runs (three times
+// the larger spread, at least 3 %), then a line with their number. Error(data) if the file is not from
+// bench_ops.
 std::vector<std::string> changes_since(const std::string& old_path, const OpReport& now);
 
 }  // namespace dpll::bench

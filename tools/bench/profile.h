@@ -11,12 +11,12 @@
 
 namespace dpll::bench {
 
-// Listens while it lives. On a device that works behind the host it waits for it at both ends of every range:
-// ranges are then longer than in a step that nobody listens to, and ranges inside of a recorded sequence are
-// not seen at all.
+// Receives ranges during its lifetime. With an asynchronous device it waits for the device at both ends of
+// every range. Ranges are then longer than in an unobserved step, and ranges in a recorded sequence are not
+// seen.
 class Profile final : public trace::Sink {
  public:
-  // `behind_the_host`: what to wait for, or null.
+  // `behind_the_host`: the asynchronous backend to wait for, or null.
   explicit Profile(Backend* behind_the_host);
   ~Profile() override;
   Profile(const Profile&) = delete;
@@ -31,7 +31,7 @@ class Profile final : public trace::Sink {
     int parent = -1;                // index of the slice around it
   };
   const std::vector<Slice>& slices() const { return slices_; }
-  // Seconds in ranges of that name which do not lie within another one of `names`.
+  // Seconds in ranges with this name that are not inside another one of `names`.
   double total(const std::string& name, const std::vector<std::string>& names) const;
 
   // Trace Event Format, complete events ("ph": "X") with times in microseconds.

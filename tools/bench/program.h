@@ -1,4 +1,4 @@
-// What the benchmark programs have in common around their work.
+// The code that all benchmark programs share: command line, errors, exit codes.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,8 +12,8 @@
 
 namespace dpll::bench {
 
-// Reads the command line into what `app` was given. Then true; false, with `exit_code`, where it only asked
-// for help. Error(usage).
+// Reads the command line into the variables of `app`. Returns true, or false with `exit_code` if only help
+// was requested. Error(usage).
 inline bool parsed(CLI::App& app, int argc, char** argv, int& exit_code) {
   try {
     app.parse(argc, argv);

@@ -1,4 +1,4 @@
-// A training step on its own, with everything of a run but its epochs: what the benchmarks of steps time.
+// A training step outside of a run, for benchmarks: everything of a run except its epochs.
 #pragma once
 
 #include <map>
@@ -14,16 +14,16 @@
 namespace dpll::bench {
 
 // A configuration for a network by its name, lenet (grey images of 28 x 28) or wrn-DEPTH-WIDTH (32 x 32 in
-// colour), with the views that the published experiments use for such images; all else as by default.
-// Error(usage) naming `option` where the name is another one.
+// colour), with the views that the published experiments use for such images; all other keys have their
+// defaults. Error(usage) with `option` for any other name.
 RunConfig config_of_model(const std::string& model, const std::string& option = "--model");
-// Noise of the size that the configuration's network takes: `samples` images to train on, and the first
-// `test_samples` of them to evaluate.
+// Random images with the size for the configuration's network: `samples` images for training, and the first
+// `test_samples` of them for evaluation.
 DataSet noise_data(const RunConfig& config, std::int64_t samples, int classes, std::int64_t test_samples);
 
 class StepBench {
  public:
-  // `allocate` = false: only plans, and planned_bytes() is all there is.
+  // `allocate` = false: only plans the memory; then only planned_bytes() may be used.
   StepBench(const RunConfig& config, const DataSet& data, const CandidateSets& candidates,
             bool allocate = true);
 
@@ -32,16 +32,16 @@ class StepBench {
   TrainingStep& step() { return step_; }
   std::optional<Evaluator>& test() { return test_; }
   std::size_t arena_bytes() const { return arena_bytes_; }
-  // Of the backend's memory: activations and all the rest.
+  // The backend's memory: activations and everything else.
   std::size_t planned_bytes() const { return other_bytes_ + arena_bytes_; }
 
-  // Seconds of each of `count` steps of full batches, with what the trainer does between them. A device that
-  // works behind the host gets them ten at a time.
+  // Seconds of each of `count` steps with full batches, including the trainer's work between them. An
+  // asynchronous device gets ten steps at a time.
   std::vector<double> time_steps(int count);
-  // `count` steps for a Profile that listens; their wall time. A graph shows no ranges: there the operations
-  // of the step are called one by one.
+  // Runs `count` steps for a Profile and returns their wall time. A graph has no ranges, so the operations of
+  // the step are called one by one.
   double profile_steps(int count);
-  // What each phase of a step must do.
+  // The work of each phase of a step.
   std::map<std::string, Work> count_work();
 
  private:

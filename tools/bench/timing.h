@@ -1,4 +1,4 @@
-// Taking time, and what a set of times says.
+// Measures times, and computes median, p90 and spread of a set of times.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,8 @@
 
 namespace dpll::bench {
 
-// Seconds of the host's clock from an idle backend to an idle backend. Backend::seconds_of() is the device's
-// own clock, where it has one.
+// Seconds of the host's clock from an idle backend to an idle backend. Backend::seconds_of() uses the
+// device's own clock if it has one.
 double wall_seconds_of(Backend& backend, const std::function<void()>& work);
 
 struct Times {
@@ -18,8 +18,8 @@ struct Times {
 // Of at least one time.
 Times summary_of(std::vector<double> times);
 
-// A benchmark is measured in several repetitions. How far their medians lie apart, (most - least) / median,
-// is what the machine adds: its noise.
+// A benchmark is measured in several repetitions. The spread of their medians, (largest - smallest) / median,
+// is the noise of the machine.
 struct Measurement {
   Times seconds;      // of a call, over all repetitions
   double spread = 0;  // NaN of a single repetition
@@ -28,7 +28,7 @@ struct Measurement {
 };
 Measurement measurement_of(const std::vector<std::vector<double>>& repetitions);
 
-// Repetitions that differ by more say that the machine was busy with something else.
+// If repetitions differ by more, the machine was busy with other programs.
 inline constexpr double kBusySpread = 0.1;
 
 }  // namespace dpll::bench

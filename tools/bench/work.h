@@ -1,4 +1,4 @@
-// What a call must at least do, counted from its contract: the limits of memory and arithmetic.
+// The minimum work of a call, from its documented inputs and outputs: bytes and operations.
 #pragma once
 
 #include "backend/call_fields.h"
@@ -6,11 +6,11 @@
 namespace dpll::bench {
 
 struct Work {
-  // Every input read once and every output written once, of gathered tables the batch's rows; not what an
-  // implementation saves for itself, reads again or keeps in a workspace.
+  // Every input is read once and every output is written once; of gathered tables only the rows of the batch.
+  // Values that an implementation saves, reads again or keeps in a workspace do not count.
   double bytes = 0;
-  // Multiplications and additions of convolutions and matrix products, two for each multiply-accumulate. The
-  // other operations are bound by memory: 0.
+  // Multiplications and additions of convolutions and matrix products, two for each multiply-accumulate. It
+  // is 0 for all other operations, which memory limits.
   double operations = 0;
 
   Work& operator+=(const Work& other) {

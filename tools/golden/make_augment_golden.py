@@ -1,14 +1,14 @@
-"""Writes tests/golden/augment.safetensors: what Pillow makes of small images, operation by operation and view by view.
+"""Writes tests/golden/augment.safetensors: Pillow's results on small images for every operation and for whole views.
 
     python3 tools/golden/make_augment_golden.py      (PyPI: pillow 13.0.0, numpy 2.4.6; the same bytes on every run)
 
 Images: photographs of tests/fixtures, noise, a constant, gradients, two values only, and some of these with a black box.
-Every operation at each of AutoAugment's 10 magnitudes, and at each of RandAugment's 31 for photographs, with both
-signs. Most results are kept as CRC-32; one image of each kind is kept whole, so that a failure can say where. Whole
-views (flip, crop, Cutout, CIFAR policy, and with Cutout last) are kept as CRC-32 too: numbers from Philox, written here
-a second time, applied through Pillow.
+Every operation is applied at each of AutoAugment's 10 magnitudes, and for photographs at each of RandAugment's 31, with
+both signs. Most results are stored as CRC-32; one image of each kind is stored completely, so that a failure can name the
+pixel. Whole views (flip, crop, Cutout, CIFAR policy, and with Cutout last) are also stored as CRC-32: this script has its
+own Philox, and Pillow applies the operations.
 
-Operations as the method's published implementation calls Pillow: geometry filled with 128, shear bicubic, translate and
+Pillow is called as in the method's published implementation: geometry filled with 128, shear bicubic, translate and
 rotate nearest, rotate by way of an alpha channel, enhancement by 1 + magnitude.
 """
 

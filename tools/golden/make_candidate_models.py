@@ -1,11 +1,11 @@
 """Writes tests/golden/candidate_models.txt: the candidate models of include/dpll/candidates.h that draw with Philox,
 drawn by an independent Philox4x32-10.
 
-    python3 tools/golden/make_candidate_models.py      (standard library alone; the same text on every run)
+    python3 tools/golden/make_candidate_models.py      (only the standard library; the same text in every run)
 
-A line for each model: NAME CLASSES SEED COUNT SHA256 TRUTHS, for COUNT samples with labels i * 7919 % CLASSES; SHA-256 as
-dpll::candidates_sha256 computes it, TRUTHS: how many sets hold the truth. What the models are given is in
-tests/golden/candidate_models_test.cpp, too.
+One line for each model: NAME CLASSES SEED COUNT SHA256 TRUTHS, for COUNT samples with labels i * 7919 % CLASSES. SHA-256 is
+that of dpll::candidates_sha256; TRUTHS is the number of sets with the true label. The parameters of the models are also in
+tests/golden/candidate_models_test.cpp.
 """
 
 import hashlib

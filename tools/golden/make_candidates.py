@@ -1,4 +1,4 @@
-"""Writes tests/golden/candidates.txt: what NumPy's legacy generator gives for candidate labels.
+"""Writes tests/golden/candidates.txt: candidate labels from NumPy's legacy generator.
 
     python3 tools/golden/make_candidates.py      (needs numpy; about a minute; the same text on every run)
 
@@ -7,8 +7,8 @@ Lines, fields separated by spaces, floats in C's hexadecimal form:
       COUNT samples with labels i * 7919 % CLASSES; SHA-256 as dpll::candidates_sha256 computes it. SHOWN lines follow,
       the first samples' sets: one hexadecimal number each, bit c for label c.
   bernoulli SEED P DRAWS ONES SHA256 NEXT
-      DRAWS results of binomial(1, P), their sum, the SHA-256 of them as bytes, and the generator's next 32-bit word:
-      it shows how many words they took.
+      DRAWS results of binomial(1, P), their sum, their SHA-256 as bytes, and the generator's next 32-bit word, which
+      shows how many words were used.
   randint SEED N DRAWS SHA256 NEXT
       the same for randint(0, N), results as little-endian 32-bit words.
 """

@@ -6,8 +6,8 @@ writes preact_conv, bn_relu_pool, linear and sgd .safetensors. Activations lie a
 [V*B, H, W, C]; weights as PyTorch's, [out, in, k, k]. Every case computes the same in float32 as well; the largest
 deviation of each output from the float64 value is noted as a measure of what float32 can be asked for.
 
-Inputs are exact in float32. They are drawn again, under the next name, until no value lies so close to a kink
-(ReLU, maximum) that rounding decides on which side it falls.
+Inputs are exact in float32. They are drawn again, with the next name, until no value is so close to a kink (ReLU,
+maximum) that rounding decides its side.
 
 Needs PyPI: torch (2.15.0), numpy (2.4.6).
 """

@@ -3,12 +3,12 @@
   python tools/golden/make_trajectory_golden.py tests/golden
 
 writes trajectory.safetensors: a WRN-10-1 on 8x8 images and a LeNet on 12x12 images; batches of 4, 4 and 3 samples
-(the last one partial), 3 views. Nothing large is stored: images and initial values are closed formulas that the test
-computes as well, and of every final parameter and running statistic the file has a probe: the first elements, the sum
-and the sum of squares. The losses of every step, the target table and the logits in evaluation are there in full.
+(the last one partial), 3 views. The file stays small: images and initial values are closed formulas that the test also
+computes, and of every final parameter and running statistic only the first elements, the sum and the sum of squares are
+stored. The losses of every step, the target table and the logits of the evaluation are stored completely.
 
-The same steps in float32 tell how far apart two correct float32 implementations may be: the largest deviation of any
-element of every tensor is noted.
+The same steps in float32 show how much two correct float32 implementations may differ: the largest deviation of any
+element of every tensor is stored.
 
 Needs PyPI: torch (2.15.0), numpy (2.4.6).
 """

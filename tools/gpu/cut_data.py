@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The first images of Fashion-MNIST's training set and all of its test set, as IDX files that are not compressed: a bundle
+"""Writes the first images of Fashion-MNIST's training set and its whole test set as uncompressed IDX files; the bundle
 compresses them better.
 
   tools/gpu/cut_data.py FOLDER OUT COUNT

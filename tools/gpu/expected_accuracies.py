@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Trains configs/quickstart.ini on the CPU with some seeds and writes the test accuracies as JSON, for a later comparison
-with a GPU's (tools/gpu_check).
+with those of a GPU (tools/gpu_check).
 
   tools/gpu/expected_accuracies.py --engine build/cuda/dpll_engine --out expected.json --set data.path=FOLDER
 """

@@ -1,7 +1,7 @@
-"""The parts of tools/gpu_check, in order of worth: what a short rental does not reach is worth least.
+"""The parts of tools/gpu_check, ordered by importance: a short rental only skips the least important ones.
 
-A part is one Part below. Its commands run one after the other, each in a process of its own; its reader (readers.py) says
-what their output comes to.
+A part is one Part below. Its commands run one after the other, each in its own process; its reader (readers.py) summarises
+their output.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the output of a part of tools/gpu_check comes to: one line for the summary, and figures for results.json.
+"""Summarises the output of a part of tools/gpu_check: one line for the summary, and figures for results.json.
 
 A reader takes the output and the exit code and returns a Reading. Needs no package.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 class Reading:
     finding: str
     numbers: dict = field(default_factory=dict)
-    verdict: str = ""  # passed, failed or skipped where the exit code does not say it
+    verdict: str = ""  # passed, failed or skipped if the exit code does not tell
 
 
 def lines_of(text):

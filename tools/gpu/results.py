@@ -1,5 +1,5 @@
-"""The results of tools/gpu_check on disk: after every part summary.txt, all.txt and results.json hold all so far; at the
-end one archive has the rest. A full disk costs what does not fit, and the summary says so."""
+"""The results of tools/gpu_check on disk. After every part summary.txt, all.txt and results.json have all results so far;
+at the end one archive has the rest. If the disk is full, files that do not fit are missing, and the summary says so."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import tarfile
 import time
 from pathlib import Path
 
-RESERVE = 1 << 16  # bytes that are kept for the summary of a full disk
-LARGEST = 15 << 20  # of any file here: what comes back from a short rental may have 16 MiB
+RESERVE = 1 << 16  # bytes that are reserved for the summary if the disk is full
+LARGEST = 15 << 20  # of any file here: files from a short rental may have at most 16 MiB
 SHOWN_OF_A_PART = 200_000  # characters in all.txt; the archive has more
 TEXTS = {".txt", ".json", ".csv", ".log", ".md", ".ini"}
 

@@ -1,13 +1,13 @@
-"""Runs a command to its end or to its limit, whatever it does."""
+"""Runs a command until it ends or reaches its time limit."""
 
 import os
 import signal
 import subprocess
 import time
 
-KILL_AFTER = 5  # seconds that a command gets to end once its time is over
-READ = 4 << 20  # bytes of an output that are looked at
-LARGEST_FILE = 1 << 31  # bytes that a command may write into one file, so that it does not fill the disk alone
+KILL_AFTER = 5  # seconds that a command has to end after its time limit
+READ = 4 << 20  # bytes of an output that are read
+LARGEST_FILE = 1 << 31  # bytes that a command may write into one file, so that it cannot fill the disk
 
 
 class Ended:
@@ -15,7 +15,7 @@ class Ended:
         self.code, self.seconds, self.in_time, self.output = code, seconds, in_time, output
 
     def words(self):
-        """How it ended, where that was not well."""
+        """How it ended, if it failed."""
         if not self.in_time:
             return f"no end after {self.seconds:.0f} s"
         if self.code > 128:

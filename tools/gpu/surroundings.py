@@ -1,4 +1,4 @@
-"""What tools/gpu_check finds on a machine: our programs and data, the GPU, and whose tools stand beside it."""
+"""Finds what tools/gpu_check needs on a machine: our programs and data, the GPU, and other tools."""
 
 import json
 import os

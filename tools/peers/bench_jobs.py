@@ -1,6 +1,6 @@
-"""The training jobs that `torch_plcr.py bench` times, from the published recipe to the fastest that PyTorch offers.
+"""The training jobs that `torch_plcr.py bench` times, from the published recipe to the fastest form in PyTorch.
 
-  eager/LAYOUT/SCHEDULE      float32, views in memory and already augmented: a step's arithmetic and nothing else
+  eager/LAYOUT/SCHEDULE      float32, views in memory and already augmented: only the arithmetic of a step
   inductor/LAYOUT/SCHEDULE   the same with torch.compile of the network
   published                  the published recipe: Pillow and NumPy make the views in worker processes, target table on
                              the host, a forward pass for each view, float32, default memory format; timed with the
@@ -10,9 +10,9 @@
                              mode="reduce-overhead": recorded as CUDA graphs)
   graph/SCHEDULE             the same with the whole step, update included, recorded as one CUDA graph
 
-Every view has its own batch-norm statistics in all of them. amp, compiled and graph flip, crop and cut boxes but leave
-the AutoAugment policy out: their job is lighter than the engine's and that of `published`. Autocast is float16 with
-dynamic loss scaling on a GPU, bfloat16 on a CPU.
+In all jobs every view has its own batch-norm statistics. amp, compiled and graph flip, crop and cut boxes but have no
+AutoAugment policy, so they do less work than the engine and `published`. Autocast is float16 with dynamic loss scaling on
+a GPU, bfloat16 on a CPU.
 
 Needs PyPI: torch (2.15.0 tried), numpy (2.4.6); published: Pillow (13.0.0).
 """

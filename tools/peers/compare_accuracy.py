@@ -1,13 +1,13 @@
-"""Trains the same job with the engine and in PyTorch, augmentation on, for several seeds, and compares test accuracies.
+"""Trains the same job with the engine and in PyTorch, with augmentation, for several seeds, and compares test accuracies.
 
   python tools/peers/compare_accuracy.py --dataset cifar10 --data FOLDER --network wrn-10-1
   python tools/peers/compare_accuracy.py --dataset fashion_mnist --data FOLDER --network lenet --csv out.csv
 
-Both see the same training images and the same candidate sets; everything else is their own and drawn from the seed: initial
-weights, order, flips, crops, boxes, policies. The peer's views come from Pillow as in the published recipe: flip, crop
-out of a reflected border, Cutout, the 97-entry CIFAR policy (CIFAR only), normalise; three forward passes a step. Both
-are evaluated after the last epoch on the same test images. Printed: each accuracy, both means and standard deviations
-and Welch's t of the difference. Exits with 1 when |t| exceeds --bound.
+Both use the same training images and the same candidate sets. Each draws everything else from the seed on its own: initial
+weights, order, flips, crops, boxes, policies. PyTorch's views come from Pillow as in the published recipe: flip, crop from
+a reflected border, Cutout, the 97-entry CIFAR policy (CIFAR only), normalisation; three forward passes per step. Both are
+evaluated after the last epoch on the same test images. Prints each accuracy, both means and standard deviations and
+Welch's t of the difference. Exits with 1 if |t| exceeds --bound.
 
 Needs PyPI: torch (2.15.0 tried), numpy (2.4.6), Pillow (13.0.0), safetensors (0.8.0).
 """

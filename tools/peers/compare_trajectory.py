@@ -1,13 +1,13 @@
-"""Trains the same job with the engine and in PyTorch, augmentation off, and lays the losses of every step side by side.
+"""Trains the same job with the engine and in PyTorch, without augmentation, and compares the losses of every step.
 
   python tools/peers/compare_trajectory.py --data tests/fixtures/fashion-mnist/plain --network lenet
   python tools/peers/compare_trajectory.py --dataset cifar10 --data FOLDER --network wrn-10-1 --samples 1000 --csv out.csv
 
-The engine runs first and leaves its initial weights (checkpoint.save_init), its candidate sets and its losses; then
-torch_plcr.py trains from those weights on the same sets, in the same order of samples (recomputed here from the seed)
-and under the same schedule: batches of 64 with a partial last one, the learning rate decaying twice, lambda rising.
-Printed: per loss term the largest relative difference within the first steps and over all, the share of final
-targets that agree in argmax, and the first step that parts by more than the bound. Exits with 1 when a bound is broken.
+The engine runs first and writes its initial weights (checkpoint.save_init), its candidate sets and its losses. Then
+torch_plcr.py trains from these weights on the same sets, in the same order of samples (recomputed here from the seed)
+and with the same schedule: batches of 64 with a partial last one, two decays of the learning rate, rising lambda.
+Prints for each loss term the largest relative difference within the first steps and over all steps, and the first step
+that exceeds the bound; also the share of final targets with the same argmax. Exits with 1 if a bound is exceeded.
 
 Needs PyPI: torch (2.15.0 tried), numpy (2.4.6), safetensors (0.8.0).
 """

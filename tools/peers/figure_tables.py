@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md from the raw outputs that tools/measure leaves in a folder. Needs no package."""
+"""Makes the tables of docs/performance.md from the raw outputs of tools/measure in a folder. Needs no package."""
 
 import json
 from pathlib import Path

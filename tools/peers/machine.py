@@ -1,4 +1,4 @@
-"""What a figure was measured on, and the running of programs that write figures. Needs no package."""
+"""Describes the machine of a measurement, and runs programs that write figures. Needs no package."""
 
 import json
 import os

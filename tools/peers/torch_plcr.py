@@ -1,12 +1,12 @@
-"""PLCR in PyTorch: the peer that the engine is compared with.
+"""PLCR in PyTorch, for comparison with the engine.
 
   python tools/peers/torch_plcr.py bench [--network lenet wrn-16-2] [--variants eager published ...] [--json out.json]
   python tools/peers/torch_plcr.py bench --device cuda
   python tools/peers/torch_plcr.py train --network wrn-16-2 --init a.safetensors --data data.npz --out b.safetensors
 
-`bench` times training steps; tools/peers/bench_jobs.py says of which jobs. `train` starts from a given state dict,
-walks a given batch order over given images and prints the losses of every step as CSV, so that a run of the engine from
-the same initial values can be laid beside it.
+`bench` times training steps of the jobs in tools/peers/bench_jobs.py. `train` starts from a given state dict, trains on
+given images in a given order and prints the losses of every step as CSV, so that a run of the engine from the same
+initial values can be compared with it.
 
 Needs PyPI: torch (2.15.0 tried), numpy (2.4.6); train: safetensors (0.8.0); bench of `published`: Pillow (13.0.0).
 """

@@ -1,6 +1,5 @@
-// Errors. Everything that can go wrong in a run is reported as one exception of type Error whose message is
-// one clear line; main() prints it and returns its exit code. Programming errors use DPLL_CHECK and say
-// where.
+// Errors. Every failure of a run is reported by one exception of type Error. Its message is one clear line;
+// main() prints it and returns its exit code. Programming errors use DPLL_CHECK, which names file and line.
 #pragma once
 
 #if !defined(__CUDACC__)
@@ -21,7 +20,7 @@ enum class ExitCode : int {
   config = 3,    // the configuration file is missing, unreadable or wrong
   data = 4,      // a data, candidate, tensor or checkpoint file is missing, damaged or does not fit
   run = 5,       // training had to stop: NaN, disk full, run folder in use
-  device = 6,    // the machine cannot do what was asked: no GPU, not enough memory
+  device = 6,    // the machine cannot do it: no GPU, not enough memory
 };
 
 class Error : public std::runtime_error {
@@ -33,14 +32,14 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-// Something computes wrong: a library's engine whose results are not those that the host computes.
+// Something computes wrong results: an engine of a library disagrees with the host.
 class WrongResult : public Error {
  public:
   using Error::Error;
 };
 
 #if defined(__CUDACC__)
-// nvcc does not compile fmt: CUDA sources report without numbers.
+// nvcc cannot compile fmt, so CUDA sources report errors without numbers.
 [[noreturn]] void check_failed(const char* file, int line, const char* condition);
 #define DPLL_CHECK(condition, ...)                                          \
   do {                                                                      \
@@ -53,7 +52,7 @@ template <typename... Args>
   throw Error(code, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// A condition that only a bug can break. Costs one branch; keep it out of inner loops.
+// A condition that can only fail because of a bug. It costs one branch; do not use it in inner loops.
 #define DPLL_CHECK(condition, ...)                                                   \
   do {                                                                               \
     if (!(condition)) {                                                              \

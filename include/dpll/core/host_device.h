@@ -12,8 +12,9 @@
 
 namespace dpll {
 
-// One rounding each, on the host and on the device: never contracted into a fused multiply-add. For
-// arithmetic that must give the same bits everywhere. Host files are compiled with -ffp-contract=off.
+// Each of these rounds once, on the host and on the device, and is never contracted into a fused
+// multiply-add. They are for arithmetic that must give the same bits everywhere. Host files are compiled with
+// -ffp-contract=off.
 #if defined(__CUDA_ARCH__)
 DPLL_HD float rounded_product(float a, float b) {
   return __fmul_rn(a, b);

@@ -1,5 +1,5 @@
-// Places tensors whose lifetimes are known in one arena, so that a training step allocates nothing: tensors
-// that are never alive at the same time may share memory.
+// Places tensors with known lifetimes in one arena, so that a training step allocates nothing. Tensors that
+// are never alive at the same time may share memory.
 #pragma once
 
 #include <cstddef>
@@ -10,27 +10,27 @@
 
 namespace dpll {
 
-// Ticks of a schedule, both included: the tensor is written at `birth` and last read at `death`.
+// Numbers of steps in a schedule, both included: the tensor is written at `birth` and last read at `death`.
 struct Lifetime {
   int birth = 0, death = 0;
 };
 
 class MemoryPlanner {
  public:
-  // Of every block, where the arena itself is. Operations ask for 64; the vendor's libraries for GPUs are
-  // used with what cudaMalloc gives.
+  // Alignment of every block, if the arena has it. Operations need 64; the libraries for GPUs get the
+  // alignment of cudaMalloc.
   static constexpr std::size_t kAlignment = 256;
 
-  // Registers *tensor: its type and shape are set now, its data by bind(). The pointer must stay valid until
-  // bind().
+  // Registers *tensor: its type and shape are set now, its data pointer by bind(). `tensor` must stay valid
+  // until bind().
   void add(Tensor* tensor, DType dtype, const Shape& shape, Lifetime lifetime, const std::string& name);
   // The same for untyped memory; zero bytes bind to a null pointer.
   void add(void** pointer, std::size_t bytes, Lifetime lifetime, const std::string& name);
 
-  // Chooses the offsets (largest first, each at the lowest place that is free during its lifetime); returns
-  // the arena's size in bytes.
+  // Chooses the offsets: largest block first, each at the lowest offset that is free during its lifetime.
+  // Returns the size of the arena in bytes.
   std::size_t solve();
-  // Gives every registered tensor its place in the arena that begins at `base`.
+  // Sets the data pointer of every registered tensor; the arena begins at `base`.
   void bind(void* base) const;
 
   struct Block {

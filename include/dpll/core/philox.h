@@ -9,7 +9,7 @@
 
 namespace dpll {
 
-// What a number is drawn for. Values are part of the reproducibility contract: never renumber, only append.
+// The purpose of a random number. Reproducibility depends on the values: never renumber them, only append.
 enum class Purpose : std::uint32_t {
   init = 1,        // sample = parameter ordinal, draw = element / 4
   shuffle = 2,     // sample = position in the Fisher-Yates pass

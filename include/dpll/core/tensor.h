@@ -1,5 +1,5 @@
 // Shapes, element types and non-owning tensor views. Memory belongs to buffers of a Backend (dpll/backend.h);
-// layers and operations only ever see views.
+// layers and operations only use views.
 #pragma once
 
 #include <array>
@@ -64,7 +64,8 @@ struct Tensor {
   std::int64_t elements() const { return shape.elements(); }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
 
-  // Typed pointer; fails (DPLL_CHECK) when T is not the element type. Only for memory the host can address.
+  // Typed pointer; fails (DPLL_CHECK) if T is not the element type. Only for memory that the host can
+  // address.
   template <typename T>
   T* as() const {
     DPLL_CHECK(dtype == dtype_of<T>, "tensor {} holds {}, asked for {}", shape.to_string(), name_of(dtype),

@@ -1,7 +1,7 @@
-// Names what the program is doing: the phases of a step and the layers within them. Somebody may listen, one
-// sink at a time: a profile that takes times (tools/bench/profile.h), or NVIDIA's tools (NVTX ranges, from
-// make_gpu_backend). Where nobody does, a range costs one comparison. Ranges nest, and all of them are opened
-// and closed by the thread that trains.
+// Names the parts of the program's work: the phases of a step and the layers in them. One sink at a time may
+// receive these ranges: a profile that measures times (tools/bench/profile.h), or NVIDIA's tools (NVTX
+// ranges, from make_gpu_backend). Without a sink a range costs one comparison. Ranges may be nested; only the
+// training thread opens and closes them.
 #pragma once
 
 namespace dpll::trace {
@@ -9,9 +9,9 @@ namespace dpll::trace {
 class Sink {
  public:
   virtual ~Sink() = default;
-  // `name` lives as long as whoever opens the range: a sink that keeps it keeps a copy.
+  // `name` may become invalid when the range ends; a sink that needs it later stores a copy.
   virtual void begin(const char* name) = 0;
-  virtual void end() = 0;  // of the range that was begun last
+  virtual void end() = 0;  // ends the range that was begun last
 };
 
 inline Sink* sink = nullptr;
@@ -31,8 +31,8 @@ class Range {
   Sink* open_;
 };
 
-// Ranges one after the other, such as the layers of a forward pass: each ends where the next begins, the last
-// one with the object.
+// Consecutive ranges, such as the layers of a forward pass. Each ends where the next begins; the last one
+// ends with the object.
 class Sequence {
  public:
   Sequence() = default;

@@ -1,5 +1,5 @@
-// advance: the last operation of a recorded step. Keeps what the step has to report and turns the StepState
-// into that of the next step, so that steps follow each other without the host.
+// advance: the last operation of a recorded step. It stores the values that the step reports and changes the
+// StepState to that of the next step, so that the host is not needed between steps.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace dpll {
 
-// What a training step reports; all numbers are doubles, so that a table of them is one.
+// The values that a training step reports. All are doubles, so a table of records is a table of doubles.
 struct StepRecord {
   ObjectiveMetrics metrics;        // of this step alone
   double nonfinite_gradients = 0;  // elements; the update was skipped if there are any
@@ -19,7 +19,7 @@ struct StepRecord {
 };
 inline constexpr int kStepRecordFields = sizeof(StepRecord) / sizeof(double);
 
-// What the host decides of a step.
+// The values of a step that the host chooses.
 struct StepPlan {
   float learning_rate = 0;
   float scalars[kMethodScalars] = {};  // of the objective's method
@@ -30,7 +30,7 @@ struct AdvanceCall {
   StepState* step = nullptr;  // backend memory, as everything here
   int batch = 0;              // samples of the step that ends
   // In training, else null:
-  StepRecord* records = nullptr;    // [steps]; that of the step's position is written
+  StepRecord* records = nullptr;    // [steps]; the entry at the step's position is written
   const StepPlan* plans = nullptr;  // [steps]
   const ObjectiveMetrics* last = nullptr;
   const UpdateHealth* health = nullptr;

@@ -1,16 +1,16 @@
 // augment: gathers the samples of a batch from the uint8 data set and writes all views, augmented and
 // normalised.
 //
-// Per view and sample the numbers drawn are words of PhiloxStream(seed, Purpose::augment, epoch, sample,
-// view), at fixed positions whether or not a step is enabled:
+// The random numbers of each view and sample are words of PhiloxStream(seed, Purpose::augment, epoch, sample,
+// view). Their positions are fixed, whether or not an operation is enabled:
 //   0         flip (top bit set: mirrored)
 //   1, 2      crop offsets y and x
 //   3, 4      centre y and x of the Cutout box
 //   5         sub-policy
-//   6, 7      its first operation: does it fire (word / 2^32 < p), sign of its magnitude (top bit set:
+//   6, 7      its first operation: is it applied (word / 2^32 < p), sign of its magnitude (top bit set:
 //             negative)
-//   8, 9      the same of its second operation
-//   5 + 2i, 6 + 2i   with RandAugment instead: operation i and the sign of its magnitude
+//   8, 9      the same for its second operation
+//   5 + 2i, 6 + 2i   RandAugment instead of a policy: operation i and the sign of its magnitude
 // Order of operations: horizontal flip, reflect-padded crop, Cutout (black), policy, all on uint8; then
 // normalise: (pixel / 255 - mean) / std. With cutout_after the policy comes before Cutout. Source: section 4
 // of the method's specification; Cubuk et al., "AutoAugment", CVPR 2019, "RandAugment", NeurIPS 2020.
@@ -40,13 +40,13 @@ struct ViewRecipe {
 struct AugmentSpec {
   int views = 1, batch = 1;
   int height = 1, width = 1, channels = 1;  // of the pixels
-  int zero_channels = 0;  // more channels of the images, written as 0; see Backend::image_channels()
+  int zero_channels = 0;  // additional channels of the images, written as 0; see Backend::image_channels()
   ViewRecipe weak;        // view 0
   ViewRecipe strong;      // views 1..
   std::array<float, kMaxImageChannels> mean{}, std{};  // of pixels scaled to [0, 1]
 };
 
-// Error(internal) where a number of `spec` is out of range.
+// Error(internal) if a number of `spec` is out of range.
 void check_spec(const AugmentSpec& spec);
 
 struct AugmentCall {

@@ -1,9 +1,9 @@
-// Which policy the strong views go through.
+// The policies of the strong views.
 #pragma once
 
 namespace dpll {
 
-// What changes the whole image of a strong view; tables in src/augment/policy_tables.cpp.
+// A policy changes the whole image of a strong view; the tables are in src/augment/policy_tables.cpp.
 enum class AugmentPolicy { none, plcr_cifar, svhn, autoaugment_cifar, randaugment };
 
 }  // namespace dpll

@@ -1,20 +1,18 @@
-// What all operation contracts share: modes, batch geometry, batch-norm parameters, per-step values.
+// What all operations share: modes, batch geometry, parameters of batch norm, values of a step.
 //
-// Conventions of every op in this folder
-//   Layout      Activations are row-major [views * batch, H, W, C], view-major: rows [v * batch, (v+1) *
-//   batch) are view v. Types       "compute" tensors (activations and their gradients) are
-//   Backend::compute_dtype(), "master" tensors
-//               (parameters, their gradients, statistics) Backend::master_dtype(), "weight" tensors (what
-//               convolutions and linear layers multiply with, and its gradient) Backend::weight_dtype().
-//   Calls       One struct of views a call: outputs, inputs, what forward saved for backward, workspace.
-//   Tensors that a
-//               spec does not ask for stay undefined. Outputs are overwritten unless the struct says
-//               Accumulate.
-//   Aliasing    No two tensors of a call may overlap unless the contract names the pair.
-//   Memory      Ops own no tensor memory. `saved` lives from forward to backward, `workspace` only during a
-//   call;
-//               the caller provides both, of saved_bytes() and workspace_bytes() bytes, 64-byte aligned.
-//   Determinism With the same inputs, spec and thread count, results are bit-identical.
+// These rules hold for every operation in this folder:
+// - Layout: activations are row-major [views * batch, H, W, C]. The view is the outermost index: rows
+//   [v * batch, (v + 1) * batch) are view v.
+// - Types: "compute" tensors (activations and their gradients) have type Backend::compute_dtype(), "master"
+//   tensors (parameters, their gradients, statistics) Backend::master_dtype(), "weight" tensors (the weights
+//   of convolutions and linear layers, and their gradients) Backend::weight_dtype().
+// - Calls: each call takes one struct of tensor views: outputs, inputs, values that forward saved for
+//   backward, workspace. Tensors that the spec does not need stay undefined. Outputs are overwritten unless
+//   the struct says Accumulate.
+// - Aliasing: no two tensors of a call may overlap unless the header names the pair.
+// - Memory: operations own no tensor memory. `saved` lives from forward to backward, `workspace` only during
+//   a call. The caller provides both, with saved_bytes() and workspace_bytes() bytes, 64-byte aligned.
+// - Determinism: the same inputs, spec and number of threads give bit-identical results.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +29,8 @@ inline constexpr double kBatchNormEpsilon = 1e-5;
 inline constexpr double kBatchNormMomentum = 0.1;
 
 // Values that change from step to step. They live in backend memory, so that a recorded step (a CUDA graph)
-// reads fresh values each time it is replayed. The trainer writes them before an epoch's first step; each
-// step leaves them as the next one needs them (ops/advance.h).
+// reads new values each time it is replayed. The trainer writes them before the first step of an epoch; each
+// step then computes the values of the next step (ops/advance.h).
 struct StepState {
   std::uint64_t seed = 0;   // run seed: key of every Philox draw
   std::uint32_t epoch = 0;  // 0-based
@@ -53,10 +51,10 @@ struct BatchRows {
 // Parameters of one batch normalisation over C channels; all master [C].
 //   z = gamma * (x - mean) / sqrt(var + kBatchNormEpsilon) + beta
 // In training mean and var are those of the row's view (biased variance over its batch*H*W values). The
-// running statistics are then updated once a view, in view order, with momentum kBatchNormMomentum and the
-// unbiased variance (n / (n - 1), n = 1 counts as n = 2): what as many separate forward passes would leave.
-// In evaluation the running statistics take the place of mean and var. Source: Ioffe & Szegedy 2015; the
-// per-view rule is PLCR's three passes.
+// running statistics are then updated once per view, in view order, with momentum kBatchNormMomentum and the
+// unbiased variance (n / (n - 1), n = 1 counts as n = 2). The result is the same as after one forward pass
+// per view. In evaluation the running statistics replace mean and var. Source: Ioffe & Szegedy 2015; PLCR's
+// code does one forward pass per view.
 struct BatchNorm {
   Tensor gamma, beta;
   Tensor running_mean, running_var;
@@ -64,7 +62,7 @@ struct BatchNorm {
 };
 
 // Per-view statistics of an activation with C channels: master [V, 2, C]; [v][0] mean, [v][1] biased variance
-// of view v. Producers compute them without the cancellation of E[x^2] - E[x]^2.
+// of view v. They are computed without the cancellation of E[x^2] - E[x]^2.
 inline Shape view_stats_shape(int views, int channels) {
   return {views, 2, channels};
 }

@@ -1,7 +1,7 @@
-// feature_views: gathers the samples of a batch from a table of standardised features and writes all views of
-// them, for data without images. With z normal and u uniform, independent for every feature:
+// feature_views: gathers the samples of a batch from a table of standardised features and writes all their
+// views, for data without images. z is normal and u is uniform, both independent for every feature:
 //   view[d] = u < dropout ? 0 : x[d] + noise * z
-// 0 is the feature's mean. Features 2b and 2b + 1 of a sample take block b of
+// 0 is the mean of the feature. Features 2b and 2b + 1 of a sample take block b of
 // PhiloxStream(seed, Purpose::augment, epoch, sample, view): words 0 and 1 give both z (Box and Muller),
 // words 2 and 3 their u, whether or not noise and dropout are enabled.
 #pragma once
@@ -24,7 +24,7 @@ struct FeatureViewsSpec {
   FeatureRecipe strong = {};  // views 1..
 };
 
-// Error(internal) where a number of `spec` is out of range.
+// Error(internal) if a number of `spec` is out of range.
 void check_spec(const FeatureViewsSpec& spec);
 
 struct FeatureViewsCall {

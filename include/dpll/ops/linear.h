@@ -19,9 +19,9 @@ struct LinearSpec {
 };
 
 struct LinearForward {
-  Tensor y = {};        // compute [V*B, out]; any shape with that many elements, as x
+  Tensor y = {};        // compute [V*B, out]; any shape with this number of elements, as x
   Tensor y_stats = {};  // master [V, 2, out], with spec.stats
-  Tensor x = {};        // compute [V*B, in]; any shape with that many elements
+  Tensor x = {};        // compute [V*B, in]; any shape with this number of elements
   Tensor weight = {};   // weight [out, in]
   Tensor bias = {};     // master [out]
   void* workspace = nullptr;

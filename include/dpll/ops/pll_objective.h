@@ -1,5 +1,5 @@
-// pll_objective: the loss of a method of partial-label learning with its gradient, the update of the rows and
-// the metrics, in one pass over the logits of all views. Each method's formula is in src/objectives.
+// pll_objective: the loss of a partial-label method with its gradient, the update of the target rows, and the
+// metrics, in one pass over the logits of all views. The formula of each method is in src/objectives.
 //
 //   loss      mean over the batch of the method's loss of a sample
 //   d_logits  dL/dlogits * loss_scale
@@ -20,17 +20,17 @@ namespace dpll {
 struct ObjectiveMetrics {
   double samples = 0;
   double total = 0;                        // the samples' losses
-  double supervised = 0, consistency = 0;  // their unweighted terms, where the method has these
-  double labelled = 0;                     // samples whose true label is known; the next two count among them
-  double train_correct = 0;                // argmax of the weak view is the truth
-  double pseudo_correct = 0;               // argmax of the new target is the truth
+  double supervised = 0, consistency = 0;  // their unweighted terms, if the method has them
+  double labelled = 0;                     // samples with a known true label; the next two count only these
+  double train_correct = 0;                // argmax of the weak view is the true label
+  double pseudo_correct = 0;               // argmax of the new target is the true label
   double covered = 0;                      // argmax of the weak view is a candidate (PLENCH's covering rate)
   double target_entropy = 0;               // of the new target, in nats
   double target_max = 0;                   // largest entry of the new target
   double target_changed = 0;               // argmax of the new target differs from the old one's
-  // Samples with a logit, loss or new target that is NaN or infinite. They count here and in `samples` alone,
-  // their target row stays as it was, and a view with such a logit gets a d_logits row of NaN, so that the
-  // update is skipped.
+  // Samples with a logit, loss or new target that is NaN or infinite. They count only here and in `samples`.
+  // Their target row does not change. A view with such a logit gets a d_logits row of NaN, so that the update
+  // is skipped.
   double nonfinite = 0;
   double of_method[kMethodMetrics] = {};  // what the method measures besides; its metric_names
 };
@@ -63,7 +63,7 @@ class PllObjective {
 };
 
 // cross_entropy: evaluation, -log softmax(logits)[label], by log-sum-exp. Adds to `sums` over the rows of
-// `logits`; NaN or infinite logits show as a NaN or infinite loss.
+// `logits`; NaN or infinite logits give a NaN or infinite loss.
 struct EvaluationSums {
   double samples = 0, loss = 0, correct = 0;
 };

@@ -1,6 +1,6 @@
-// sgd: one pass over all parameters, which lie in one flat array, as do their velocities. The weights of
-// convolutions and linear layers come first: their gradients are of the weight type, and where that has 16
-// bits the pass writes a copy of the new values in it.
+// sgd: one pass over all parameters. Parameters and velocities are flat arrays. The weights of convolutions
+// and linear layers come first; their gradients have the weight type. If that type has 16 bits, the pass also
+// writes a copy of the new values in it.
 //   g = d_value / loss_scale + weight_decay * value
 //   velocity = momentum * velocity + g
 //   value -= learning_rate * (nesterov ? g + momentum * velocity : velocity)
@@ -19,11 +19,11 @@
 //
 // If any gradient is NaN or infinite nothing is changed and the step counts as skipped.
 //
-// What a skipped step means depends on the loss scale. Where it is dynamic, gradients beyond the 16-bit range
-// are expected now and then: the scale of the steps that follow is halved, and doubled again after
-// kLossScaleInterval steps without such a gradient (Micikevicius et al., "Mixed Precision Training", 2018).
-// Otherwise, or when the scale would fall below kLeastLossScale, the update halts: it changes nothing from
-// then on, so that whoever looks later finds the state of the step that failed.
+// The meaning of a skipped step depends on the loss scale. If the scale is dynamic, gradients beyond the
+// 16-bit range are expected from time to time: the scale of the following steps is halved, and it is doubled
+// again after kLossScaleInterval steps without such a gradient (Micikevicius et al., "Mixed Precision
+// Training", 2018). Otherwise, or if the scale would fall below kLeastLossScale, the update halts: no later
+// step changes anything, so that the state of the failed step can be inspected.
 #pragma once
 
 #include <cmath>
@@ -75,7 +75,7 @@ struct SgdCall {
   Tensor average = {};             // master [elements], with spec.ema > 0
   Tensor weight = {};              // weight [weights]; undefined where the weight type is the master type
   UpdateHealth* health = nullptr;  // backend memory
-  StepState* step = nullptr;       // learning_rate is read, loss_scale read and, where dynamic, changed
+  StepState* step = nullptr;       // learning_rate is read, loss_scale is read and, if dynamic, changed
   Tensor d_weight = {};            // weight [weights]
   Tensor d_value = {};             // master [elements - weights]: of the other parameters
 };
@@ -86,8 +86,8 @@ class Sgd {
   virtual void run(const SgdCall& call) = 0;
 };
 
-// What `nonfinite` such gradient elements mean for this step and those after it: changes health and
-// *loss_scale. True: the step updates. Shared by the backends.
+// Decides what `nonfinite` NaN or infinite gradient elements mean for this step and later ones: changes
+// health and *loss_scale. True: the step updates. Shared by the backends.
 DPLL_HD bool judge_gradients(UpdateHealth& health, float& loss_scale, bool dynamic, std::uint64_t nonfinite) {
   health.nonfinite = nonfinite;
   if (nonfinite == 0 && health.halted == 0) {

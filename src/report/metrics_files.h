@@ -28,7 +28,12 @@ bool append_metrics(const History& history, const std::string& csv_path, const s
 // labels.csv: "sample,candidates,label,probability": the index in the source, the candidate set separated by
 // spaces, the disambiguated label (largest target) and its target value. Where training takes a part of the
 // source whose indices are not 0, 1, 2, ..., "sample,position,candidates,...": the position within the part.
+// Where samples are files, "sample,file,candidates,label,name,probability".
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets);
+
+// The rows of a run's labels.csv, least certain first: by probability, equal ones in their order. Returns how
+// many there are. Error(data): not such a file.
+std::int64_t write_review(const std::string& labels_path, const std::string& review_path);
 
 }  // namespace dpll

@@ -156,7 +156,6 @@ class LabelReader {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (!names_[i].label.empty()) rows_[i].label = index_of(names_[i].label);
       for (const std::string& name : names_[i].candidates) rows_[i].candidates.push_back(index_of(name));
-      std::sort(rows_[i].candidates.begin(), rows_[i].candidates.end());
       labels.has_labels = labels.has_labels || rows_[i].label >= 0;
       labels.has_candidates = labels.has_candidates || !rows_[i].candidates.empty();
     }

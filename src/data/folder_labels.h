@@ -10,10 +10,11 @@ namespace dpll {
 
 struct FolderLabels {
   struct Row {
-    std::string file;             // as written, relative to images/
-    int line = 0;                 // of the table
-    std::int32_t label = -1;      // -1: not given
-    std::vector<int> candidates;  // ascending; empty: not given, so that every label may be the true one
+    std::string file;         // as written, relative to images/
+    int line = 0;             // of the table
+    std::int32_t label = -1;  // -1: not given
+    std::vector<int>
+        candidates;  // in the order of the table; empty: not given, so that every label may be the true one
   };
   std::vector<std::string> classes;  // sorted
   std::vector<Row> rows;

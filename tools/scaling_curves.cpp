@@ -270,10 +270,10 @@ class Curves {
     }
     config.data.path = folder.file("images.safetensors");
     file.write(config.data.path);
-    const DatasetKind kind = config.data.dataset;
-    config.data.dataset = DatasetKind::safetensors;
+    const std::string& kind = config.data.dataset;
+    config.data.dataset = "safetensors";
     // The views of the published set, in whose stead these images are.
-    if (kind == DatasetKind::cifar10) config.views.policy = AugmentPolicy::plcr_cifar;
+    if (kind == "cifar10") config.views.policy = AugmentPolicy::plcr_cifar;
     config.run.out_dir = folder.path();
     config.run.name = "epoch";
     config.run.epochs = 1;

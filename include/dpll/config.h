@@ -21,8 +21,7 @@ enum class ResumeMode {
   automatic,
   require
 };  // [run] resume = no | auto | yes (yes: an error when nothing is there)
-enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, safetensors, tabular };
-// dataset: the sets come with the data (safetensors, tabular)
+// dataset: the sets come with the data
 enum class CandidateMode { uniform, file, class_dependent, pair, hierarchical, instance, dataset };
 enum class MatrixKind { inclusion, distractor };  // see LabelMatrix in candidates.h
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
@@ -58,19 +57,21 @@ struct RunConfig {
   } run;
 
   struct Data {
-    DatasetKind dataset = DatasetKind::cifar10;
-    std::string
-        path;  // folder of the published files, or the safetensors or .mat file; "" = the set's default
+    std::string dataset = "cifar10";  // a row of src/data/catalogue.h
+    // Folder of the published files or of images, or the safetensors or .mat file; "" = the set's default.
+    std::string path;
     bool verify = true;            // check MD5 sums
     std::int64_t train_limit = 0;  // 0: all; else the first n training samples
     std::int64_t test_limit = 0;
     double validation_fraction = 0;  // share of the training set held out, with true labels; [0, 0.9]
     double selection_fraction = 0;   // share of the rest held out with only its candidate sets; [0, 0.9]
     bool shuffle = true;
-    bool coarse_labels = false;  // CIFAR-100: the 20 superclasses
-    bool svhn_extra = false;     // SVHN: also the extra training images
-    int folds = 10;              // tabular: parts of the set, of which
-    int fold = 0;                // this one, 0-based, is the test set
+    bool coarse_labels = false;   // CIFAR-100: the 20 superclasses
+    bool svhn_extra = false;      // SVHN: also the extra training images
+    int folds = 10;               // tabular: parts of the set, of which
+    int fold = 0;                 // this one, 0-based, is the test set
+    int size = 32;                // folder: height and width that its images get
+    std::string cache = "cache";  // folder: where its decoded images are kept; "" = nowhere
 
     bool operator==(const Data&) const = default;
   } data;
@@ -227,7 +228,6 @@ std::vector<std::string> unused_overrides(const RunConfig& config, const std::ve
 Override parse_override(const std::string& argument);
 
 // INI spellings of the enumerations, for messages and files.
-std::string to_string(DatasetKind);
 std::string to_string(ViewPolicy);
 std::string to_string(AugmentPolicy);
 std::string to_string(Architecture);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 
 #include "dpll/config.h"
 #include "dpll/ops/augment.h"
@@ -14,6 +15,10 @@ struct ViewSetup {
   std::array<float, kMaxImageChannels> mean{}, std{};  // the first `channels` entries are set
   FeatureRecipe weak_features, strong_features;        // of tabular sets, which have none of the above
 };
+
+// Whether samples of this size are feature vectors: those of tabular sets, and those of a user's own arrays
+// that are no images (an image has more than one pixel there).
+bool takes_features(const RunConfig& config, std::int64_t height, std::int64_t width);
 
 // The data set's preset (section 4 of the method's specification; sets without one: crop with padding 4,
 // flip, Cutout 16 on strong views, no AutoAugment policy, mean and std 0.5) with the overrides of [views]

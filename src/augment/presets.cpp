@@ -1,8 +1,10 @@
-#include "augment/presets.h"
-
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
 
+#include "data/catalogue.h"
 #include "dpll/core/check.h"
 #include "dpll/views.h"
 
@@ -42,38 +44,6 @@ std::array<float, kMaxImageChannels> per_channel(const std::vector<double>& conf
   return result;
 }
 
-}  // namespace
-
-const ViewPreset& view_preset(DatasetKind kind) {
-  static const std::vector<double> half = {0.5};
-  static const ViewPreset cifar = {
-      ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, AugmentPolicy::plcr_cifar, 4, 16,
-      {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
-  static const ViewPreset svhn = {
-      ViewPolicy::none, ViewPolicy::cutout, AugmentPolicy::svhn, 4, 20, half, half};
-  static const ViewPreset fashion_mnist = {
-      ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, AugmentPolicy::none, 4, 16, {0.1307}, {0.3081}};
-  static const ViewPreset other = {
-      ViewPolicy::flip_crop, ViewPolicy::flip_crop_cutout, AugmentPolicy::none, 4, 16, half, half};
-  switch (kind) {
-    case DatasetKind::cifar10:
-    case DatasetKind::cifar100:
-      return cifar;
-    case DatasetKind::svhn:
-      return svhn;
-    case DatasetKind::fashion_mnist:
-      return fashion_mnist;
-    case DatasetKind::kmnist:
-    case DatasetKind::idx:
-    case DatasetKind::safetensors:
-    case DatasetKind::tabular:
-      break;
-  }
-  return other;
-}
-
-namespace {
-
 ViewSetup feature_views_of(const RunConfig::Views& views) {
   const auto recipe = [](const std::optional<double>& noise, const std::optional<double>& dropout,
                          const FeatureRecipe& preset) {
@@ -89,12 +59,17 @@ ViewSetup feature_views_of(const RunConfig::Views& views) {
 
 }  // namespace
 
+bool takes_features(const RunConfig& config, std::int64_t height, std::int64_t width) {
+  const SampleKind samples = dataset_row(config.data.dataset).samples;
+  return samples == SampleKind::features || (samples == SampleKind::either && height == 1 && width == 1);
+}
+
 ViewSetup resolve_views(const RunConfig& config, int height, int width, int channels) {
-  if (config.data.dataset == DatasetKind::tabular) return feature_views_of(config.views);
+  if (takes_features(config, height, width)) return feature_views_of(config.views);
   if (channels < 1 || channels > kMaxImageChannels) {
     fail(ExitCode::data, "images have {} channels, 1 to {} are supported", channels, kMaxImageChannels);
   }
-  const ViewPreset& preset = view_preset(config.data.dataset);
+  const ViewPreset& preset = dataset_row(config.data.dataset).views;
   const int pad = config.views.pad.value_or(preset.pad);
   const int cutout = config.views.cutout.value_or(preset.cutout);
   if (pad < 0) fail(ExitCode::config, "[views] pad = {} is negative", pad);

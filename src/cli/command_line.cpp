@@ -136,6 +136,10 @@ int dispatch(int argc, char** argv) {
   verify_app->add_option("config", verify_config.path, "Configuration file")->required()->type_name("FILE");
   verify_config.add_to(*verify_app);
 
+  CLI::App* list_app = data_app->add_subcommand("list", "List the data sets: what data.dataset may be");
+  bool list_json = false;
+  list_app->add_flag("--json", list_json, "Print the table of tools/fetch_data instead");
+
   EvaluateArguments evaluate;
   CLI::App* evaluate_app =
       app.add_subcommand("evaluate", "Accuracy and loss of a trained model, with a table by class");
@@ -148,12 +152,16 @@ int dispatch(int argc, char** argv) {
   bool evaluate_no_verify = false;
   evaluate_app->add_flag("--no-verify", evaluate_no_verify, "Do not check the MD5 sums of the data files");
 
+  evaluate_app->add_flag(
+      "--review", evaluate.review,
+      "Write the labels that the run found as review.csv, the least certain first, instead");
+
   PredictArguments predict;
   CLI::App* predict_app = app.add_subcommand("predict", "Classify images with a trained model");
   predict_app->add_option("run", predict.run, "Run folder")->required()->type_name("FOLDER");
   predict_app
       ->add_option("--images", predict.images,
-                   "PNG, JPEG, IDX or CIFAR binary files with the image size of the network")
+                   "PNG or JPEG files or folders of them; IDX, CIFAR binary or SVHN's .mat files")
       ->required()
       ->type_name("FILE");
   predict_app->add_option("--out", predict.out, "CSV file to write")->required()->type_name("FILE");
@@ -235,6 +243,7 @@ int dispatch(int argc, char** argv) {
   }
   if (methods_app->parsed()) return methods_command();
   if (qualify_app->parsed()) return selftest::answer_qualification();
+  if (list_app->parsed()) return data_list_command(list_json);
   if (verify_app->parsed()) return data_verify_command(verify_config.load());
   if (evaluate_app->parsed()) {
     evaluate.verify = !evaluate_no_verify;

@@ -19,6 +19,10 @@ struct CandidatesArguments {
 };
 int candidates_command(const CandidatesArguments& arguments);
 
+// Prints all values of data.dataset; or, as JSON, the sets that tools/fetch_data can download
+// (tools/fetch_data.json).
+int data_list_command(bool json);
+
 // Prints for each file of the data set whether it is the published one. Error(data) if any is not.
 int data_verify_command(const RunConfig& config);
 
@@ -31,6 +35,7 @@ struct EvaluateArguments {
   std::string split = "test";
   KeptModel model = KeptModel::last;
   bool verify = true;
+  bool review = false;  // write the run's labels.csv as review.csv, least certain first, and nothing else
 };
 int evaluate_command(const EvaluateArguments& arguments);
 

@@ -17,7 +17,8 @@ int preview_command(const PreviewArguments& arguments) {
   for (const std::string& warning : data.warnings)
     std::fprintf(stderr, "warning: %s\n", escaped(warning).c_str());
   const ImageSet& train = data.train;
-  if (train.tabular()) fail(ExitCode::config, "preview draws images; data.dataset = tabular has none");
+  if (train.tabular())
+    fail(ExitCode::config, "preview draws images; the samples of {} are feature vectors", config.data.path);
   const ViewSetup views = resolve_views(config, static_cast<int>(train.height), static_cast<int>(train.width),
                                         static_cast<int>(train.channels));
   const report::ContactSheet sheet =

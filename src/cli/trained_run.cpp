@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "data/catalogue.h"
+#include "dpll/core/check.h"
 #include "dpll/safetensors.h"
 #include "io/text.h"
 #include "train/checkpoint.h"
@@ -51,14 +53,38 @@ RunConfig run_config(const std::string& folder) {
   return load_config(folder + "/" + run_files::kConfig, {});
 }
 
-TrainedModelFile read_model_header(const std::string& folder, KeptModel kept) {
+namespace {
+
+// Of the data set that the configuration names: for a state dict of PyTorch's, which says nothing of images.
+TrainedModelFile sizes_of_data(const RunConfig& config) {
+  const DatasetRow& row = dataset_row(config.data.dataset);
+  const PublishedSet& set = row.published;
+  TrainedModelFile model;
+  if (set.height > 0) {
+    model.class_names = config.data.coarse_labels ? row.coarse_names : set.class_names;
+    model.input = {static_cast<int>(set.height), static_cast<int>(set.width), static_cast<int>(set.channels),
+                   static_cast<int>(model.class_names.size())};
+    return model;
+  }
+  const DataSet data = load_data(config);
+  model.class_names = data.class_names;
+  model.input = {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                 static_cast<int>(data.train.channels), data.classes};
+  return model;
+}
+
+}  // namespace
+
+TrainedModelFile read_model_header(const std::string& folder, const RunConfig& config, KeptModel kept) {
   const SafetensorsFile file = SafetensorsFile::read(model_path(folder, kept));
   check_digest(file);
+  const auto& metadata = file.metadata();
+  if (!metadata.contains("height") && !metadata.contains("classes")) return sizes_of_data(config);
   TrainedModelFile model;
   model.input = {metadata_number(file, "height"), metadata_number(file, "width"),
                  metadata_number(file, "channels"), metadata_number(file, "classes")};
-  const auto names = file.metadata().find("class_names");
-  if (names != file.metadata().end()) {
+  const auto names = metadata.find("class_names");
+  if (names != metadata.end()) {
     const nlohmann::json json = nlohmann::json::parse(names->second, nullptr, false);
     if (json.is_array()) {
       for (const nlohmann::json& name : json)

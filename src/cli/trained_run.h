@@ -36,6 +36,8 @@ struct TrainedModelFile {
 // Error(data) with `source` if the network does not take images (or vectors) of this size.
 void require_input(const std::string& source, const ImageSet& images, const InputShape& input);
 
-TrainedModelFile read_model_header(const std::string& folder, KeptModel model);
+// A model file without metadata, such as a state dict that PyTorch saved, is one of the configuration's data
+// set, which is read where the catalogue does not know its sizes.
+TrainedModelFile read_model_header(const std::string& folder, const RunConfig& config, KeptModel model);
 
 }  // namespace dpll

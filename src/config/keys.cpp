@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "data/catalogue.h"
 #include "io/text.h"
 
 namespace dpll {
@@ -62,6 +63,17 @@ Key method_key(RunConfig& c) {
           [&c] { return c.objective.method; }};
 }
 
+Key dataset_key(RunConfig& c) {
+  const auto parse = [&c](const std::string& word) -> std::string {
+    const std::vector<std::string> names = dataset_names();
+    if (std::find(names.begin(), names.end(), word) == names.end()) return not_one_of(names, word);
+    c.data.dataset = word;
+    return "";
+  };
+  return {"data.dataset", one_of(dataset_names()), "which data set to read", parse,
+          [&c] { return c.data.dataset; }};
+}
+
 }  // namespace
 
 std::vector<std::string> method_names() {
@@ -111,10 +123,11 @@ std::vector<Key> bind_keys(RunConfig& c) {
       real_key("run.max_hours", c.run.max_hours, closed(0, 1e6),
                "stop with a checkpoint and exit code 75 after so many hours; 0: no limit"),
 
-      choice_key("data.dataset", c.data.dataset, "which data set to read"),
-      text_key("data.path", c.data.path, Text::optional,
-               "folder of the published files, or the safetensors or .mat file; empty: the set's folder "
-               "under data/"),
+      dataset_key(c),
+      text_key(
+          "data.path", c.data.path, Text::optional,
+          "folder of the published files or of images, or the safetensors or .mat file; empty: the set's "
+          "folder under data/"),
       boolean_key("data.verify", c.data.verify, "compare the files' MD5 sums with the published ones"),
       integer_key("data.train_limit", c.data.train_limit, 0, kMaxSamples,
                   "use the first n training samples; 0: all"),
@@ -133,6 +146,10 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "dataset = tabular: number of parts into which the samples are divided at random"),
       integer_key("data.fold", c.data.fold, 0, kMaxFolds - 1,
                   "dataset = tabular: the part that is the test set, from 0"),
+      integer_key("data.size", c.data.size, 8, kMaxPixels,
+                  "dataset = folder: height and width that every image is brought to, in pixels"),
+      text_key("data.cache", c.data.cache, Text::optional,
+               "dataset = folder: folder that keeps the decoded images; empty: none"),
 
       choice_key("candidates.mode", c.candidates.mode,
                  "where candidate sets come from: drawn by a model, a CSV file, or the data set itself"),
@@ -193,13 +210,13 @@ std::vector<Key> bind_keys(RunConfig& c) {
       real_list_key("views.std", c.views.std, above_to(0, 1000), "preset",
                     "standard deviation per channel; divides the pixels after the mean was subtracted"),
       real_key("views.weak_noise", c.views.weak_noise, closed(0, 1000),
-               "dataset = tabular: standard deviation of the noise on the features of the weak view"),
+               "feature vectors: standard deviation of the noise on the features of the weak view"),
       real_key("views.strong_noise", c.views.strong_noise, closed(0, 1000),
-               "dataset = tabular: standard deviation of the noise on the features of the strong views"),
+               "feature vectors: standard deviation of the noise on the features of the strong views"),
       real_key("views.weak_feature_dropout", c.views.weak_feature_dropout, closed(0, 0.95),
-               "dataset = tabular: probability that a feature of the weak view is replaced by its mean"),
+               "feature vectors: probability that a feature of the weak view is replaced by its mean"),
       real_key("views.strong_feature_dropout", c.views.strong_feature_dropout, closed(0, 0.95),
-               "dataset = tabular: probability that a feature of the strong views is replaced by its mean"),
+               "feature vectors: probability that a feature of the strong views is replaced by its mean"),
 
       choice_key("model.architecture", c.model.architecture, "network"),
       integer_key("model.depth", c.model.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),

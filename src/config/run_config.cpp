@@ -11,6 +11,7 @@
 
 #include "config/ini_file.h"
 #include "config/keys.h"
+#include "data/catalogue.h"
 #include "dpll/config.h"
 #include "dpll/core/check.h"
 #include "io/text.h"
@@ -127,22 +128,37 @@ void check_precision(const RunConfig& config, const Settings& settings) {
                   spell(run.precision), spell(run.device)));
 }
 
+// The names of the rows that `has`, as in "cifar100" or "safetensors or tabular".
+template <typename Has>
+std::string datasets_that(Has&& has) {
+  std::vector<std::string> names;
+  for (const DatasetRow& row : catalogue()) {
+    if (has(row)) names.push_back(row.name);
+  }
+  if (names.size() < 2) return names.empty() ? "none" : names[0];
+  const std::string last = names.back();
+  names.pop_back();
+  return fmt::format("{} or {}", fmt::join(names, ", "), last);
+}
+
 void check_data(const RunConfig& config, const Settings& settings) {
   const RunConfig::Data& data = config.data;
-  if (data.coarse_labels && data.dataset != DatasetKind::cifar100) {
-    settings.blame({"data.coarse_labels", "data.dataset"},
-                   fmt::format("coarse_labels is for dataset = cifar100, not for {}", spell(data.dataset)));
+  const DatasetRow& row = dataset_row(data.dataset);
+  if (data.coarse_labels && row.coarse_names.empty()) {
+    settings.blame(
+        {"data.coarse_labels", "data.dataset"},
+        fmt::format("coarse_labels is for dataset = {}, not for {}",
+                    datasets_that([](const DatasetRow& r) { return !r.coarse_names.empty(); }), row.name));
   }
-  if (data.svhn_extra && data.dataset != DatasetKind::svhn) {
-    settings.blame({"data.svhn_extra", "data.dataset"},
-                   fmt::format("svhn_extra is for dataset = svhn, not for {}", spell(data.dataset)));
+  if (data.svhn_extra && row.more_train.name.empty()) {
+    settings.blame(
+        {"data.svhn_extra", "data.dataset"},
+        fmt::format("svhn_extra is for dataset = {}, not for {}",
+                    datasets_that([](const DatasetRow& r) { return !r.more_train.name.empty(); }), row.name));
   }
-  const std::map<DatasetKind, const char*> own = {{DatasetKind::idx, "folder of the IDX files"},
-                                                  {DatasetKind::safetensors, "safetensors file"},
-                                                  {DatasetKind::tabular, ".mat file"}};
-  if (own.contains(data.dataset) && data.path.empty()) {
-    settings.blame({"data.path", "data.dataset"}, fmt::format("dataset {} needs data.path, the {}",
-                                                              spell(data.dataset), own.at(data.dataset)));
+  if (row.is_own() && data.path.empty()) {
+    settings.blame({"data.path", "data.dataset"},
+                   fmt::format("dataset {} needs data.path, the {}", row.name, row.path_is));
   }
 }
 
@@ -150,41 +166,44 @@ void check_data(const RunConfig& config, const Settings& settings) {
 void check_tabular(const RunConfig& config, const Settings& settings) {
   const RunConfig::Data& data = config.data;
   const RunConfig::Views& views = config.views;
-  if (data.dataset != DatasetKind::tabular) {
-    const RunConfig::Data defaults;
-    if (data.fold != defaults.fold || data.folds != defaults.folds) {
-      settings.blame(
-          {"data.fold", "data.folds", "data.dataset"},
-          fmt::format("folds are for dataset = tabular; {} has a test set of its own", spell(data.dataset)));
-    }
-    if (views.weak_noise || views.strong_noise || views.weak_feature_dropout ||
-        views.strong_feature_dropout) {
-      settings.blame({"views.weak_noise", "views.strong_noise", "views.weak_feature_dropout",
-                      "views.strong_feature_dropout", "data.dataset"},
-                     fmt::format("feature noise and feature dropout are for dataset = tabular, not for {}",
-                                 spell(data.dataset)));
-    }
-    return;
+  const DatasetRow& row = dataset_row(data.dataset);
+  const RunConfig::Data defaults;
+  if (!row.has_folds && (data.fold != defaults.fold || data.folds != defaults.folds)) {
+    settings.blame({"data.fold", "data.folds", "data.dataset"},
+                   fmt::format("folds are for dataset = {}; {} has a test set of its own",
+                               datasets_that([](const DatasetRow& r) { return r.has_folds; }), row.name));
   }
   if (data.fold >= data.folds) {
     settings.blame({"data.fold", "data.folds"},
                    fmt::format("there is no fold {} of {}; the first is 0", data.fold, data.folds));
   }
+  if (row.samples == SampleKind::images && (views.weak_noise || views.strong_noise ||
+                                            views.weak_feature_dropout || views.strong_feature_dropout)) {
+    settings.blame(
+        {"views.weak_noise", "views.strong_noise", "views.weak_feature_dropout",
+         "views.strong_feature_dropout", "data.dataset"},
+        fmt::format("feature noise and feature dropout are for dataset = {}, not for {}",
+                    datasets_that([](const DatasetRow& r) { return r.samples != SampleKind::images; }),
+                    row.name));
+  }
+  if (row.samples != SampleKind::features) return;
   if (config.model.architecture != Architecture::mlp) {
     settings.blame({"model.architecture", "data.dataset"},
-                   fmt::format("dataset = tabular has no images for {}; expected architecture = mlp",
+                   fmt::format("dataset = {} has no images for {}; expected architecture = mlp", row.name,
                                spell(config.model.architecture)));
   }
   if (views.weak_policy || views.strong_policy || views.policy || views.cutout || views.pad ||
       !views.mean.empty()) {
     settings.blame({"views.weak_policy", "views.strong_policy", "views.policy", "views.cutout", "views.pad",
                     "views.mean", "views.std", "data.dataset"},
-                   "the views of dataset = tabular have no image steps; expected weak_noise, strong_noise, "
-                   "weak_feature_dropout and strong_feature_dropout");
+                   fmt::format("the views of dataset = {} have no image steps; expected weak_noise, "
+                               "strong_noise, weak_feature_dropout and strong_feature_dropout",
+                               row.name));
   }
   if (config.candidates.mode == CandidateMode::instance) {
-    settings.blame({"candidates.mode", "data.dataset"},
-                   "mode instance trains its annotator on images; dataset = tabular has none");
+    settings.blame(
+        {"candidates.mode", "data.dataset"},
+        fmt::format("mode instance trains its annotator on images; dataset = {} has none", row.name));
   }
 }
 
@@ -198,7 +217,8 @@ void check_candidates(const RunConfig& config, const Settings& settings) {
     settings.blame({"candidates.mode", "candidates.matrix"},
                    "mode class_dependent needs candidates.matrix, the CSV file of the label matrix");
   }
-  const bool superclasses_known = config.data.dataset == DatasetKind::cifar100 && !config.data.coarse_labels;
+  const DatasetRow& row = dataset_row(config.data.dataset);
+  const bool superclasses_known = !row.coarse_names.empty() && !config.data.coarse_labels;
   if (candidates.mode == CandidateMode::hierarchical && candidates.superclasses.empty() &&
       !superclasses_known) {
     settings.blame({"candidates.mode", "candidates.superclasses", "data.dataset", "data.coarse_labels"},
@@ -211,12 +231,11 @@ void check_candidates(const RunConfig& config, const Settings& settings) {
                    fmt::format("noise_rate changes sets that are drawn; mode {} takes them as they are",
                                spell(candidates.mode)));
   }
-  if (candidates.mode == CandidateMode::dataset && config.data.dataset != DatasetKind::safetensors &&
-      config.data.dataset != DatasetKind::tabular) {
-    settings.blame({"candidates.mode", "data.dataset"},
-                   fmt::format("candidate sets from the data set need data.dataset = safetensors or tabular; "
-                               "{} holds none",
-                               spell(config.data.dataset)));
+  if (candidates.mode == CandidateMode::dataset && !row.brings_candidates) {
+    settings.blame(
+        {"candidates.mode", "data.dataset"},
+        fmt::format("candidate sets from the data set need data.dataset = {}; {} holds none",
+                    datasets_that([](const DatasetRow& r) { return r.brings_candidates; }), row.name));
   }
 }
 
@@ -388,9 +407,6 @@ Override parse_override(const std::string& argument) {
   return {key, std::string(trim(std::string_view(argument).substr(equals + 1)))};
 }
 
-std::string to_string(DatasetKind value) {
-  return spell(value);
-}
 std::string to_string(ViewPolicy value) {
   return spell(value);
 }

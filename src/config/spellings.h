@@ -46,19 +46,6 @@ inline const std::vector<Spelling<ResumeMode>>& spellings() {
 }
 
 template <>
-inline const std::vector<Spelling<DatasetKind>>& spellings() {
-  static const std::vector<Spelling<DatasetKind>> table = {{DatasetKind::cifar10, "cifar10"},
-                                                           {DatasetKind::cifar100, "cifar100"},
-                                                           {DatasetKind::svhn, "svhn"},
-                                                           {DatasetKind::fashion_mnist, "fashion_mnist"},
-                                                           {DatasetKind::kmnist, "kmnist"},
-                                                           {DatasetKind::idx, "idx"},
-                                                           {DatasetKind::safetensors, "safetensors"},
-                                                           {DatasetKind::tabular, "tabular"}};
-  return table;
-}
-
-template <>
 inline const std::vector<Spelling<CandidateMode>>& spellings() {
   static const std::vector<Spelling<CandidateMode>> table = {
       {CandidateMode::uniform, "uniform"},   {CandidateMode::class_dependent, "class_dependent"},

@@ -130,6 +130,36 @@ bool is_image_file(ByteView bytes) {
   return is_png(bytes) || is_jpeg(bytes);
 }
 
+std::int64_t announced_pixels(ByteView bytes) {
+  const auto number = [&](std::size_t at, std::size_t size) {
+    std::int64_t value = 0;
+    for (std::size_t i = 0; i < size; ++i) value = value << 8 | bytes[at + i];
+    return value;
+  };
+  const auto product = [](std::int64_t height, std::int64_t width) {
+    return height == 0 || width > kMostImagePixels / height ? kMostImagePixels : height * width;
+  };
+  constexpr std::size_t kPngSizes = 16, kPngHead = 24;
+  if (is_png(bytes)) {
+    return bytes.size() < kPngHead ? kMostImagePixels
+                                   : product(number(kPngSizes + 4, 4), number(kPngSizes, 4));
+  }
+  // JPEG: segments of a marker and a length, until the one that begins a frame (C0 to CF but for C4, C8, CC).
+  std::size_t at = 2;
+  while (at + 9 <= bytes.size() && bytes[at] == 0xFF) {
+    const std::uint8_t marker = bytes[at + 1];
+    if (marker == 0xFF) {
+      ++at;
+      continue;
+    }
+    if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
+      return product(number(at + 5, 2), number(at + 7, 2));
+    }
+    at += 2 + static_cast<std::size_t>(number(at + 2, 2));
+  }
+  return kMostImagePixels;
+}
+
 ImageSet decode_image(ByteView bytes, const std::string& path, int channels) {
   if (channels != 0 && channels != 1 && channels != 3) {
     fail(ExitCode::data, "{}: pictures have 1 or 3 channels, expected {}", path, channels);

@@ -36,8 +36,8 @@ enum : std::uint32_t {
 };
 
 // Classes of arrays ("mx...").
-constexpr std::uint32_t kClassSparse = 5, kClassDouble = 6, kClassUint8 = 9, kClassUint64 = 15,
-                        kClassOpaque = 17;
+constexpr std::uint32_t kClassStructure = 2, kClassSparse = 5, kClassDouble = 6, kClassUint8 = 9,
+                        kClassUint64 = 15, kClassOpaque = 17;
 
 const char* class_name(std::uint32_t matlab_class) {
   constexpr std::array<const char*, 18> kNames = {
@@ -150,11 +150,11 @@ MatFile::MatFile(std::vector<std::uint8_t> bytes, std::string path)
     : path_(std::move(path)), bytes_(std::move(bytes)) {
   check_header();
   other_order_ = bytes_[126] == 'M';
-  list_variables();
+  list_variables(kHeaderBytes, {});
 }
 
-void MatFile::list_variables() {
-  std::size_t at = kHeaderBytes;
+void MatFile::list_variables(std::size_t at, const std::vector<std::string>& names) {
+  std::size_t elements = 0;
   while (at + kMatTagBytes <= bytes_.size()) {
     const std::uint64_t type = mat_number(&bytes_[at], 4, other_order_);
     const std::size_t length = mat_number(&bytes_[at + 4], 4, other_order_);
@@ -171,7 +171,9 @@ void MatFile::list_variables() {
       variable.at = at + kMatTagBytes;
       variable.bytes = length;
       variable.compressed = type == kCompressed;
+      if (elements < names.size()) variable.name = names[elements];
     }
+    ++elements;
     at += kMatTagBytes + length;
   }
   if (at != bytes_.size()) {
@@ -214,19 +216,63 @@ bool MatFile::has(const std::string& name) const {
                      [&](const Variable& variable) { return variable.name == name; });
 }
 
+std::vector<std::string> MatFile::names() const {
+  constexpr std::size_t kMostShown = 10;
+  std::vector<std::string> names;
+  for (const Variable& variable : variables_) {
+    if (names.size() == kMostShown) {
+      names.push_back(fmt::format("{} more", variables_.size() - kMostShown));
+      break;
+    }
+    names.push_back(variable.name.empty() ? "?" : printable(variable.name));
+  }
+  return names;
+}
+
+std::vector<std::string> MatFile::structures() const {
+  std::vector<std::string> found;
+  for (const Variable& variable : variables_) {
+    if (variable.matlab_class == kClassStructure && count_of(variable.shape) == 1) {
+      found.push_back(variable.name);
+    }
+  }
+  return found;
+}
+
+MatFile MatFile::fields_of(const std::string& structure) const {
+  constexpr std::size_t kLongestName = 4096;
+  const Variable& found = variable(structure);
+  if (found.matlab_class != kClassStructure || count_of(found.shape) != 1) {
+    fail(ExitCode::data, "{}: variable {} is {} {}, expected one structure", path_, structure,
+         class_name(found.matlab_class), shape_text(found.shape));
+  }
+  MatStream stream = open(found);
+  describe(stream);
+  const std::size_t width = stream.words_of(stream.next_tag(), kInt32, 1, 1)[0];
+  const MatTag tag = stream.next_tag();
+  if (tag.type != kInt8 || width < 1 || width > kLongestName || tag.bytes % width != 0) {
+    stream.refuse(fmt::format("is damaged: {} bytes of field names, {} for each", tag.bytes, width));
+  }
+  const std::vector<std::uint8_t> letters = stream.data_of(tag);
+  std::vector<std::string> names;
+  for (auto at = letters.begin(); at != letters.end(); at += static_cast<std::ptrdiff_t>(width)) {
+    names.emplace_back(at, std::find(at, at + static_cast<std::ptrdiff_t>(width), 0));
+  }
+  MatFile fields;
+  fields.path_ = fmt::format("{}: structure {}", path_, printable(structure));
+  fields.other_order_ = other_order_;
+  fields.bytes_ = stream.rest();
+  stream.finish();
+  fields.list_variables(0, names);
+  return fields;
+}
+
 const MatFile::Variable& MatFile::variable(const std::string& name) const {
   const auto found = std::find_if(variables_.begin(), variables_.end(),
                                   [&](const Variable& variable) { return variable.name == name; });
   if (found == variables_.end()) {
-    constexpr std::size_t kMostShown = 10;
-    std::vector<std::string> names;
-    for (const Variable& other : variables_) {
-      if (names.size() < kMostShown) names.push_back(other.name.empty() ? "?" : printable(other.name));
-    }
-    const std::string more =
-        variables_.size() > kMostShown ? fmt::format(" and {} more", variables_.size() - kMostShown) : "";
-    fail(ExitCode::data, "{}: no variable {}; it has {}{}", path_, name,
-         names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")), more);
+    fail(ExitCode::data, "{}: no variable {}; it has {}", path_, name,
+         variables_.empty() ? "none" : fmt::format("{}", fmt::join(names(), ", ")));
   }
   if (found->complex) fail(ExitCode::data, "{}: variable {} is complex, expected real", path_, name);
   if (!count_of(found->shape)) {

@@ -12,7 +12,7 @@
 namespace dpll {
 
 // Array elements are column-major, as MATLAB stores them: the first index runs fastest. Of what is not asked
-// for (cells, structures and objects as well), no more is looked at than class, sizes and name.
+// for (cells and objects as well), no more is looked at than class, sizes and name.
 class MatFile {
  public:
   // Takes the bytes of a file; `path` is for messages. Error(data): not a MAT file, version 4 or 7.3,
@@ -29,6 +29,11 @@ class MatFile {
   };
 
   bool has(const std::string& name) const;
+  std::vector<std::string> names() const;  // of all variables, fit for a message
+  // The variables that are a structure, not an array of several.
+  std::vector<std::string> structures() const;
+  // The fields of such a structure as the variables of a file. Error(data): damaged, or no structure.
+  MatFile fields_of(const std::string& structure) const;
   // The sizes of a variable, without reading its elements. Error(data): no such variable, or complex.
   const std::vector<std::size_t>& shape_of(const std::string& name) const;
   // A dense array of class uint8. Error(data): as above; another class, sparse, truncated, damaged.
@@ -52,8 +57,10 @@ class MatFile {
     bool compressed = false;
   };
 
+  MatFile() = default;
   void check_header() const;
-  void list_variables();
+  // The elements from byte `at` on. `names`: of the fields of a structure, which do not name themselves.
+  void list_variables(std::size_t at, const std::vector<std::string>& names);
   MatStream open(const Variable& variable) const;
   // Reads flags, sizes and name, which come first.
   static Variable describe(MatStream& stream);

@@ -44,6 +44,8 @@ class MatStream {
   // The same as `count` unsigned 32-bit numbers. Error(data): of another type, or not so many.
   std::vector<std::uint32_t> words_of(const MatTag& tag, std::uint32_t type, std::size_t least,
                                       std::size_t most);
+  // All that is left.
+  std::vector<std::uint8_t> rest() { return take(left_); }
   // Behind the last element. Error(data): more follows than padding, or zlib's checksum differs.
   void finish();
 

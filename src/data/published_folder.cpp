@@ -75,18 +75,15 @@ std::string find_archive(const PublishedSet& set, const std::string& configured_
   return "";
 }
 
-// CIFAR's lists of class names, which lie beside the images.
-bool is_name_list(const std::string& name) {
-  return name.ends_with("_label_names.txt") || name == "batches.meta.txt";
-}
-
 }  // namespace
 
 bool PublishedFolder::found(const PublishedSet& set, const std::string& configured_path) {
   return !find_folder(set, configured_path).empty() || !find_archive(set, configured_path).empty();
 }
 
-PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& configured_path) : set_(set) {
+PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& configured_path,
+                                 const std::string& how_to_get)
+    : set_(set) {
   folder_ = find_folder(set, configured_path);
   if (!folder_.empty()) return;
   folder_ = find_archive(set, configured_path);
@@ -95,7 +92,8 @@ PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& con
     const auto wanted = [&](const std::string& name) {
       const auto is_it = [&](const PublishedFile& file) { return file.name == name; };
       return std::any_of(set.train.begin(), set.train.end(), is_it) ||
-             std::any_of(set.test.begin(), set.test.end(), is_it) || is_name_list(name);
+             std::any_of(set.test.begin(), set.test.end(), is_it) ||
+             std::find(set.name_lists.begin(), set.name_lists.end(), name) != set.name_lists.end();
     };
     members_ = read_tar_gz(read_file(folder_), folder_, wanted, kMostMemberBytes);
     return;
@@ -109,9 +107,9 @@ PublishedFolder::PublishedFolder(const PublishedSet& set, const std::string& con
   }
   const std::string archive =
       set.archive.name.empty() ? "" : fmt::format(" or {} (MD5 {})", set.archive.name, set.archive.md5);
-  fail(ExitCode::data, "{} not found: looked in {} for {}{}{}; set data.path to their folder", set.title,
+  fail(ExitCode::data, "{} not found: looked in {} for {}{}{}; set data.path to their folder{}", set.title,
        fmt::join(places_of(set, configured_path), ", "), fmt::join(names, ", "), archive,
-       set.page.empty() ? "" : ", published at " + set.page);
+       set.page.empty() ? "" : ", published at " + set.page, how_to_get);
 }
 
 std::string PublishedFolder::path_of(const PublishedFile& file) const {
@@ -184,10 +182,22 @@ std::vector<std::uint8_t> PublishedFolder::read(const PublishedFile& file, bool 
   return bytes;
 }
 
-bool has_only_python_version(const RunConfig::Data& config) {
-  if (config.dataset != DatasetKind::cifar10 && config.dataset != DatasetKind::cifar100) return false;
-  return !PublishedFolder::found(published_set(config.dataset), config.path) &&
-         PublishedFolder::found(published_python_set(config.dataset), config.path);
+const PublishedSet& version_that_is_there(const DatasetRow& row, const std::string& configured_path) {
+  const bool only_python = row.python_version && !PublishedFolder::found(row.published, configured_path) &&
+                           PublishedFolder::found(*row.python_version, configured_path);
+  return only_python ? *row.python_version : row.published;
+}
+
+std::string how_to_get(const DatasetRow& row, const std::string& configured_path) {
+  if (row.is_own()) return "";
+  std::string text = fmt::format("; tools/fetch_data {}{} downloads it", row.name,
+                                 configured_path.empty() ? "" : " --to " + configured_path);
+  if (row.python_version) {
+    const PublishedSet& python = *row.python_version;
+    text += fmt::format("; the python version, {} or the folder {}, is read as well", python.archive.name,
+                        python.subfolder);
+  }
+  return text;
 }
 
 }  // namespace dpll

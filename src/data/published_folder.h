@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/published.h"
+#include "data/catalogue.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -16,9 +16,10 @@ class PublishedFolder {
  public:
   // The first place that has any of the set's files: data.path or the published archive's folder below it;
   // with an empty path the usual places (PublishedSet::folders). Where none has, the set's archive as
-  // downloaded: data.path itself, or lying in or above one of the places. Error(data) naming every place and
-  // what belongs there, or why the archive cannot be read.
-  PublishedFolder(const PublishedSet& set, const std::string& configured_path);
+  // downloaded: data.path itself, or lying in or above one of the places. Error(data) naming every place,
+  // what belongs there and `how_to_get` it, or why the archive cannot be read.
+  PublishedFolder(const PublishedSet& set, const std::string& configured_path,
+                  const std::string& how_to_get = "");
 
   // Whether there are files or an archive of the set.
   static bool found(const PublishedSet& set, const std::string& configured_path);
@@ -61,7 +62,12 @@ class PublishedFolder {
   std::map<std::string, std::vector<std::uint8_t>> members_;  // of the archive
 };
 
-// Whether the place that `config` names holds the python version of CIFAR, and the binary one is not there.
-bool has_only_python_version(const RunConfig::Data& config);
+// The python version of the row's set where that is at the place that data.path names and the other version
+// is not; else row.published.
+const PublishedSet& version_that_is_there(const DatasetRow& row, const std::string& configured_path);
+
+// "; tools/fetch_data cifar10 downloads it, ...": for the end of a message about missing files. Empty for a
+// user's own data.
+std::string how_to_get(const DatasetRow& row, const std::string& configured_path);
 
 }  // namespace dpll

@@ -48,6 +48,9 @@ ImageSet select(const ImageSet& set, const std::vector<std::int64_t>& indices) {
   if (!set.pixels.empty()) out.pixels = select_rows(set.pixels, set.image_bytes(), indices);
   if (!set.features.empty()) out.features = select_rows(set.features, set.image_bytes(), indices);
   if (set.has_labels()) out.labels = select_rows(set.labels, 1, indices);
+  if (!set.truths.empty()) {
+    out.truths = select_rows(set.truths, static_cast<std::int64_t>(set.truths.size()) / set.count, indices);
+  }
   return out;
 }
 

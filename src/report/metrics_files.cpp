@@ -3,12 +3,19 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
 #include "dpll/files.h"
 #include "io/csv.h"
+#include "io/text.h"
+#include "io/text_lines.h"
 
 namespace dpll {
 
@@ -71,10 +78,14 @@ bool append_metrics(const History& history, const std::string& csv_path, const s
 
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets) {
-  std::vector<std::string> columns = {"sample", "candidates", "label", "probability"};
   const std::vector<std::int64_t>& samples = data.train_origin;
-  const bool positions = !counts_from_zero(samples);
-  if (positions) columns.insert(columns.begin() + 1, "position");
+  const bool positions = !counts_from_zero(samples), files = !data.files.empty();
+  std::vector<std::string> columns = {"sample"};
+  if (positions) columns.emplace_back("position");
+  if (files) columns.emplace_back("file");
+  columns.insert(columns.end(), {"candidates", "label"});
+  if (files) columns.emplace_back("name");
+  columns.emplace_back("probability");
   std::string text = csv_line(columns);
   const auto classes = static_cast<std::size_t>(candidates.classes);
   for (std::int64_t i = 0; i < candidates.count; ++i) {
@@ -84,12 +95,56 @@ void write_labels(const std::string& path, const DataSet& data, const CandidateS
     for (int c = 0; c < candidates.classes; ++c) {
       if (candidates.contains(i, c)) set += (set.empty() ? "" : " ") + std::to_string(c);
     }
-    std::vector<std::string> fields = {std::to_string(samples[static_cast<std::size_t>(i)]), set,
-                                       std::to_string(best - row), fmt::format("{}", *best)};
-    if (positions) fields.insert(fields.begin() + 1, std::to_string(i));
+    const std::int64_t sample = samples[static_cast<std::size_t>(i)];
+    std::vector<std::string> fields = {std::to_string(sample)};
+    if (positions) fields.push_back(std::to_string(i));
+    if (files) fields.push_back(data.files.at(static_cast<std::size_t>(sample)));
+    fields.insert(fields.end(), {set, std::to_string(best - row)});
+    if (files) fields.push_back(data.class_names.at(static_cast<std::size_t>(best - row)));
+    fields.push_back(fmt::format("{}", *best));
     text += csv_line(fields);
   }
   write_file_atomically(path, text);
+}
+
+std::int64_t write_review(const std::string& labels_path, const std::string& review_path) {
+  const std::vector<std::uint8_t> bytes = read_file(labels_path);
+  TextLines lines(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), labels_path);
+  std::string_view line;
+  // A quoted file name may hold line breaks.
+  const auto next_record = [&]() -> std::optional<std::vector<std::string>> {
+    std::string record;
+    while (lines.next(line)) {
+      record += line;
+      if (auto fields = csv_fields(record)) return fields;
+      record += '\n';
+    }
+    if (!record.empty()) lines.reject("a quote is not closed");
+    return std::nullopt;
+  };
+  const auto columns = next_record();
+  const std::size_t width = columns ? columns->size() : 0;
+  if (width < 2 || columns->back() != "probability") lines.reject("these are not the labels of a run");
+  struct Row {
+    double probability;
+    std::string text;
+  };
+  std::vector<Row> rows;
+  while (const auto fields = next_record()) {
+    const std::string& number = fields->back();
+    Row row{0, csv_line(*fields)};
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), row.probability);
+    if (fields->size() != width || error != std::errc() || end != number.data() + number.size()) {
+      lines.reject("\"{}\" is not a row of it", printable(line));
+    }
+    rows.push_back(std::move(row));
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const Row& a, const Row& b) { return a.probability < b.probability; });
+  std::string text = csv_line(*columns);
+  for (const Row& row : rows) text += row.text;
+  write_file_atomically(review_path, text);
+  return static_cast<std::int64_t>(rows.size());
 }
 
 }  // namespace dpll

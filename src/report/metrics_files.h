@@ -33,8 +33,12 @@ bool append_metrics(const History& history, const std::string& csv_path, const s
 // labels.csv: "sample,candidates,label,probability": the index in the source, the candidate set separated by
 // spaces, the disambiguated label (largest target) and its target value. If training uses a part of the
 // source whose indices are not 0, 1, 2, ..., the columns are "sample,position,candidates,...", with the
-// position in the part.
+// position in the part. If samples are files, they are "sample,file,candidates,label,name,probability".
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
                   const std::vector<float>& targets);
+
+// The rows of a run's labels.csv, least certain first: by probability, equal ones in their order. Returns how
+// many there are. Error(data): not such a file.
+std::int64_t write_review(const std::string& labels_path, const std::string& review_path);
 
 }  // namespace dpll

@@ -58,7 +58,7 @@ class Runs {
     config.run.out_dir = folder_.file("runs");
     config.run.name = "";
     config.run.epochs = kEpochs;
-    config.data.dataset = DatasetKind::safetensors;
+    config.data.dataset = "safetensors";
     config.data.path = folder_.file("data.safetensors");
     config.candidates.min_distractors = 1;
     config.views.policy = AugmentPolicy::plcr_cifar;

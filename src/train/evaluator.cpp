@@ -19,6 +19,7 @@ Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views,
       network_(network),
       mode_(mode),
       count_(images.count),
+      truths_(images.truths),
       store_(backend, images, "the evaluation samples") {
   DPLL_CHECK(count_ > 0, "there is nothing to evaluate");
   const std::size_t words = static_cast<std::size_t>(count_) * 4;
@@ -101,7 +102,7 @@ EvaluationResult Evaluator::run(Logits logits) {
     throw_if_stop_requested();
     Batch& batch = first + batch_size_ <= count_ ? full_ : partial_;
     batch.recorded();
-    if (logits == Logits::keep) append_logits(batch, result.logits);
+    if (logits == Logits::keep || !truths_.empty()) append_logits(batch, result.logits);
     if (++batches % kBatchesUnderWay == 0 && backend_.is_asynchronous()) {
       StepState waits;
       backend_.copy_out(&waits, state_bytes);
@@ -117,7 +118,40 @@ EvaluationResult Evaluator::run(Logits logits) {
   result.confidences.resize(static_cast<std::size_t>(count_));
   backend_.copy_out(result.predictions.data(), predictions_);
   backend_.copy_out(result.confidences.data(), confidences_);
+  if (!truths_.empty()) score_several_truths(result);
+  if (logits == Logits::leave) result.logits.clear();
   return result;
+}
+
+// The backend counts samples with one true label; here a prediction is right if it is among the true ones,
+// and the loss is -log of the probability that these have together, which for one label is cross entropy.
+void Evaluator::score_several_truths(EvaluationResult& result) const {
+  const auto count = static_cast<std::size_t>(count_);
+  // The data may lack the last of the network's classes.
+  const std::size_t classes = result.logits.size() / count, known = truths_.size() / count;
+  std::int64_t right = 0;
+  result.samples = 0;
+  result.loss = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* row = &result.logits[i * classes];
+    const std::uint8_t* truths = &truths_[i * known];
+    if (std::find(truths, truths + known, 1) == truths + known) continue;
+    const double top = *std::max_element(row, row + classes);
+    double all = 0, of_truths = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double share = std::exp(row[c] - top);
+      all += share;
+      if (c < known && truths[c] != 0) of_truths += share;
+    }
+    ++result.samples;
+    result.loss += std::log(all) - std::log(of_truths);
+    const auto guess = static_cast<std::size_t>(result.predictions[i]);
+    if (guess < known && truths[guess] != 0) ++right;
+  }
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  const auto samples = static_cast<double>(result.samples);
+  result.loss = result.samples > 0 ? result.loss / samples : none;
+  result.accuracy = result.samples > 0 ? static_cast<double>(right) / samples : none;
 }
 
 }  // namespace dpll

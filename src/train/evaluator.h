@@ -14,9 +14,9 @@
 namespace dpll {
 
 struct EvaluationResult {
-  std::int64_t samples = 0;               // with a known label
-  double loss = 0;                        // mean cross entropy over them; NaN when there are none
-  double accuracy = 0;                    // share of them whose argmax is the label; NaN when there are none
+  std::int64_t samples = 0;  // with a known label
+  double loss = 0;           // mean cross entropy over them; NaN when there are none
+  double accuracy = 0;       // share of them whose argmax is a true label; NaN when there are none
   std::vector<std::int32_t> predictions;  // every sample's argmax
   std::vector<float> confidences;         // and its probability
   std::vector<float> logits;              // [samples of the split, classes], on request
@@ -47,12 +47,14 @@ class Evaluator {
   };
   void make_batch(Batch& batch, int size, const ViewSetup& views);
   void run_operations(Batch& batch);
+  void score_several_truths(EvaluationResult& result) const;
   void append_logits(Batch& batch, std::vector<float>& logits) const;
 
   Backend& backend_;
   Network& network_;
   Mode mode_;
   std::int64_t count_ = 0;
+  std::vector<std::uint8_t> truths_;  // of ImageSet
   int batch_size_ = 0;
   std::size_t arena_bytes_ = 0;
   SampleStore store_;

@@ -11,8 +11,9 @@ CandidateSets draw_candidates(const RunConfig& config, const DataSet& data, cons
   const RunConfig::Candidates& c = config.candidates;
   const std::vector<std::int32_t>& labels = data.train.labels;
   if (!data.train.has_labels() || std::any_of(labels.begin(), labels.end(), [](int l) { return l < 0; })) {
-    fail(ExitCode::config, "candidates.mode = {} needs the true label of every training sample",
-         to_string(c.mode));
+    fail(ExitCode::config, "candidates.mode = {} needs the one true label of every training sample{}",
+         to_string(c.mode),
+         data.candidates ? "; the data bring sets of their own, which candidates.mode = dataset takes" : "");
   }
   switch (c.mode) {
     case CandidateMode::uniform:
@@ -56,7 +57,7 @@ CandidateSets make_candidates(const RunConfig& config, const DataSet& data, cons
   if (c.mode == CandidateMode::dataset) {
     if (!data.candidates.has_value()) {
       fail(ExitCode::config, "candidates.mode = dataset, but the data set '{}' brings no candidates",
-           to_string(data.kind));
+           data.kind);
     }
     CandidateSets sets =
         candidates_from_table(*data.candidates, data.train.count, data.classes, config.data.path);

@@ -51,6 +51,7 @@ inline constexpr const char* kAverageModel = "model_ema.safetensors";
 inline constexpr const char* kSelectedModel = "model_selected.safetensors";
 inline constexpr const char* kInit = "init.safetensors";
 inline constexpr const char* kLabels = "labels.csv";
+inline constexpr const char* kReview = "review.csv";
 inline constexpr const char* kSummary = "summary.json";
 inline constexpr const char* kTuning = "tuning.json";
 inline constexpr const char* kCandidates = "candidates.csv";

@@ -13,6 +13,7 @@
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/program_specs.h"
+#include "train/signals.h"
 
 namespace dpll {
 namespace {
@@ -30,8 +31,30 @@ void check_labels(const RunConfig& config, const DataSet& data) {
        config.objective.method, data.train.has_labels() ? unknown : data.train.count, data.train.count);
 }
 
+// Samples with known true labels, none of which is a candidate.
+std::int64_t samples_without_truth(const ImageSet& train, const CandidateSets& candidates) {
+  if (!train.has_labels()) return 0;
+  std::int64_t missing = count_missing_truth(candidates, train.labels);
+  const auto classes = static_cast<std::size_t>(candidates.classes);
+  for (std::int64_t i = 0; i < train.count && !train.truths.empty(); ++i) {
+    const std::uint8_t* truths = &train.truths[static_cast<std::size_t>(i) * classes];
+    if (train.labels[static_cast<std::size_t>(i)] >= 0) continue;
+    bool covered = false;
+    for (int c = 0; c < candidates.classes; ++c)
+      covered = covered || (truths[c] != 0 && candidates.contains(i, c));
+    if (!covered) ++missing;
+  }
+  return missing;
+}
+
 DataSet load_and_report(const RunConfig& config, Log& log) {
-  DataSet data = load_data(config);
+  DataSet data = load_data(config, {.status =
+                                        [&log](const std::string& text) {
+                                          throw_if_stop_requested();
+                                          log.status(text);
+                                        },
+                                    .line = [&log](const std::string& text) { log.line(text); },
+                                    .threads = config.run.threads});
   check_labels(config, data);
   for (const std::string& warning : data.warnings) log.warning(warning);
   return data;
@@ -88,8 +111,8 @@ void Session::log_contents(Log& log) const {
   const std::string kind = data.train.tabular() ? fmt::format("samples of {} features", data.train.channels)
                                                 : fmt::format("images of {}x{}x{}", data.train.height,
                                                               data.train.width, data.train.channels);
-  log.line(fmt::format("{}: {} training, {} validation, {} test {}, {} classes", to_string(data.kind),
-                       data.train.count, data.validation.count, data.test.count, kind, data.classes));
+  log.line(fmt::format("{}: {} training, {} validation, {} test {}, {} classes", data.kind, data.train.count,
+                       data.validation.count, data.test.count, kind, data.classes));
   log.line(fmt::format("candidates: {} mean size {:.3f}, SHA-256 {}", to_string(config.candidates.mode),
                        candidates.mean_size(), candidates_sha256(candidates).substr(0, 16)));
   if (evaluation.held_out() > 0) {
@@ -97,10 +120,22 @@ void Session::log_contents(Log& log) const {
         fmt::format("{} of the training samples are held out with their candidate sets to select an epoch",
                     evaluation.held_out()));
   }
-  const std::int64_t missing =
-      data.train.has_labels() ? count_missing_truth(candidates, data.train.labels) : 0;
+  const std::int64_t missing = samples_without_truth(data.train, candidates);
   if (missing > 0) {
     log.warning(fmt::format("{} of {} candidate sets do not have the true label", missing, candidates.count));
+  }
+  if (!data.train.truths.empty()) {
+    const auto several = std::count(data.train.labels.begin(), data.train.labels.end(), -1);
+    log.warning(
+        fmt::format("{} of {} training samples have several true labels; a test prediction is right if it is "
+                    "one of a sample's, figures of training count the samples with one",
+                    several, data.train.count));
+  }
+  if (data.candidates && config.candidates.mode != CandidateMode::dataset) {
+    log.warning(
+        fmt::format("the data bring candidate sets of their own, which candidates.mode = {} does not "
+                    "use; candidates.mode = dataset takes them",
+                    to_string(config.candidates.mode)));
   }
   log.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network->name(),
                        network->state().parameter_count(), network->forward_macs() * 1e-9,

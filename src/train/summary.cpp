@@ -178,7 +178,7 @@ class SummaryListener final : public RunListener {
     summary["name"] = escaped(config.run.name);  // JSON is UTF-8, the name of a folder need not be
     summary["network"] = session_.network->name();
     summary["parameters"] = session_.network->state().parameter_count();
-    summary["data"] = to_string(session_.data.kind);
+    summary["data"] = session_.data.kind;
     summary["training_samples"] = session_.data.train.count;
     summary["candidates_mean_size"] = session_.candidates.mean_size();
     summary["identity"] = session_.identity;

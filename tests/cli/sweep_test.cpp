@@ -210,7 +210,7 @@ TEST_CASE("sweep: the folds of a tabular set are runs of their own and one row o
   const ProcessResult drawn =
       run_process(engine({"preview", dir.file("tab.ini"), "--out", dir.file("v.png")}));
   CHECK(drawn.exit_code == 3);
-  CHECK(has(drawn.err, "preview draws images; data.dataset = tabular has none"));
+  CHECK(has(drawn.err, "preview draws images; the samples of"));
   // A run's charts, one of them as an image.
   require_done(run_process(engine({dir.file("tab.ini"), "--set", "run.epochs=1", "--set", "log.charts=true",
                                    "--set", "run.name=drawn", "--set", "run.out_dir=" + dir.path()})));

@@ -47,7 +47,7 @@ RunConfig tiny_check(const TempDir& folder, Architecture architecture) {
   config.run.device = DeviceChoice::check;
   config.run.threads = 2;
   config.run.check_steps = 2;
-  config.data.dataset = DatasetKind::safetensors;
+  config.data.dataset = "safetensors";
   config.data.path = folder.file("data.safetensors");
   config.views.policy = AugmentPolicy::plcr_cifar;
   config.model.architecture = architecture;
@@ -258,7 +258,7 @@ TEST_CASE("device = check: a right backend passes on every network in every prec
 TEST_CASE("device = check: data without images passes") {
   const TempDir folder;
   RunConfig config = tiny_check(folder, Architecture::mlp);
-  config.data.dataset = DatasetKind::tabular;
+  config.data.dataset = "tabular";
   config.data.path = std::string(DPLL_TEST_FIXTURES) + "/tabular/dense.mat";
   config.candidates.mode = CandidateMode::dataset;
   config.views.policy.reset();

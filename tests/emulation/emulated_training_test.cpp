@@ -58,7 +58,7 @@ RunConfig tiny_run(const TempDir& folder, const std::string& name) {
   config.run.threads = 2;
   config.run.out_dir = folder.file("runs");
   config.run.epochs = 3;
-  config.data.dataset = DatasetKind::safetensors;
+  config.data.dataset = "safetensors";
   config.data.path = folder.file("data.safetensors");
   config.views.policy = AugmentPolicy::plcr_cifar;
   config.model.depth = 10;

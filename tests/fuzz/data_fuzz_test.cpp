@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/cifar.h"
+#include "data/folder_labels.h"
 #include "data/idx.h"
 #include "data/svhn.h"
 #include "data/tabular.h"
@@ -174,4 +175,34 @@ TEST_CASE("fuzz: damaged .mat files of tabular sets, dense and sparse") {
   const std::vector<std::uint8_t> good = read_file(dir.file("a.mat"));
   fuzz_bytes(good, good.size(), 6000,
              [](const std::vector<std::uint8_t>& bytes) { parse_tabular(bytes, "f"); });
+}
+
+TEST_CASE("fuzz: damaged .mat files of the other layouts, and a structure that is not compressed") {
+  for (const char* name : {"split.mat", "several.mat", "structure.mat"}) {
+    const std::vector<std::uint8_t> good = read_file(std::string(DPLL_TEST_FIXTURES) + "/tabular/" + name);
+    fuzz_bytes(good, 700, 800, [](const std::vector<std::uint8_t>& bytes) {
+      const DataSet data = parse_tabular(bytes, "f");
+      REQUIRE(data.test.count * data.test.channels == static_cast<std::int64_t>(data.test.features.size()));
+    });
+  }
+  const TempDir dir;
+  {
+    test::MatWriter writer(dir.file("a.mat"));
+    writer.compressed(false);
+    writer.add_fields("set", {{"data", {3, 1}, {1, 2, 3}},
+                              {"target", {2, 3}, {1, 0, 0, 1, 1, 0}},
+                              {"partial_target", {2, 3}, {1, 1, 0, 1, 1, 0}}});
+  }
+  const std::vector<std::uint8_t> good = read_file(dir.file("a.mat"));
+  fuzz_bytes(good, good.size(), 6000,
+             [](const std::vector<std::uint8_t>& bytes) { parse_tabular(bytes, "f"); });
+}
+
+TEST_CASE("fuzz: damaged tables of a folder's labels") {
+  const std::string text = "file,label,candidates\na.png,cat,cat|dog\n\"b.png\",,dog|fox\n";
+  fuzz_bytes({text.begin(), text.end()}, text.size(), 5000, [](const std::vector<std::uint8_t>& bytes) {
+    const std::string table(bytes.begin(), bytes.end());
+    const FolderLabels labels = parse_folder_labels(table, "f", {});
+    REQUIRE(labels.classes.size() >= 2);
+  });
 }

@@ -44,7 +44,7 @@ std::vector<double> losses(Backend& backend, Architecture architecture, int step
   config.model.dropout = architecture == Architecture::wide_resnet ? 0.1 : 0;
   config.optimiser.batch = 10;
   config.views.policy = AugmentPolicy::plcr_cifar;
-  config.data.dataset = DatasetKind::safetensors;
+  config.data.dataset = "safetensors";
   const ViewSetup views = resolve_views(config, kSide, kSide, 3);
   const auto network = make_network(backend, config.model, {kSide, kSide, 3, kClasses}, false);
   TrainingStep step(backend, *network, config, views, data, sets);

@@ -64,6 +64,29 @@ class MatWriter {
     append(body, number_inside());
     return variable(body);
   }
+  struct Field {
+    std::string name;
+    std::vector<std::size_t> shape;
+    std::vector<double> values;
+  };
+  // A structure of arrays.
+  MatWriter& add_fields(const std::string& name, const std::vector<Field>& fields) {
+    constexpr std::size_t kWidth = 32;
+    Bytes body = header(2, 0, {1, 1}, name);
+    append(body, numbers(std::vector<std::int32_t>{kWidth}));
+    Bytes names, arrays;
+    for (const Field& field : fields) {
+      Bytes letters(field.name.begin(), field.name.end());
+      letters.resize(kWidth);
+      append(names, letters);
+      Bytes array = header(6, 0, field.shape, "");
+      append(array, numbers(field.values));
+      append(arrays, element(14, array));
+    }
+    append(body, element(1, names));
+    append(body, arrays);
+    return variable(body);
+  }
   MatWriter& add_cell(const std::string& name) {
     Bytes body = header(1, 0, {1, 1}, name);
     append(body, number_inside());

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/catalogue.h"
 #include "dpll/config.h"
 
 namespace dpll::test {
@@ -37,7 +38,8 @@ class RandomConfig {
     c.run.lock = flip();
     c.run.epochs = between(1, 1'000'000);
     c.run.max_hours = real(1e6);
-    c.data.dataset = choice<DatasetKind>(8);
+    const std::vector<std::string> sets = dataset_names();
+    c.data.dataset = sets[static_cast<std::size_t>(between(0, static_cast<int>(sets.size()) - 1))];
     c.data.path = text(1);
     c.data.verify = flip();
     c.data.train_limit = between(0, 2'147'483'647);
@@ -45,15 +47,17 @@ class RandomConfig {
     c.data.validation_fraction = real(0.9);
     c.data.selection_fraction = real(0.9);
     c.data.shuffle = flip();
-    c.data.coarse_labels = c.data.dataset == DatasetKind::cifar100 && flip();
-    c.data.svhn_extra = c.data.dataset == DatasetKind::svhn && flip();
-    const bool tabular = c.data.dataset == DatasetKind::tabular;
+    c.data.size = between(8, 1024);
+    c.data.cache = text(0);
+    c.data.coarse_labels = c.data.dataset == "cifar100" && flip();
+    c.data.svhn_extra = c.data.dataset == "svhn" && flip();
+    const bool tabular = c.data.dataset == "tabular";
     if (tabular) {
       c.data.folds = between(2, 1000);
       c.data.fold = between(0, c.data.folds - 1);
     }
     // The last two of the modes are `instance` and `dataset`.
-    const int modes = tabular ? 5 : c.data.dataset == DatasetKind::safetensors ? 7 : 6;
+    const int modes = tabular ? 5 : dataset_row(c.data.dataset).brings_candidates ? 7 : 6;
     c.candidates.mode = choice<CandidateMode>(modes);
     if (tabular && flip()) c.candidates.mode = CandidateMode::dataset;
     c.candidates.rate = real(1);

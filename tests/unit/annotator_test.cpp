@@ -24,7 +24,7 @@ RunConfig small_config(const std::string& cache) {
   RunConfig config;
   config.run.threads = 1;
   config.run.device = DeviceChoice::cpu;
-  config.data.dataset = DatasetKind::fashion_mnist;
+  config.data.dataset = "fashion_mnist";
   config.data.path = std::string(DPLL_TEST_FIXTURES) + "/fashion-mnist/plain";
   config.data.verify = false;
   config.candidates.mode = CandidateMode::instance;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "candidates/draw.h"
-#include "data/published.h"
+#include "data/catalogue.h"
 #include "dpll/candidates.h"
 #include "dpll/core/check.h"
 #include "dpll/files.h"
@@ -148,8 +148,8 @@ TEST_CASE("hierarchical candidates: only labels of the truth's superclass join, 
 TEST_CASE("CIFAR-100-H: twenty superclasses of five, by name, and the mean size of rate 0.5") {
   const std::vector<int>& table = cifar100_superclasses();
   REQUIRE(table.size() == 100);
-  const std::vector<std::string>& fine = published_set(DatasetKind::cifar100).class_names;
-  const std::vector<std::string>& coarse = cifar100_coarse_names();
+  const std::vector<std::string>& fine = dataset_row("cifar100").published.class_names;
+  const std::vector<std::string>& coarse = dataset_row("cifar100").coarse_names;
   std::map<std::string, std::string> members;
   for (std::size_t c = 0; c < 100; ++c) {
     members[coarse.at(static_cast<std::size_t>(table[c]))] += fine.at(c) + " ";

@@ -167,7 +167,7 @@ TEST_CASE("an epoch has the published number of steps, its last batch the rest")
   for (const Case& c : {Case{50000, 782, 16}, Case{73257, 1145, 41}, Case{60000, 938, 32}}) {
     const auto backend = make_cpu_backend({});
     DataSet data;
-    data.kind = DatasetKind::tabular;
+    data.kind = "tabular";
     data.classes = 2;
     data.train = {.count = c.samples, .height = 1, .width = 1, .channels = 1, .pixels = {}, .labels = {}};
     data.train.features.assign(static_cast<std::size_t>(c.samples), 0.5F);

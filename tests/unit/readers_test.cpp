@@ -2,6 +2,7 @@
 // published files.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -186,12 +187,12 @@ TEST_CASE("user arrays: images with labels and a test set") {
 }
 
 TEST_CASE("user arrays: a tensor that is not used may be of a type that cannot be read") {
-  const std::string header = R"({"images":{"dtype":"U8","shape":[2,1,1,1],"data_offsets":[0,2]},)"
-                             R"("labels":{"dtype":"U8","shape":[2],"data_offsets":[2,4]},)"
-                             R"("ids":{"dtype":"U16","shape":[2],"data_offsets":[4,8]}})";
-  const Bytes bytes = test::safetensors_bytes(header, {5, 6, 0, 1, 9, 9, 9, 9});
+  const std::string header = R"({"images":{"dtype":"U8","shape":[2,1,2,1],"data_offsets":[0,4]},)"
+                             R"("labels":{"dtype":"U8","shape":[2],"data_offsets":[4,6]},)"
+                             R"("ids":{"dtype":"U16","shape":[2],"data_offsets":[6,10]}})";
+  const Bytes bytes = test::safetensors_bytes(header, {5, 6, 7, 8, 0, 1, 9, 9, 9, 9});
   const DataSet data = data_from_arrays(SafetensorsFile::parse(bytes, "f"));
-  CHECK(data.train.pixels == Bytes{5, 6});
+  CHECK(data.train.pixels == Bytes{5, 6, 7, 8});
   REQUIRE(data.warnings.size() == 1);
   CHECK(data.warnings[0].find("f: tensor 'ids' is not used") == 0);
 }
@@ -207,6 +208,52 @@ TEST_CASE("user arrays: candidates alone are enough") {
   const DataSet unknown =
       Arrays().images().add("candidates", {2, 3}, table).add<std::int32_t>("labels", {2}, {-1, -1}).load();
   CHECK_FALSE(unknown.train.has_labels());
+}
+
+TEST_CASE("user arrays: feature vectors of several types") {
+  const std::vector<std::int64_t> labels = {1, 0};
+  const DataSet f32 = Arrays()
+                          .add<float>("features", {2, 3}, {1, 2.5F, -3, 4, 5, 6})
+                          .add("labels", {2}, labels)
+                          .add<float>("test_features", {1, 3}, {7, 8, 9})
+                          .add<std::int64_t>("test_labels", {1}, {1})
+                          .load();
+  CHECK(f32.train.tabular());
+  CHECK(f32.train.channels == 3);
+  CHECK(f32.train.height == 1);
+  CHECK(f32.train.features == std::vector<float>{1, 2.5F, -3, 4, 5, 6});
+  CHECK(f32.train.pixels.empty());
+  CHECK(f32.test.features == std::vector<float>{7, 8, 9});
+  CHECK(f32.classes == 2);
+  Arrays doubles, halves;
+  const std::vector<double> values = {1, 2.5, -3, 4, 5, 6};
+  doubles.writer.add("features", DType::f64, {2, 3}, values.data());
+  CHECK(doubles.add("labels", {2}, labels).load().train.features == f32.train.features);
+  const std::vector<std::uint16_t> bits = {0x3C00, 0x4100, 0xC200, 0x4400, 0x4500, 0x4600};
+  halves.writer.add("features", DType::f16, {2, 3}, bits.data());
+  CHECK(halves.add("labels", {2}, labels).load().train.features == f32.train.features);
+}
+
+TEST_CASE("user arrays: feature vectors that do not fit are refused") {
+  const std::vector<std::int64_t> labels = {1, 0};
+  const std::vector<float> six = {1, 2, 3, 4, 5, 6};
+  CHECK(contains(Arrays().add("labels", {2}, labels).refused(),
+                 "no tensor 'images' or 'features'; it has labels"));
+  CHECK(contains(Arrays().images().add("features", {2, 3}, six).add("labels", {2}, labels).refused(),
+                 "both 'images' and 'features'"));
+  CHECK(contains(Arrays().add("features", {6}, six).add("labels", {2}, labels).refused(),
+                 "tensor 'features' has shape [6], expected [N,D]"));
+  CHECK(contains(Arrays().add("features", {2, 3}, Bytes(6)).add("labels", {2}, labels).refused(),
+                 "tensor 'features' is u8, expected f32, f16, bf16 or f64"));
+  std::vector<float> broken = six;
+  broken[4] = std::numeric_limits<float>::infinity();
+  CHECK(contains(Arrays().add("features", {2, 3}, broken).add("labels", {2}, labels).refused(),
+                 "tensor 'features' holds inf in row 1, column 1"));
+  CHECK(contains(
+      Arrays().add("features", {2, 3}, six).images("test_images").add("labels", {2}, labels).refused(),
+      "images and features"));
+  CHECK(contains(Arrays().images("images", {2, 1, 1, 3}).add("labels", {2}, labels).refused(),
+                 "images of one pixel; expected 'features' of shape [N,D]"));
 }
 
 TEST_CASE("user arrays: what seems to be meant is said") {
@@ -253,11 +300,12 @@ TEST_CASE("user arrays: what seems to be meant is said") {
 TEST_CASE("user arrays: what does not fit is refused by name") {
   const Bytes table = {1, 0, 1, 0, 1, 1};
   const std::vector<std::int32_t> labels = {0, 1};
-  CHECK(contains(Arrays().add("labels", {2}, labels).refused(), R"(no tensor "images"; it has "labels")"));
+  CHECK(contains(Arrays().add("labels", {2}, labels).refused(),
+                 "no tensor 'images' or 'features'; it has labels"));
   CHECK(contains(Arrays().images("images", {2, 6, 3}).add("labels", {2}, labels).refused(),
                  "shape [2,6,3], expected [N,H,W,C]"));
   CHECK(contains(Arrays().images("images", {0, 2, 3, 3}).refused(), "none of them 0"));
-  CHECK(contains(Arrays().add<float>("images", {1, 1, 1, 1}, {1}).refused(), "is f32, expected u8"));
+  CHECK(contains(Arrays().add<float>("images", {1, 1, 2, 1}, {1, 2}).refused(), "is f32, expected u8"));
   CHECK(contains(Arrays().images().refused(), "nothing to learn from"));
   CHECK(contains(Arrays().images().add<std::int32_t>("labels", {2}, {-1, -1}).refused(),
                  "nothing to learn from"));

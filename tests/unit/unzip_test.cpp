@@ -76,7 +76,7 @@ TEST_CASE("load_data: images of one's own in a gzip file that holds much more th
     write(std::string(part) + "-labels-idx1-ubyte.gz", {0, 0, 8, 1, 0, 0, 0, 2, 0, 1});
   }
   RunConfig config;
-  config.data.dataset = DatasetKind::idx;
+  config.data.dataset = "idx";
   config.data.path = dir.path();
   CHECK(load_data(config).train.count == 2);
   write("train-images-idx3-ubyte.gz", idx_images(20'000'000));

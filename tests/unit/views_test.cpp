@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "augment/presets.h"
 #include "dpll/core/check.h"
 #include "support/doctest.h"
 
@@ -10,7 +9,7 @@ using namespace dpll;
 
 namespace {
 
-RunConfig config_of(DatasetKind kind) {
+RunConfig config_of(const std::string& kind) {
   RunConfig config;
   config.data.dataset = kind;
   return config;
@@ -41,31 +40,31 @@ const ViewRecipe kCifarStrong = {true, 4, 16, AugmentPolicy::plcr_cifar};
 }  // namespace
 
 TEST_CASE("presets are those of the published experiments") {
-  for (const DatasetKind kind : {DatasetKind::cifar10, DatasetKind::cifar100}) {
+  for (const char* kind : {"cifar10", "cifar100"}) {
     const ViewSetup cifar = resolve_views(config_of(kind), 32, 32, 3);
     CHECK(cifar.weak == kFlipCrop);
     CHECK(cifar.strong == kCifarStrong);
     CHECK(cifar.mean == std::array<float, 4>{0.485F, 0.456F, 0.406F, 0.0F});
     CHECK(cifar.std == std::array<float, 4>{0.229F, 0.224F, 0.225F, 0.0F});
   }
-  const ViewSetup svhn = resolve_views(config_of(DatasetKind::svhn), 32, 32, 3);
+  const ViewSetup svhn = resolve_views(config_of("svhn"), 32, 32, 3);
   CHECK(svhn.weak == kNothing);
   CHECK(svhn.strong == ViewRecipe{false, 0, 20, AugmentPolicy::svhn});
   CHECK(svhn.mean == std::array<float, 4>{0.5F, 0.5F, 0.5F, 0.0F});
   CHECK(svhn.std == std::array<float, 4>{0.5F, 0.5F, 0.5F, 0.0F});
 
-  const ViewSetup fashion = resolve_views(config_of(DatasetKind::fashion_mnist), 28, 28, 1);
+  const ViewSetup fashion = resolve_views(config_of("fashion_mnist"), 28, 28, 1);
   CHECK(fashion.weak == kFlipCrop);
   CHECK(fashion.strong == kFlipCropCutout);
   CHECK(fashion.mean[0] == 0.1307F);
   CHECK(fashion.std[0] == 0.3081F);
-  const ViewSetup kmnist = resolve_views(config_of(DatasetKind::kmnist), 28, 28, 1);
+  const ViewSetup kmnist = resolve_views(config_of("kmnist"), 28, 28, 1);
   CHECK(kmnist.weak == kFlipCrop);
   CHECK(kmnist.strong == kFlipCropCutout);
   CHECK(kmnist.mean[0] == 0.5F);
   CHECK(kmnist.std[0] == 0.5F);
 
-  for (const DatasetKind kind : {DatasetKind::idx, DatasetKind::safetensors}) {
+  for (const char* kind : {"idx", "safetensors", "folder"}) {
     for (const int channels : {1, 3, 4}) {
       const ViewSetup own = resolve_views(config_of(kind), 28, 32, channels);
       CHECK(own.weak == kFlipCrop);
@@ -77,7 +76,7 @@ TEST_CASE("presets are those of the published experiments") {
 }
 
 TEST_CASE("the configuration overrides the preset") {
-  RunConfig config = config_of(DatasetKind::svhn);
+  RunConfig config = config_of("svhn");
   config.views.weak_policy = ViewPolicy::flip_crop;
   config.views.strong_policy = ViewPolicy::flip_crop_cutout;
   ViewSetup setup = resolve_views(config, 32, 32, 3);
@@ -109,32 +108,32 @@ TEST_CASE("the configuration overrides the preset") {
 
 TEST_CASE(
     "the AutoAugment policy is the preset's, the user's, or none beside a strong_policy of the user's") {
-  RunConfig config = config_of(DatasetKind::cifar10);
+  RunConfig config = config_of("cifar10");
   config.views.strong_policy = ViewPolicy::flip_crop;
   CHECK(resolve_views(config, 32, 32, 3).strong == kFlipCrop);
   config.views.policy = AugmentPolicy::svhn;
   CHECK(resolve_views(config, 32, 32, 3).strong == ViewRecipe{true, 4, 0, AugmentPolicy::svhn});
   CHECK(resolve_views(config, 32, 32, 3).weak == kFlipCrop);
 
-  config = config_of(DatasetKind::fashion_mnist);
+  config = config_of("fashion_mnist");
   config.views.policy = AugmentPolicy::randaugment;
   config.views.rand_m = 14;
   config.views.cutout_after = true;
   CHECK(resolve_views(config, 28, 28, 1).strong ==
         ViewRecipe{true, 4, 16, AugmentPolicy::randaugment, 2, 14, true});
-  config = config_of(DatasetKind::cifar10);
+  config = config_of("cifar10");
   config.views.policy = AugmentPolicy::none;
   config.views.rand_m = 14;
   CHECK(resolve_views(config, 32, 32, 3).strong == kFlipCropCutout);
 
-  config = config_of(DatasetKind::safetensors);
+  config = config_of("safetensors");
   config.views.policy = AugmentPolicy::autoaugment_cifar;
   CHECK(views_contain(refusal(config, 32, 32, 4),
                       "policy = autoaugment_cifar needs images of 1 or 3 channels, not 4"));
 }
 
 TEST_CASE("views that do not fit the images are refused with key and value") {
-  RunConfig config = config_of(DatasetKind::idx);
+  RunConfig config = config_of("idx");
   config.views.pad = 28;
   CHECK(views_contain(refusal(config, 32, 28, 1), "pad = 28"));
   config.views.pad = 27;
@@ -149,7 +148,7 @@ TEST_CASE("views that do not fit the images are refused with key and value") {
   config.views.cutout = -3;
   CHECK(views_contain(refusal(config, 32, 28, 1), "cutout = -3"));
 
-  config = config_of(DatasetKind::cifar10);
+  config = config_of("cifar10");
   config.views.mean = {0.5};
   CHECK(views_contain(refusal(config, 32, 32, 3), "mean has 1 value, but the images have 3 channels"));
   config.views.mean = {0.5, 0.5, 0.5};
@@ -160,5 +159,5 @@ TEST_CASE("views that do not fit the images are refused with key and value") {
   config.views.std = {0.5, 0.5, 1e300};
   CHECK(views_contain(refusal(config, 32, 32, 3), "std = 1e+300 of channel 2"));
   config.views.std = {};
-  CHECK(views_contain(refusal(config_of(DatasetKind::idx), 32, 32, 5, ExitCode::data), "5 channels"));
+  CHECK(views_contain(refusal(config_of("idx"), 32, 32, 5, ExitCode::data), "5 channels"));
 }

@@ -16,7 +16,7 @@ RunConfig config_of_model(const std::string& model, const std::string& option) {
   int depth = 0, width = 0, end = 0;
   if (model == "lenet") {
     config.model.architecture = Architecture::lenet;
-    config.data.dataset = DatasetKind::fashion_mnist;
+    config.data.dataset = "fashion_mnist";
     return config;
   }
   if (std::sscanf(model.c_str(), "wrn-%d-%d%n", &depth, &width, &end) != 2 ||

@@ -1,5 +1,8 @@
-#include "data/published.h"
+#include "data/catalogue.h"
 
+#include <algorithm>
+
+#include "data/readers.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
@@ -15,6 +18,7 @@ PublishedSet cifar10() {
   return {
       .title = "CIFAR-10 (binary version)",
       .page = "https://www.cs.toronto.edu/~kriz/cifar.html",
+      .download = "https://www.cs.toronto.edu/~kriz/",
       .subfolder = "cifar-10-batches-bin",
       .folders = {"data/cifar-10-batches-bin", "data/cifar10", "data/cifar10/cifar-10-batches-bin"},
       .train = {{"data_batch_1.bin", kCifar10Batch, "5dd7e06a14cb22eb9f671a540d1b7c25", ""},
@@ -26,6 +30,10 @@ PublishedSet cifar10() {
       .class_names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
                       "truck"},
       .archive = {"cifar-10-binary.tar.gz", 0, "c32a1d4ab5d03f1284b67883e8d87530", ""},
+      .name_lists = {"batches.meta.txt"},
+      .height = 32,
+      .width = 32,
+      .channels = 3,
   };
 }
 
@@ -33,6 +41,7 @@ PublishedSet cifar100() {
   return {
       .title = "CIFAR-100 (binary version)",
       .page = "https://www.cs.toronto.edu/~kriz/cifar.html",
+      .download = "https://www.cs.toronto.edu/~kriz/",
       .subfolder = "cifar-100-binary",
       .folders = {"data/cifar-100-binary", "data/cifar100", "data/cifar100/cifar-100-binary"},
       .train = {{"train.bin", 50000 * 3074, "6172c7755cfe09b2fe270c85cebc1b15", ""}},
@@ -58,6 +67,10 @@ PublishedSet cifar100() {
                       "train",    "trout",         "tulip",      "turtle",       "wardrobe",
                       "whale",    "willow_tree",   "wolf",       "woman",        "worm"},
       .archive = {"cifar-100-binary.tar.gz", 0, "03b5dce01913d631647c71ecec9e9cb8", ""},
+      .name_lists = {"fine_label_names.txt", "coarse_label_names.txt"},
+      .height = 32,
+      .width = 32,
+      .channels = 3,
   };
 }
 
@@ -93,7 +106,7 @@ PublishedSet fashion_mnist() {
   return {
       .title = "Fashion-MNIST",
       .page = "https://github.com/zalandoresearch/fashion-mnist",
-      .subfolder = "",
+      .download = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
       .folders = {"data/fashion-mnist", "data/fashion_mnist", "data/FashionMNIST/raw",
                   "/usr/share/datasets/fashion-mnist"},
       .train = {{"train-images-idx3-ubyte", kTrainImages, "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -106,6 +119,9 @@ PublishedSet fashion_mnist() {
                 "bb300cfdad3c16e7a12a480ee83cd310"}},
       .class_names = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
                       "Bag", "Ankle boot"},
+      .height = 28,
+      .width = 28,
+      .channels = 1,
   };
 }
 
@@ -113,13 +129,16 @@ PublishedSet kmnist() {
   return {
       .title = "Kuzushiji-MNIST",
       .page = "http://codh.rois.ac.jp/kmnist/",
-      .subfolder = "",
+      .download = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
       .folders = {"data/kmnist", "data/KMNIST/raw"},
       .train = {{"train-images-idx3-ubyte", kTrainImages, "", "bdb82020997e1d708af4cf47b453dcf7"},
                 {"train-labels-idx1-ubyte", kTrainLabels, "", "e144d726b3acfaa3e44228e80efcd344"}},
       .test = {{"t10k-images-idx3-ubyte", kTestImages, "", "5c965bf0a639b31b8f53240b1b52f4d7"},
                {"t10k-labels-idx1-ubyte", kTestLabels, "", "7320c461ea6c1c855c0b718fb2a4b134"}},
       .class_names = {"o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"},
+      .height = 28,
+      .width = 28,
+      .channels = 1,
   };
 }
 
@@ -127,11 +146,14 @@ PublishedSet svhn() {
   return {
       .title = "SVHN (cropped digits)",
       .page = "http://ufldl.stanford.edu/housenumbers/",
-      .subfolder = "",
+      .download = "http://ufldl.stanford.edu/housenumbers/",
       .folders = {"data/svhn", "data/SVHN"},
       .train = {{"train_32x32.mat", 182040794, "e26dedcc434d2e4c54c9b2d4a06d8373", ""}},
       .test = {{"test_32x32.mat", 64275384, "eb5a983be6a315427106f1b164d9cef3", ""}},
       .class_names = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+      .height = 32,
+      .width = 32,
+      .channels = 3,
   };
 }
 
@@ -139,7 +161,6 @@ PublishedSet own_idx() {
   return {
       .title = "IDX data",
       .page = "",
-      .subfolder = "",
       .folders = {},
       .train = {{"train-images-idx3-ubyte", 0, "", ""}, {"train-labels-idx1-ubyte", 0, "", ""}},
       .test = {{"t10k-images-idx3-ubyte", 0, "", ""}, {"t10k-labels-idx1-ubyte", 0, "", ""}},
@@ -147,71 +168,99 @@ PublishedSet own_idx() {
   };
 }
 
+PublishedSet own(const std::string& title) {
+  return {.title = title, .page = "", .folders = {}, .train = {}, .test = {}, .class_names = {}};
+}
+
+std::vector<DatasetRow> make_catalogue() {
+  const ViewPreset cifar_views = {
+      .policy = AugmentPolicy::plcr_cifar, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+  return {
+      {.name = "cifar10",
+       .read = read_cifar,
+       .published = cifar10(),
+       .views = cifar_views,
+       .python_version = cifar10_python(),
+       .short_test = {"test_batch_first1000.bin", 1000 * 3073, "371f65da31ad652f5e24b3699a3e6515", ""}},
+      {.name = "cifar100",
+       .read = read_cifar,
+       .published = cifar100(),
+       .views = cifar_views,
+       .python_version = cifar100_python(),
+       .coarse_names = {"aquatic_mammals",
+                        "fish",
+                        "flowers",
+                        "food_containers",
+                        "fruit_and_vegetables",
+                        "household_electrical_devices",
+                        "household_furniture",
+                        "insects",
+                        "large_carnivores",
+                        "large_man-made_outdoor_things",
+                        "large_natural_outdoor_scenes",
+                        "large_omnivores_and_herbivores",
+                        "medium_mammals",
+                        "non-insect_invertebrates",
+                        "people",
+                        "reptiles",
+                        "small_mammals",
+                        "trees",
+                        "vehicles_1",
+                        "vehicles_2"}},
+      {.name = "svhn",
+       .read = read_svhn,
+       .published = svhn(),
+       .views = {.weak = ViewPolicy::none,
+                 .strong = ViewPolicy::cutout,
+                 .policy = AugmentPolicy::svhn,
+                 .cutout = 20},
+       .more_train = {"extra_32x32.mat", 1329278602, "a93ce644f1a588dc4d68dda5feec44a7", ""}},
+      {.name = "fashion_mnist",
+       .read = read_idx,
+       .published = fashion_mnist(),
+       .views = {.mean = {0.1307}, .std = {0.3081}}},
+      {.name = "kmnist", .read = read_idx, .published = kmnist()},
+      {.name = "idx", .read = read_idx, .published = own_idx(), .path_is = "folder of the IDX files"},
+      {.name = "safetensors",
+       .read = read_arrays,
+       .published = own("your own arrays"),
+       .path_is = "safetensors file",
+       .samples = SampleKind::either,
+       .brings_candidates = true},
+      {.name = "tabular",
+       .read = read_tabular,
+       .published = own("tabular partial-label data"),
+       .path_is = ".mat file",
+       .samples = SampleKind::features,
+       .brings_candidates = true,
+       .has_folds = true},
+      {.name = "folder",
+       .read = read_image_folder,
+       .published = own("your own images"),
+       .path_is = "folder of the images",
+       .brings_candidates = true,
+       .fits_images = true},
+  };
+}
+
 }  // namespace
 
-const PublishedSet& published_set(DatasetKind kind) {
-  static const PublishedSet kCifar10 = cifar10(), kCifar100 = cifar100(), kFashion = fashion_mnist(),
-                            kKmnist = kmnist(), kSvhn = svhn(), kIdx = own_idx();
-  switch (kind) {
-    case DatasetKind::cifar10:
-      return kCifar10;
-    case DatasetKind::cifar100:
-      return kCifar100;
-    case DatasetKind::fashion_mnist:
-      return kFashion;
-    case DatasetKind::kmnist:
-      return kKmnist;
-    case DatasetKind::svhn:
-      return kSvhn;
-    case DatasetKind::idx:
-      return kIdx;
-    case DatasetKind::safetensors:
-    case DatasetKind::tabular:
-      break;
+const std::vector<DatasetRow>& catalogue() {
+  static const std::vector<DatasetRow> kRows = make_catalogue();
+  return kRows;
+}
+
+const DatasetRow& dataset_row(const std::string& name) {
+  for (const DatasetRow& row : catalogue()) {
+    if (row.name == name) return row;
   }
-  fail(ExitCode::internal, "data set {} has no table of published files", static_cast<int>(kind));
+  fail(ExitCode::internal, "there is no data set '{}'", name);
 }
 
-const PublishedSet& published_python_set(DatasetKind kind) {
-  static const PublishedSet kCifar10 = cifar10_python(), kCifar100 = cifar100_python();
-  DPLL_CHECK(kind == DatasetKind::cifar10 || kind == DatasetKind::cifar100,
-             "data set {} has no python version", static_cast<int>(kind));
-  return kind == DatasetKind::cifar10 ? kCifar10 : kCifar100;
-}
-
-const std::vector<std::string>& cifar100_coarse_names() {
-  static const std::vector<std::string> kNames = {"aquatic_mammals",
-                                                  "fish",
-                                                  "flowers",
-                                                  "food_containers",
-                                                  "fruit_and_vegetables",
-                                                  "household_electrical_devices",
-                                                  "household_furniture",
-                                                  "insects",
-                                                  "large_carnivores",
-                                                  "large_man-made_outdoor_things",
-                                                  "large_natural_outdoor_scenes",
-                                                  "large_omnivores_and_herbivores",
-                                                  "medium_mammals",
-                                                  "non-insect_invertebrates",
-                                                  "people",
-                                                  "reptiles",
-                                                  "small_mammals",
-                                                  "trees",
-                                                  "vehicles_1",
-                                                  "vehicles_2"};
-  return kNames;
-}
-
-const PublishedFile& cifar10_partial_test() {
-  static const PublishedFile kFile = {"test_batch_first1000.bin", 1000 * 3073,
-                                      "371f65da31ad652f5e24b3699a3e6515", ""};
-  return kFile;
-}
-
-const PublishedFile& svhn_extra() {
-  static const PublishedFile kFile = {"extra_32x32.mat", 1329278602, "a93ce644f1a588dc4d68dda5feec44a7", ""};
-  return kFile;
+std::vector<std::string> dataset_names() {
+  std::vector<std::string> names;
+  for (const DatasetRow& row : catalogue()) names.push_back(row.name);
+  return names;
 }
 
 }  // namespace dpll

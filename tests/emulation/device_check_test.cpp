@@ -347,8 +347,8 @@ TEST_CASE("device = check: a kernel that is broken is marked, and what is printe
   for (const char* text : {"against cpu", "largest errors of 2 steps", " augment: augment images [24,8,8,3]",
                            " forward conv1: preact_conv y [24,8,8,16]", " backward fc: linear d_bias [3]",
                            "! ", "objective: pll_objective d_logits [24,3], step 1, [", " instead of ",
-                           " update: sgd value ", "distances of whole steps",
-                           "gradients, at most: ", "results are beyond what their arithmetic explains"}) {
+                           " update: sgd value ", "distances of whole steps", "gradients, at most: ",
+                           "results have a larger error than their arithmetic explains"}) {
     CHECK_MESSAGE(result.says(text), std::string(text));
   }
 }

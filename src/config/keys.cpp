@@ -251,7 +251,7 @@ std::vector<Key> bind_keys(RunConfig& c) {
            integer_key("optimiser.batch", c.optimiser.batch, 1, kMaxBatch,
                        "samples per step; a step computes batch * (strong + 1) images"),
            boolean_key("optimiser.drop_last", c.optimiser.drop_last,
-                       "leave out an epoch's last batch when it is not full"),
+                       "leave out the last batch of an epoch if it is not full"),
            choice_key(
                "optimiser.kind", c.optimiser.kind,
                "how parameters follow their gradients: SGD with momentum, Adam with an L2 penalty, or Adam "

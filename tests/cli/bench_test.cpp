@@ -81,7 +81,7 @@ TEST_CASE("bench_ops: what it does not know is refused in one line") {
   CHECK(has(unknown.err, "no benchmark has 'no such benchmark' in its name"));
   const ProcessResult list = run_tool(DPLL_BENCH_OPS, {"--list", "sgd"});
   require_done(list);
-  CHECK(lines_of(list.out).size() == 4);
+  CHECK(lines_of(list.out).size() == 5);
   const ProcessResult precision = run_tool(DPLL_BENCH_OPS, {"sgd/LeNet", "--precision", "f16"});
   CHECK(precision.exit_code == 2);
   CHECK(precision.err == "bench_ops: --precision f16 needs --device cuda; the CPU computes in f32 or bf16\n");

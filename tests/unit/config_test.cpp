@@ -267,7 +267,8 @@ TEST_CASE("config: wrong values say what would be right") {
   CHECK(contains(problem("candidates", "seed = 4294967296"),
                  "out of range; expected: integer, 0 to 4294967295"));
   CHECK(contains(problem("views", "pad = -1"), "out of range; expected: integer, 0 to 1024, or preset"));
-  CHECK(contains(problem("model", "depth = 4"), "out of range; expected: integer, 10 to 1000"));
+  CHECK(contains(problem("model", "depth = 4"), "wide_resnet needs depth = 6n + 4; the nearest to 4 is 10"));
+  CHECK(contains(problem("model", "depth = 1001"), "out of range"));
 
   CHECK(contains(problem("optimiser", "lr = -0.1"), "out of range; expected: number, 0 to 1000"));
   CHECK(contains(problem("optimiser", "lr = nan"), "not a finite number"));
@@ -320,7 +321,7 @@ TEST_CASE("config: keys that contradict each other name the one given last") {
                  "dir/a.ini:3: model.architecture = resnet18: resnet18 needs depth = 18"));
   CHECK(contains(config_error("[annotator]\narchitecture = resnet\ndepth = 16\n"),
                  "dir/a.ini:3: annotator.depth = 16: resnet needs depth = 6n + 2"));
-  CHECK(contains(config_error("[model]\narchitecture = resnet81\n"), "did you mean resnet18"));
+  CHECK(contains(config_error("[model]\narchitecture = resnet81\n"), "did you mean resnet or resnet18?"));
   CHECK(contains(config_error("[model]\ninit_match = names\n"), "there is no model.init"));
   CHECK(
       contains(config_error("[optimiser]\nlr_decay_epochs = 10, 10\n"), "must increase, but 10 follows 10"));

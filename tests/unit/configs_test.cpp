@@ -58,6 +58,8 @@ TEST_CASE("configs: the paper's settings, one file for each set and rate") {
     expected.views.strong = 2;  // as published, and as the preset
     std::get<Plcr>(expected.methods).variant = ObjectiveVariant::published;
     expected.model.architecture = grey ? Architecture::lenet : Architecture::wide_resnet;
+    expected.model.depth = config.model.depth;
+    if (!grey) CHECK(config.model.depth == 34);
     CHECK(config == expected);
 
     CHECK(config.run.epochs == 200);

@@ -40,7 +40,7 @@ CASES = {
                "variant": "article", "nesterov": False, "first_learning_rate": 2.0**-6},
     "resnet_identity": {"model": {"architecture": "resnet", "depth": 14, "channels": 6, "shortcut": "identity"},
                         "classes": 4, "channels": 1, "size": 7, "variant": "published", "nesterov": False,
-                        "first_learning_rate": 2.0**-6},
+                        "first_learning_rate": 2.0**-8},
     "resnet18": {"model": {"architecture": "resnet18", "channels": 5}, "classes": 6, "channels": 3, "size": 16,
                  "variant": "published", "nesterov": False, "first_learning_rate": 2.0**-8},
     "preact_resnet18": {"model": {"architecture": "preact_resnet18", "channels": 4}, "classes": 5, "channels": 3,

@@ -41,6 +41,7 @@ std::vector<std::uint8_t> embedded_golden(const std::string& operation) {
 
 }  // namespace dpll::selftest
 ]] @ONLY)
-  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${files}")
+  # Alone: within a file of several the dependencies would be lost.
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${files}" SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${target} PRIVATE ${source})
 endfunction()

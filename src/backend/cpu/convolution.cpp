@@ -1,11 +1,17 @@
 #include "backend/cpu/convolution.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "backend/cpu/convolution_kernels.h"
 #include "backend/cpu/direct_convolution.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/parallel.h"
 #include "backend/cpu/winograd.h"
+#include "backend/memory_plan.h"
 
 namespace dpll::cpu {
 namespace {
@@ -37,6 +43,52 @@ const ConvolutionKernels* direct_for(const ConvGeometry& geometry) {
   const ConvolutionKernels* kernels = convolution_kernels();
   return kernels != nullptr && direct_suits(geometry, *kernels) ? kernels : nullptr;
 }
+
+// oneDNN 2.6 gives wrong gradients of the weights of strided 1x1 convolutions between few channels (4 -> 8 of
+// 8x8 pixels, 5 -> 10 of 16x16).
+bool is_narrow_and_strided(const ConvGeometry& g) {
+  return g.kernel == 1 && g.stride > 1 && g.pad == 0 && (g.in_channels % 16 != 0 || g.out_channels % 16 != 0);
+}
+
+// Such a gradient from the pixels that the convolution reads, put side by side.
+class GatheredWeightGradient final : public WeightGradient {
+ public:
+  explicit GatheredWeightGradient(const ConvGeometry& geometry)
+      : of_(geometry), inner_(onednn_backward_weight(gathered(geometry))) {
+    a_ = plan_.add<float>(std::int64_t{of_.images} * of_.out_height() * of_.out_width() * of_.in_channels);
+    scratch_ = plan_.add_bytes(inner_->scratch_bytes());
+  }
+
+  std::size_t scratch_bytes() const override { return plan_.bytes(); }
+  std::string implementation() const override { return inner_->implementation(); }
+  void run(float* d_weight, const float* a, const float* d_y, void* scratch) const override {
+    float* const to = a_.in(scratch);
+    const std::int64_t width = of_.out_width(), channels = of_.in_channels;
+    parallel_chunks(std::int64_t{of_.images} * of_.out_height(), 1, [&](std::int64_t row, std::int64_t) {
+      const std::int64_t image = row / of_.out_height(), h = row % of_.out_height() * of_.stride;
+      const float* from = a + (image * of_.height + h) * of_.width * channels;
+      for (std::int64_t w = 0; w < width; ++w) {
+        std::copy_n(from + w * of_.stride * channels, channels, to + (row * width + w) * channels);
+      }
+    });
+    inner_->run(d_weight, to, d_y, scratch_.in(scratch));
+  }
+
+ private:
+  static ConvGeometry gathered(ConvGeometry geometry) {
+    const int height = geometry.out_height(), width = geometry.out_width();
+    geometry.height = height;
+    geometry.width = width;
+    geometry.stride = 1;
+    return geometry;
+  }
+
+  ConvGeometry of_;
+  std::unique_ptr<WeightGradient> inner_;
+  MemoryPlan plan_;
+  Piece<float> a_;
+  Piece<std::byte> scratch_;
+};
 
 }  // namespace
 
@@ -81,12 +133,14 @@ std::unique_ptr<Convolution> make_conv_backward_data(const ConvGeometry& geometr
 }
 
 std::unique_ptr<WeightGradient> make_conv_backward_weight(const ConvGeometry& geometry) {
+  if (is_narrow_and_strided(geometry)) return std::make_unique<GatheredWeightGradient>(geometry);
   return onednn_backward_weight(geometry);
 }
 
 bool has_partial_weight_gradient(const ConvGeometry& geometry) {
   if (geometry.products == DType::f32)
     return winograd_for(geometry) != nullptr || direct_for(geometry) != nullptr;
+  if (is_narrow_and_strided(geometry)) return false;
   const std::int64_t filter = std::int64_t{geometry.kernel} * geometry.kernel * std::int64_t{sizeof(float)};
   return filter * geometry.in_channels * geometry.out_channels <= kPartialBytes;
 }

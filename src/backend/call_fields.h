@@ -31,6 +31,23 @@ void visit_batch_norm_backward(BatchNorm& bn, Visit&& visit) {
   visit("bn.d_beta", bn.d_beta, Access::write);
 }
 
+// Of a block's shortcut.
+template <typename Visit>
+void visit_second_batch_norm_forward(BatchNorm& bn, Visit&& visit) {
+  visit("shortcut_bn.gamma", bn.gamma, Access::read);
+  visit("shortcut_bn.beta", bn.beta, Access::read);
+  visit("shortcut_bn.running_mean", bn.running_mean, Access::update);
+  visit("shortcut_bn.running_var", bn.running_var, Access::update);
+}
+
+template <typename Visit>
+void visit_second_batch_norm_backward(BatchNorm& bn, Visit&& visit) {
+  visit("shortcut_bn.gamma", bn.gamma, Access::read);
+  visit("shortcut_bn.beta", bn.beta, Access::read);
+  visit("shortcut_bn.d_gamma", bn.d_gamma, Access::write);
+  visit("shortcut_bn.d_beta", bn.d_beta, Access::write);
+}
+
 template <typename Visit>
 void visit_fields(PreactConvForward& call, Visit&& visit) {
   visit("y", call.y, Access::write);
@@ -66,15 +83,22 @@ void visit_fields(BnReluPoolForward& call, Visit&& visit) {
   visit("x", call.x, Access::read);
   visit("x_stats", call.x_stats, Access::read);
   visit_batch_norm_forward(call.bn, visit);
+  visit("shortcut", call.shortcut, Access::read);
+  visit("shortcut_stats", call.shortcut_stats, Access::read);
+  visit_second_batch_norm_forward(call.shortcut_bn, visit);
 }
 
 template <typename Visit>
 void visit_fields(BnReluPoolBackward& call, Visit&& visit) {
   visit("d_x", call.d_x, Access::write);
   visit_batch_norm_backward(call.bn, visit);
+  visit("d_shortcut", call.d_shortcut, Access::write);
+  visit_second_batch_norm_backward(call.shortcut_bn, visit);
   visit("d_y", call.d_y, Access::read);
   visit("x", call.x, Access::read);
   visit("x_stats", call.x_stats, Access::read);
+  visit("shortcut", call.shortcut, Access::read);
+  visit("shortcut_stats", call.shortcut_stats, Access::read);
 }
 
 template <typename Visit>

@@ -47,8 +47,9 @@ Doubles BatchNormModel::reach() const {
   return result;
 }
 
-BatchNormModel::Gradient BatchNormModel::gradient(const Floats& d_a, double kink,
-                                                  const Floats& doubtful) const {
+template <typename Passes, typename Doubt>
+BatchNormModel::Gradient BatchNormModel::masked_gradient(const Floats& d_a, const Passes& passes,
+                                                         const Doubt& doubt_of) const {
   const auto count = static_cast<std::size_t>(groups_.count());
   const auto channels_of_all = static_cast<std::size_t>(groups_.channels);
   Gradient g{Floats(x_.size()),        Doubles(channels_of_all),
@@ -61,7 +62,7 @@ BatchNormModel::Gradient BatchNormModel::gradient(const Floats& d_a, double kink
     for (std::int64_t c = first; c < first + channels; ++c) {
       const Lane of = lane(view, c);
       const auto group = static_cast<std::size_t>(view * groups_.channels + c);
-      const auto d_z = [&](std::size_t i) { return of.z(x_[i]) > 0 ? static_cast<double>(d_a[i]) : 0.0; };
+      const auto d_z = [&](std::size_t i) { return passes(of, i) ? static_cast<double>(d_a[i]) : 0.0; };
       for (std::int64_t r = 0; r < groups_.rows; ++r) {
         const std::size_t i = groups_.at(view, r, c);
         const double d = d_z(i), x_hat = of.normal(x_[i]);
@@ -69,10 +70,7 @@ BatchNormModel::Gradient BatchNormModel::gradient(const Floats& d_a, double kink
         g.product[group] += d * x_hat;
         g.sum_squares[group] += d * d;
         g.product_squares[group] += d * x_hat * d * x_hat;
-        double doubt = doubtful.empty() ? 0 : std::abs(static_cast<double>(doubtful[i]));
-        if (std::abs(of.z(x_[i])) <= of.kink(x_[i]) + kink) {
-          doubt = std::max(doubt, std::abs(static_cast<double>(d_a[i])));
-        }
+        const double doubt = doubt_of(of, i);
         if (doubt == 0) continue;
         g.left_out[i] = 1;
         g.doubtful_sum[group] += doubt;
@@ -90,6 +88,23 @@ BatchNormModel::Gradient BatchNormModel::gradient(const Floats& d_a, double kink
     g.d_gamma[group % channels_of_all] += g.product[group];
   }
   return g;
+}
+
+BatchNormModel::Gradient BatchNormModel::gradient(const Floats& d_a, double kink,
+                                                  const Floats& doubtful) const {
+  return masked_gradient(
+      d_a, [&](const Lane& of, std::size_t i) { return of.z(x_[i]) > 0; },
+      [&](const Lane& of, std::size_t i) {
+        const double doubt = doubtful.empty() ? 0 : std::abs(static_cast<double>(doubtful[i]));
+        const bool on_kink = std::abs(of.z(x_[i])) <= of.kink(x_[i]) + kink;
+        return on_kink ? std::max(doubt, std::abs(static_cast<double>(d_a[i]))) : doubt;
+      });
+}
+
+BatchNormModel::Gradient BatchNormModel::gradient_of(const Floats& d_z, const Floats& doubtful) const {
+  return masked_gradient(
+      d_z, [](const Lane&, std::size_t) { return true; },
+      [&](const Lane&, std::size_t i) { return std::abs(static_cast<double>(doubtful[i])); });
 }
 
 }  // namespace dpll::check

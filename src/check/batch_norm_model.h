@@ -47,8 +47,15 @@ class BatchNormModel {
   // d_a: gradient of relu(z), shape of x. `kink`: what counts as on the kink beside rounding. `doubtful`:
   // empty, or gradients that values may or may not get for another reason, 0 for none.
   Gradient gradient(const Floats& d_a, double kink = 0, const Floats& doubtful = {}) const;
+  // Where the mask of ReLU depends on more than x: from d_z itself.
+  Gradient gradient_of(const Floats& d_z, const Floats& doubtful) const;
 
  private:
+  // passes(lane, i): whether ReLU lets the gradient of value i through; doubt(lane, i): what it may add or
+  // lack.
+  template <typename Passes, typename Doubt>
+  Gradient masked_gradient(const Floats& d_a, const Passes& passes, const Doubt& doubt) const;
+
   Groups groups_;
   const Floats &x_, &stats_, &gamma_, &beta_;
 };

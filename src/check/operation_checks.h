@@ -50,9 +50,13 @@ void check_weight_copy(const CheckContext& context, const std::string& name, con
 // Statistics of y as it was stored; `y` [V, n, C].
 void check_statistics(const CheckContext& context, const Groups& y_groups, const Floats& y,
                       const Recording& after);
+// One of the batch norms of a call, by the names of its fields.
+struct NormNames {
+  std::string x = "x", bn = "bn";
+};
 // The running statistics after a forward pass over x [V, n, C].
 void check_running_statistics(const CheckContext& context, const Groups& x_groups, const Recording& before,
-                              const Recording& after);
+                              const Recording& after, const NormNames& names = {});
 // Sums of the columns of d_y.
 void check_bias_gradient(const CheckContext& context, const Groups& y_groups, const Floats& d_y,
                          const Recording& after);
@@ -60,6 +64,6 @@ void check_bias_gradient(const CheckContext& context, const Groups& y_groups, co
 // square of each group); `old_d_x` is added to d_x where it is not empty.
 void check_batch_norm_gradient(const CheckContext& context, const BatchNormModel& model,
                                const BatchNormModel::Gradient& want, const Doubles& error_of_d_a,
-                               const Floats& old_d_x, const Recording& after);
+                               const Floats& old_d_x, const Recording& after, const NormNames& names = {});
 
 }  // namespace dpll::check

@@ -43,12 +43,12 @@ void check_statistics(const CheckContext& context, const Groups& y_groups, const
 }
 
 void check_running_statistics(const CheckContext& context, const Groups& x_groups, const Recording& before,
-                              const Recording& after) {
-  const Floats& stats = before["x_stats"];
+                              const Recording& after, const NormNames& names) {
+  const Floats& stats = before[names.x + "_stats"];
   const auto channels = static_cast<std::size_t>(x_groups.channels);
   const auto n = static_cast<double>(x_groups.rows);
   for (const bool variance : {false, true}) {
-    const std::string name = variance ? "bn.running_var" : "bn.running_mean";
+    const std::string name = names.bn + (variance ? ".running_var" : ".running_mean");
     Floats want = before[name];
     Doubles allowed(channels);
     for (std::size_t c = 0; c < channels; ++c) {
@@ -91,7 +91,7 @@ void check_bias_gradient(const CheckContext& context, const Groups& y_groups, co
 
 void check_batch_norm_gradient(const CheckContext& context, const BatchNormModel& model,
                                const BatchNormModel::Gradient& want, const Doubles& error_of_d_a,
-                               const Floats& old_d_x, const Recording& after) {
+                               const Floats& old_d_x, const Recording& after, const NormNames& names) {
   const Groups& groups = model.groups();
   const auto channels = static_cast<std::size_t>(groups.channels);
   const auto n = static_cast<double>(groups.rows);
@@ -115,13 +115,14 @@ void check_batch_norm_gradient(const CheckContext& context, const BatchNormModel
                   arithmetic.of_cut(want.d_gamma[c]);
   }
   const Groups per_channel{.channels = groups.channels};
-  context.report("d_bn.gamma", {groups.channels},
-                 compare_groups(after["bn.d_gamma"], Floats(want.d_gamma.begin(), want.d_gamma.end()),
-                                per_channel, of_gamma));
-  context.report("d_bn.beta", {groups.channels},
-                 compare_groups(after["bn.d_beta"], Floats(want.d_beta.begin(), want.d_beta.end()),
+  context.report("d_" + names.bn + ".gamma", {groups.channels},
+                 compare_groups(after[names.bn + ".d_gamma"],
+                                Floats(want.d_gamma.begin(), want.d_gamma.end()), per_channel, of_gamma));
+  context.report("d_" + names.bn + ".beta", {groups.channels},
+                 compare_groups(after[names.bn + ".d_beta"], Floats(want.d_beta.begin(), want.d_beta.end()),
                                 per_channel, of_beta));
-  if (!after.has("d_x")) return;
+  const std::string name = "d_" + names.x;
+  if (!after.has(name)) return;
 
   Floats d_x = want.d_x;
   for (std::size_t i = 0; i < old_d_x.size(); ++i) d_x[i] += old_d_x[i];
@@ -136,7 +137,7 @@ void check_batch_norm_gradient(const CheckContext& context, const BatchNormModel
                                           kAddition * 2 * kFloatRoundoff * d_z + 2 * arithmetic.of_cut(d_z)) +
                    arithmetic.of_storing(error[group]) + kFloatRoundoff * old[group];
   }
-  context.report("d_x", after.shape("d_x"), compare_groups(after["d_x"], d_x, groups, error, want.left_out));
+  context.report(name, after.shape(name), compare_groups(after[name], d_x, groups, error, want.left_out));
 }
 
 }  // namespace dpll::check

@@ -113,15 +113,15 @@ Tensor GoldenCase::conv_weight_output(const std::string& like) {
   return output(like, backend_.weight_dtype());
 }
 
-BatchNorm GoldenCase::batch_norm() {
+BatchNorm GoldenCase::batch_norm(const std::string& prefix) {
   BatchNorm bn;
-  bn.gamma = master_input("gamma");
-  bn.beta = master_input("beta");
-  bn.running_mean = master_input("running_mean");
-  bn.running_var = master_input("running_var");
+  bn.gamma = master_input(prefix + "gamma");
+  bn.beta = master_input(prefix + "beta");
+  bn.running_mean = master_input(prefix + "running_mean");
+  bn.running_var = master_input(prefix + "running_var");
   if (mode() == Mode::train) {
-    bn.d_gamma = master_output("d_gamma");
-    bn.d_beta = master_output("d_beta");
+    bn.d_gamma = master_output(prefix + "d_gamma");
+    bn.d_beta = master_output(prefix + "d_beta");
   }
   return bn;
 }
@@ -155,15 +155,17 @@ void GoldenCase::check_conv_weight(const std::string& key, const Tensor& got) {
   check(key, permuted ? permute_weight(values, stored(key).shape, true) : values);
 }
 
-void GoldenCase::check_batch_norm(const BatchNorm& bn) {
+void GoldenCase::check_batch_norm(const BatchNorm& bn, const std::string& prefix) {
   if (mode() == Mode::train) {
-    check("d_gamma", bn.d_gamma);
-    check("d_beta", bn.d_beta);
-    check("running_mean_after", bn.running_mean);
-    check("running_var_after", bn.running_var);
+    check(prefix + "d_gamma", bn.d_gamma);
+    check(prefix + "d_beta", bn.d_beta);
+    check(prefix + "running_mean_after", bn.running_mean);
+    check(prefix + "running_var_after", bn.running_var);
   } else {
-    check_equal("running_mean", take(bn.running_mean), stored("running_mean"));
-    check_equal("running_var", take(bn.running_var), stored("running_var"));
+    for (const auto& [name, running] :
+         {std::pair{"running_mean", bn.running_mean}, std::pair{"running_var", bn.running_var}}) {
+      check_equal(prefix + name, take(running), stored(prefix + name));
+    }
   }
 }
 

@@ -58,8 +58,8 @@ class GoldenCase {
   Tensor master_output(const std::string& like) { return output(like, backend_.master_dtype()); }
   Tensor conv_weight_output(const std::string& like);
   Tensor weight_output(const std::string& like) { return output(like, backend_.weight_dtype()); }
-  // gamma, beta and running statistics of the file; d_gamma and d_beta in training.
-  BatchNorm batch_norm();
+  // prefix + gamma, beta and running statistics of the file; d_gamma and d_beta in training.
+  BatchNorm batch_norm(const std::string& prefix = "");
 
   Tensor put(const HostTensor& values, DType dtype);
   void fill(const Tensor& tensor, const HostTensor& values);
@@ -83,7 +83,7 @@ class GoldenCase {
   void set_coarsest(DType dtype) { coarsest_ = dtype; }
   void check_conv_weight(const std::string& key, const Tensor& got);
   // gradients and running statistics; in evaluation that the latter are untouched.
-  void check_batch_norm(const BatchNorm& bn);
+  void check_batch_norm(const BatchNorm& bn, const std::string& prefix = "");
   const std::vector<std::string>& complaints() const { return complaints_; }
 
  private:

@@ -82,38 +82,61 @@ void check_preact_conv(Backend& backend, GoldenCase& c) {
 }
 
 void check_bn_relu_pool(Backend& backend, GoldenCase& c) {
-  const auto pool = c.value<std::string>("pool");
-  const BnReluPoolSpec spec{
+  const auto pool = c.value<std::string>("pool"), shortcut = c.value<std::string>("shortcut", "none");
+  BnReluPoolSpec spec{
       .mode = c.mode(),
       .views = c.value<int>("views"),
       .batch = c.value<int>("batch"),
       .height = c.value<int>("height"),
       .width = c.value<int>("width"),
       .channels = c.value<int>("channels"),
-      .pool = pool == "none" ? Pool::none : (pool == "max2" ? Pool::max2 : Pool::global_average)};
+      .pool = pool == "none" ? Pool::none : (pool == "max2" ? Pool::max2 : Pool::global_average),
+      .batch_norm = c.value<bool>("batch_norm", true),
+      .relu = c.value<bool>("relu", true)};
+  if (shortcut == "identity") spec.shortcut = Shortcut::identity;
+  if (shortcut == "normalised") spec.shortcut = Shortcut::normalised;
+  if (shortcut == "subsampled") {
+    spec.shortcut = Shortcut::subsampled;
+    spec.shortcut_height = c.value<int>("shortcut_height");
+    spec.shortcut_width = c.value<int>("shortcut_width");
+    spec.shortcut_channels = c.value<int>("shortcut_channels");
+  }
+  const bool train = spec.mode == Mode::train, joins = spec.shortcut != Shortcut::none,
+             normalised = spec.shortcut == Shortcut::normalised;
+  const std::string of_shortcut = "shortcut_bn/";
   const auto op = backend.make_bn_relu_pool(spec);
   void* saved = c.memory(op->saved_bytes());
   void* workspace = c.memory(op->workspace_bytes());
   BnReluPoolForward f{.y = c.compute_output("y"),
                       .x = c.compute_input("x"),
-                      .bn = c.batch_norm(),
+                      .bn = spec.batch_norm ? c.batch_norm() : BatchNorm{},
                       .saved = saved,
                       .workspace = workspace};
-  if (spec.mode == Mode::train) f.x_stats = c.master_input("x_stats");
+  if (train && spec.batch_norm) f.x_stats = c.master_input("x_stats");
+  if (joins) f.shortcut = c.compute_input("shortcut");
+  if (normalised) f.shortcut_bn = c.batch_norm(of_shortcut);
+  if (train && normalised) f.shortcut_stats = c.master_input("shortcut_stats");
   op->forward(f);
   c.check("y", f.y);
-  if (spec.mode == Mode::train) {
-    const BnReluPoolBackward b{.d_x = c.compute_output("d_x"),
-                               .bn = f.bn,
-                               .d_y = c.compute_input("d_y"),
-                               .x = f.x,
-                               .x_stats = f.x_stats,
-                               .saved = saved,
-                               .workspace = workspace};
+  if (train) {
+    BnReluPoolBackward b{.d_x = c.compute_output("d_x"),
+                         .bn = f.bn,
+                         .shortcut_bn = f.shortcut_bn,
+                         .d_y = c.compute_input("d_y"),
+                         .x = f.x,
+                         .x_stats = f.x_stats,
+                         .shortcut = f.shortcut,
+                         .shortcut_stats = f.shortcut_stats,
+                         .saved = saved,
+                         .workspace = workspace};
+    // As networks do it: where the shapes are the same, the shortcut's gradient lies over d_y.
+    if (joins) b.d_shortcut = spec.shortcut == Shortcut::subsampled ? c.compute_output("d_shortcut") : b.d_y;
     op->backward(b);
     c.check("d_x", b.d_x);
+    if (joins) c.check("d_shortcut", b.d_shortcut);
   }
-  c.check_batch_norm(f.bn);
+  if (spec.batch_norm) c.check_batch_norm(f.bn);
+  if (normalised) c.check_batch_norm(f.shortcut_bn, of_shortcut);
 }
 
 void check_linear(Backend& backend, GoldenCase& c) {

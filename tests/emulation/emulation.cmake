@@ -47,6 +47,7 @@ endfunction()
 
 dpll_remove_barrier(augment.cu augment_barrier "[image[i]], 1);\n  }\n  ")
 dpll_remove_barrier(batch_norm_backward.cu backward_barrier "shared[2 * threadIdx.x + 1] = product;\n    ")
+dpll_remove_barrier(block_join.cu join_barrier "shared[kSums * threadIdx.x + k] = sums[k];\n    ")
 dpll_remove_barrier(comparison.cu compare_barrier "first[threadIdx.x] = index;\n  ")
 dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "own[i] += other[i];\n    }\n    ")
 dpll_remove_barrier(view_statistics.cu statistics_barrier "own[2] = moments.m2;\n  ")
@@ -55,6 +56,8 @@ dpll_mutate(augment.cu "in_box(draw, i / width" "in_box(draw, DPLL_FAULT(augment
 dpll_mutate(batch_norm_backward.cu "view_d_beta[std::int64_t{view}"
   "view_d_beta[std::int64_t{DPLL_FAULT(backward_view) ? 0 : view}")
 dpll_mutate(batch_norm_forward.cu "index == 2 ?" "index == 2 && !DPLL_FAULT(dropout_word) ?")
+dpll_mutate(block_join.cu "+ 2 * w) * shape.s_channels + own"
+  "+ (DPLL_FAULT(join_shortcut_pixel) ? w : 2 * w)) * shape.s_channels + own")
 dpll_mutate(feature_views.cu "first + row % task.batch"
   "first + row % (DPLL_FAULT(feature_views_row) ? task.views : task.batch)")
 dpll_mutate(batch_norm_forward.cu "k / 2 * task.image.width"
@@ -70,6 +73,10 @@ dpll_mutate(advance.cu "threadIdx.x == 0" "threadIdx.x == 0 || DPLL_FAULT(advanc
 dpll_mutate(batch_norm_backward.cu "other < kMergeStrips"
   "other + DPLL_ONE_IF_FAULT(backward_strip) < kMergeStrips")
 dpll_mutate(elementwise.cu "block < row_blocks" "block + DPLL_ONE_IF_FAULT(column_sums_block) < row_blocks")
+dpll_mutate(block_join.cu "(s[i] - join.s.mean[i]) * s_slope[i]"
+  "(s[i] - join.s.mean[i]) * (DPLL_FAULT(join_shortcut_slope) ? slope[i] : s_slope[i])")
+dpll_mutate(plain_activation.cu "at / image * shape.channels"
+  "(at / image + DPLL_ONE_IF_FAULT(average_next_image)) % shape.images * shape.channels")
 dpll_mutate(comparison.cu "for (int i = 1; i < kThreads; ++i)"
   "for (int i = 1; i + DPLL_ONE_IF_FAULT(compare_last_thread) < kThreads; ++i)")
 dpll_mutate(fused_batch_norm.cu "fmaf(-normalise.mean[0]"

@@ -104,6 +104,7 @@ TEST_CASE("mutants: a removed barrier is found") {
   spec.weak = policy_recipe(AugmentPolicy::randaugment);  // reaches equalize and autocontrast
   check_augment(Fault::augment_barrier, spec);
   check_batch_norm(Fault::backward_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
+  check_batch_norm(Fault::join_barrier, joined({Mode::train, 2, 9, 1, 1, 5}, Shortcut::normalised));
   check_batch_norm(Fault::row_lanes_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
   check_linear(Fault::statistics_barrier, {Mode::train, 2, 9, 3, 5, true, true});
 }
@@ -112,6 +113,7 @@ TEST_CASE("mutants: an index that is off is found") {
   AugmentSpec spec = augment_spec();
   spec.weak.cutout = 5;
   check_augment(Fault::augment_box, spec);
+  check_batch_norm(Fault::join_shortcut_pixel, joined({Mode::train, 2, 2, 3, 2, 6}, Shortcut::subsampled));
   check_batch_norm(Fault::forward_window, {Mode::train, 2, 2, 6, 4, 3, Pool::max2});
   check_preact_conv(Fault::dropout_word, {2, 2, 3, 3, 5, 2, 3, 1, 1}, kPreact | kDropout);
   check_fused(Fault::backward_view);
@@ -133,6 +135,8 @@ TEST_CASE("mutants: an index that is off is found") {
 }
 
 TEST_CASE("mutants: a wrong reduction is found") {
+  check_batch_norm(Fault::join_shortcut_slope, joined({Mode::train, 2, 3, 3, 2, 5}, Shortcut::normalised));
+  check_batch_norm(Fault::average_next_image, average_alone({Mode::train, 2, 3, 3, 2, 5}));
   check_batch_norm(Fault::backward_strip, long_bn_relu_pool_cases().front().spec);
   check_linear(Fault::statistics_strip, long_linear_cases().front().spec);
   check_linear(Fault::column_sums_block, long_linear_cases().front().spec);

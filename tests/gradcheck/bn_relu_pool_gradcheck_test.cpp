@@ -1,5 +1,6 @@
 // bn_relu_pool's backward on the reference backend against central differences.
 #include <algorithm>
+#include <vector>
 
 #include "support/doctest.h"
 #include "support/gradient_check.h"
@@ -18,7 +19,13 @@ void check_case(const BnReluPoolCase& c, std::uint64_t seed) {
   };
   const OpResult result = run_bn_relu_pool(*backend, c, inputs, Passes::forward_and_backward);
   CHECK_MESSAGE(result.violations.empty(), c.name, ": ", result.violations);
-  for (const char* name : {"x", "bn.gamma", "bn.beta"}) {
+  std::vector<const char*> names = {"x"};
+  if (c.spec.batch_norm) names.insert(names.end(), {"bn.gamma", "bn.beta"});
+  if (c.spec.shortcut != Shortcut::none) names.push_back("shortcut");
+  if (c.spec.shortcut == Shortcut::normalised) {
+    names.insert(names.end(), {"shortcut_bn.gamma", "shortcut_bn.beta"});
+  }
+  for (const char* name : names) {
     const std::string wrong = check_gradient(fmt::format("bn_relu_pool {}", c.name), seed, inputs, name,
                                              result.outputs.at(fmt::format("d_{}", name)), loss, 150);
     CHECK_MESSAGE(wrong.empty(), wrong);

@@ -11,7 +11,28 @@ struct BnReluPoolCase {
   const char* name;
   BnReluPoolSpec spec;
   bool benchmark = false;  // a real layer at its real size: timed, not run by the tests
+  bool shared = false;     // d_shortcut lies in d_y
 };
+
+// `spec` with a shortcut; a subsampled one of half the channels, and of an odd height.
+inline BnReluPoolSpec joined(BnReluPoolSpec spec, Shortcut shortcut) {
+  spec.shortcut = shortcut;
+  if (shortcut == Shortcut::subsampled) {
+    spec.shortcut_height = 2 * spec.height - 1;
+    spec.shortcut_width = 2 * spec.width;
+    spec.shortcut_channels = (spec.channels + 1) / 2;
+  }
+  return spec;
+}
+inline BnReluPoolSpec relu_alone(BnReluPoolSpec spec) {
+  spec.batch_norm = false;
+  return spec;
+}
+inline BnReluPoolSpec average_alone(BnReluPoolSpec spec) {
+  spec.batch_norm = spec.relu = false;
+  spec.pool = Pool::global_average;
+  return spec;
+}
 
 inline std::vector<BnReluPoolCase> small_bn_relu_pool_cases() {
   constexpr Mode kTrain = Mode::train, kEval = Mode::eval;
@@ -34,13 +55,28 @@ inline std::vector<BnReluPoolCase> small_bn_relu_pool_cases() {
       {"eval_none", {kEval, 1, 3, 3, 2, 5, Pool::none}},
       {"eval_max_odd", {kEval, 1, 2, 5, 7, 4, Pool::max2}},
       {"eval_average_views", {kEval, 2, 2, 4, 4, 3, Pool::global_average}},
+      {"join_identity", joined({kTrain, 3, 2, 5, 3, 4}, Shortcut::identity)},
+      {"join_identity_in_place", joined({kTrain, 2, 3, 4, 2, 16}, Shortcut::identity), false, true},
+      {"join_normalised", joined({kTrain, 3, 2, 3, 4, 5}, Shortcut::normalised)},
+      {"join_normalised_in_place", joined({kTrain, 2, 2, 4, 4, 16}, Shortcut::normalised), false, true},
+      {"join_subsampled", joined({kTrain, 2, 2, 4, 3, 8}, Shortcut::subsampled)},
+      {"join_subsampled_odd_channels", joined({kTrain, 3, 1, 3, 3, 7}, Shortcut::subsampled)},
+      {"eval_join_identity", joined({kEval, 1, 3, 3, 2, 5}, Shortcut::identity)},
+      {"eval_join_normalised", joined({kEval, 1, 3, 3, 2, 8}, Shortcut::normalised)},
+      {"eval_join_subsampled", joined({kEval, 2, 1, 2, 3, 6}, Shortcut::subsampled)},
+      {"relu_alone", relu_alone({kTrain, 3, 4, 1, 1, 7})},
+      {"eval_relu_alone", relu_alone({kEval, 1, 3, 2, 2, 3})},
+      {"average_alone", average_alone({kTrain, 2, 3, 4, 3, 5})},
+      {"eval_average_alone", average_alone({kEval, 1, 3, 3, 3, 8})},
   };
 }
 
 // Rows in more blocks than a kernel's merge has strips: 640 channels are 160 threads side by side, so a block
 // takes 16 rows. Too many numbers for gradient checks.
 inline std::vector<BnReluPoolCase> long_bn_relu_pool_cases() {
-  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 1, 1, 640, Pool::none}}};
+  return {{"rows_in_many_blocks", {Mode::train, 2, 130, 1, 1, 640, Pool::none}},
+          {"join_rows_in_many_blocks",
+           joined({Mode::train, 2, 130, 1, 1, 640, Pool::none}, Shortcut::normalised)}};
 }
 
 // The layers of the networks at 64 samples x 3 views.
@@ -54,6 +90,9 @@ inline std::vector<BnReluPoolCase> benchmark_bn_relu_pool_cases() {
       {"LeNet pool1 28x28x20", layer(28, 20, Pool::max2), true},
       {"LeNet pool2 14x14x50", layer(14, 50, Pool::max2), true},
       {"LeNet hidden 500", layer(1, 500, Pool::none), true},
+      {"ResNet-32 join 32x32x16", joined(layer(32, 16, Pool::none), Shortcut::identity), true, true},
+      {"ResNet-18 projection 16x16x128", joined(layer(16, 128, Pool::none), Shortcut::normalised), true,
+       true},
   };
 }
 

@@ -40,7 +40,7 @@ void separate_within_windows(HostTensor& x, DType type) {
 
 // Inputs of the batch norm in front of an op: gamma of both signs, beta, running statistics.
 void add_batch_norm_inputs(Tensors& inputs, Random& random, Mode mode, int views) {
-  const HostTensor& x = inputs.at("x");
+  const HostTensor x = inputs.at("x");
   const std::int64_t channels = x.shape[x.shape.rank() - 1];
   HostTensor gamma = random.uniform_tensor({channels}, 0.5, 1.5);
   for (double& value : gamma.values) value *= random.chance(0.3) ? -1 : 1;
@@ -60,31 +60,57 @@ void add_batch_norm_inputs(Tensors& inputs, Random& random, Mode mode, int views
 }
 
 // The op's batch norm in the backend's memory; the caller adds it to forward and backward calls.
-BatchNorm place_batch_norm(GuardedMemory& memory, DType master, Mode mode, const Tensors& inputs) {
+BatchNorm place_batch_norm(GuardedMemory& memory, DType master, Mode mode, const Tensors& inputs,
+                           const std::string& prefix = "bn") {
   BatchNorm bn;
-  const Shape shape = inputs.at("bn.gamma").shape;
-  bn.gamma = memory.input("bn.gamma", master, inputs.at("bn.gamma"));
-  bn.beta = memory.input("bn.beta", master, inputs.at("bn.beta"));
-  for (const auto& [name, tensor] :
-       {std::pair{"bn.running_mean", &bn.running_mean}, std::pair{"bn.running_var", &bn.running_var}}) {
+  const Shape shape = inputs.at(prefix + ".gamma").shape;
+  bn.gamma = memory.input(prefix + ".gamma", master, inputs.at(prefix + ".gamma"));
+  bn.beta = memory.input(prefix + ".beta", master, inputs.at(prefix + ".beta"));
+  for (const auto& [name, tensor] : {std::pair{prefix + ".running_mean", &bn.running_mean},
+                                     std::pair{prefix + ".running_var", &bn.running_var}}) {
     *tensor = mode == Mode::train ? memory.in_out(name, master, inputs.at(name))
                                   : memory.input(name, master, inputs.at(name));
   }
   if (mode == Mode::train) {
-    bn.d_gamma = memory.output("bn.d_gamma", master, shape);
-    bn.d_beta = memory.output("bn.d_beta", master, shape);
+    bn.d_gamma = memory.output(prefix + ".d_gamma", master, shape);
+    bn.d_beta = memory.output(prefix + ".d_beta", master, shape);
   }
   return bn;
 }
 
-void read_running_stats(Tensors& outputs, const GuardedMemory& memory, const BatchNorm& bn) {
-  outputs["bn.running_mean"] = memory.read(bn.running_mean);
-  outputs["bn.running_var"] = memory.read(bn.running_var);
+void read_running_stats(Tensors& outputs, const GuardedMemory& memory, const BatchNorm& bn,
+                        const std::string& prefix = "bn") {
+  outputs[prefix + ".running_mean"] = memory.read(bn.running_mean);
+  outputs[prefix + ".running_var"] = memory.read(bn.running_var);
 }
 
-void read_batch_norm_gradients(Tensors& outputs, const GuardedMemory& memory, const BatchNorm& bn) {
-  outputs["d_bn.gamma"] = memory.read(bn.d_gamma);
-  outputs["d_bn.beta"] = memory.read(bn.d_beta);
+void read_batch_norm_gradients(Tensors& outputs, const GuardedMemory& memory, const BatchNorm& bn,
+                               const std::string& prefix = "bn") {
+  outputs["d_" + prefix + ".gamma"] = memory.read(bn.d_gamma);
+  outputs["d_" + prefix + ".beta"] = memory.read(bn.d_beta);
+}
+
+// Of the shortcut of a join: s, and its batch norm. Then beta puts 0 between the values of the sum of both.
+void add_shortcut_inputs(Tensors& inputs, Random& random, const BnReluPoolSpec& s, DType type) {
+  inputs["shortcut"] = random_activation(random, s.shortcut_shape(), s.views, type);
+  if (s.shortcut == Shortcut::normalised) {
+    Tensors of_shortcut{{"x", inputs.at("shortcut")}};
+    add_batch_norm_inputs(of_shortcut, random, s.mode, s.views);
+    for (const char* name : {"gamma", "beta", "running_mean", "running_var"}) {
+      inputs[fmt::format("shortcut_bn.{}", name)] = of_shortcut.at(fmt::format("bn.{}", name));
+    }
+  }
+  // The join itself, on a sum that batch norm leaves as it is: mean 0, variance 1.
+  const std::int64_t channels = s.channels;
+  HostTensor sum = pre_activation(s, inputs), stats({s.views, 2, channels}), ones({channels});
+  for (std::int64_t v = 0; v < s.views; ++v) {
+    for (std::int64_t c = 0; c < channels; ++c) stats[(v * 2 + 1) * channels + c] = 1 - kBatchNormEpsilon;
+  }
+  std::fill(ones.values.begin(), ones.values.end(), 1.0);
+  const HostTensor shift = beta_away_from_kinks(sum, stats, ones, s.views);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    inputs["bn.beta"][c] = as_float(inputs["bn.beta"][c] + shift[c]);
+  }
 }
 
 // An order in which no row is its own sample, and sample numbers beyond the batch.
@@ -119,6 +145,41 @@ HostTensor from_layout(const HostTensor& stored, ConvWeightLayout layout) {
 }
 
 }  // namespace
+
+HostTensor pre_activation(const BnReluPoolSpec& s, const Tensors& inputs) {
+  const auto normalised = [&](const HostTensor& x, const std::string& bn) {
+    const std::int64_t channels = s.channels, per_view = x.elements() / s.views;
+    const HostTensor stats = view_stats(x, s.views);
+    HostTensor z = x;
+    for (std::int64_t i = 0; i < x.elements(); ++i) {
+      const std::int64_t c = i % channels, v = i / per_view;
+      const bool train = s.mode == Mode::train;
+      const double mean = train ? stats[v * 2 * channels + c] : inputs.at(bn + ".running_mean")[c];
+      const double var = train ? stats[(v * 2 + 1) * channels + c] : inputs.at(bn + ".running_var")[c];
+      z[i] = inputs.at(bn + ".gamma")[c] * (x[i] - mean) / std::sqrt(var + kBatchNormEpsilon) +
+             inputs.at(bn + ".beta")[c];
+    }
+    return z;
+  };
+  HostTensor z = normalised(inputs.at("x"), "bn");
+  const HostTensor& from = inputs.at("shortcut");
+  const HostTensor shortcut = s.shortcut == Shortcut::normalised ? normalised(from, "shortcut_bn") : from;
+  if (s.shortcut != Shortcut::subsampled) {
+    for (std::int64_t i = 0; i < z.elements(); ++i) z[i] += shortcut[i];
+    return z;
+  }
+  for (std::int64_t n = 0; n < s.rows(); ++n) {
+    for (std::int64_t h = 0; h < s.height; ++h) {
+      for (std::int64_t w = 0; w < s.width; ++w) {
+        for (std::int64_t c = 0; c < s.shortcut_channels; ++c) {
+          z[((n * s.height + h) * s.width + w) * s.channels + s.shortcut_pad() + c] +=
+              from[((n * s.shortcut_height + 2 * h) * s.shortcut_width + 2 * w) * s.shortcut_channels + c];
+        }
+      }
+    }
+  }
+  return z;
+}
 
 HostTensor rounded(DType type, const HostTensor& values) {
   return decode(type, encode(type, values), values.shape);
@@ -277,7 +338,11 @@ Tensors bn_relu_pool_inputs(const BnReluPoolCase& c, std::uint64_t seed, DType t
   Tensors inputs;
   inputs["x"] = random_activation(random, {s.rows(), s.height, s.width, s.channels}, s.views, type);
   if (s.pool == Pool::max2) separate_within_windows(inputs["x"], type);
-  add_batch_norm_inputs(inputs, random, s.mode, s.views);
+  if (s.relu && !s.batch_norm) {  // away from the kink
+    for (double& x : inputs["x"].values) x = std::abs(x) < 1.0 / 16 ? 1.0 / 16 : x;
+  }
+  if (s.batch_norm) add_batch_norm_inputs(inputs, random, s.mode, s.views);
+  if (s.shortcut != Shortcut::none) add_shortcut_inputs(inputs, random, s, type);
   if (s.mode == Mode::train) {
     inputs["d_y"] =
         rounded(type, random.normal_tensor({s.rows(), s.out_height(), s.out_width(), s.channels}));
@@ -295,10 +360,19 @@ OpResult run_bn_relu_pool(Backend& backend, const BnReluPoolCase& c, const Tenso
   BnReluPoolForward forward;
   forward.y = memory.output("y", compute, {s.rows(), s.out_height(), s.out_width(), s.channels});
   forward.x = memory.input("x", compute, inputs.at("x"));
-  if (s.mode == Mode::train) {
+  const bool joins = s.shortcut != Shortcut::none, normalised = s.shortcut == Shortcut::normalised;
+  if (s.mode == Mode::train && s.batch_norm) {
     forward.x_stats = memory.input("x_stats", master, view_stats(inputs.at("x"), s.views));
   }
-  forward.bn = place_batch_norm(memory, master, s.mode, inputs);
+  if (s.batch_norm) forward.bn = place_batch_norm(memory, master, s.mode, inputs);
+  if (joins) forward.shortcut = memory.input("shortcut", compute, inputs.at("shortcut"));
+  if (normalised) {
+    forward.shortcut_bn = place_batch_norm(memory, master, s.mode, inputs, "shortcut_bn");
+    if (s.mode == Mode::train) {
+      forward.shortcut_stats =
+          memory.input("shortcut_stats", master, view_stats(inputs.at("shortcut"), s.views));
+    }
+  }
   forward.saved = memory.scratch("saved", op->saved_bytes());
   forward.workspace = memory.scratch("workspace", op->workspace_bytes());
   op->forward(forward);
@@ -308,16 +382,29 @@ OpResult run_bn_relu_pool(Backend& backend, const BnReluPoolCase& c, const Tenso
     BnReluPoolBackward backward;
     backward.d_x = memory.output("d_x", compute, forward.x.shape);
     backward.bn = forward.bn;
-    backward.d_y = memory.input("d_y", compute, inputs.at("d_y"));
+    if (c.shared) {
+      backward.d_y = backward.d_shortcut = memory.in_out("d_y", compute, inputs.at("d_y"));
+    } else {
+      backward.d_y = memory.input("d_y", compute, inputs.at("d_y"));
+      if (joins) backward.d_shortcut = memory.output("d_shortcut", compute, s.shortcut_shape());
+    }
+    backward.shortcut_bn = forward.shortcut_bn;
     backward.x = forward.x;
     backward.x_stats = forward.x_stats;
+    backward.shortcut = forward.shortcut;
+    backward.shortcut_stats = forward.shortcut_stats;
     backward.saved = forward.saved;
     backward.workspace = memory.scratch("backward workspace", op->workspace_bytes());
     op->backward(backward);
     result.outputs["d_x"] = memory.read(backward.d_x);
-    read_batch_norm_gradients(result.outputs, memory, backward.bn);
+    if (joins) result.outputs["d_shortcut"] = memory.read(backward.d_shortcut);
+    if (s.batch_norm) read_batch_norm_gradients(result.outputs, memory, backward.bn);
+    if (normalised) {
+      read_batch_norm_gradients(result.outputs, memory, backward.shortcut_bn, "shortcut_bn");
+    }
   }
-  read_running_stats(result.outputs, memory, forward.bn);
+  if (s.batch_norm) read_running_stats(result.outputs, memory, forward.bn);
+  if (normalised) read_running_stats(result.outputs, memory, forward.shortcut_bn, "shortcut_bn");
   result.violations = memory.check();
   return result;
 }

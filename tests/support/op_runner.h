@@ -68,6 +68,9 @@ HostTensor rounded(DType type, const HostTensor& values);
 // The step that all runs are given; run_sgd's learning rate is 0.05.
 StepState test_step(float lambda = 1, float loss_scale = 1);
 
+// bn(x) + shortcut of a join, in float64.
+HostTensor pre_activation(const BnReluPoolSpec& spec, const Tensors& inputs);
+
 // Mean and biased variance [V, 2, C] of x [V * B, ..., C].
 HostTensor view_stats(const HostTensor& x, int views);
 

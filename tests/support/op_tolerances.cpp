@@ -48,15 +48,16 @@ Tolerance operator+(const Tolerance& a, const Tolerance& b) {
   return {a.relative + b.relative, a.absolute + b.absolute};
 }
 
-Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views) {
-  const HostTensor &x = inputs.at("x"), &gamma = inputs.at("bn.gamma");
+Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views, const std::string& of,
+                             const std::string& bn) {
+  const HostTensor &x = inputs.at(of), &gamma = inputs.at(bn + ".gamma");
   const HostTensor stats = view_stats(x, views);
   const std::int64_t channels = gamma.elements(), per_view = x.elements() / views;
   Conditioning result;
   for (std::int64_t i = 0; i < x.elements(); ++i) {
     const std::int64_t c = i % channels, v = i / per_view;
     const double var =
-        mode == Mode::train ? stats[(v * 2 + 1) * channels + c] : inputs.at("bn.running_var")[c];
+        mode == Mode::train ? stats[(v * 2 + 1) * channels + c] : inputs.at(bn + ".running_var")[c];
     const double sigma = std::sqrt(var + kBatchNormEpsilon);
     result.gain = std::max(result.gain, std::abs(gamma[c]) / sigma);
     result.offset = std::max(result.offset, std::abs(x[i]) / sigma);
@@ -114,15 +115,34 @@ OpResult with_own_weight(OpResult result, std::int64_t weights, DType type) {
 Tolerances bn_relu_pool_tolerances(const BnReluPoolCase& c, const Tensors& inputs, DType type) {
   const BnReluPoolSpec& s = c.spec;
   const double rows = double(s.rows()) * s.height * s.width;
+  Tolerances t;
+  if (!s.batch_norm) {  // y is x, or an average of some
+    t["y"] = Tolerance{kEpsilon, s.relu ? 0 : kSafety * kEpsilon * largest(inputs.at("x"))} + stored_in(type);
+    t["d_x"] = Tolerance{kEpsilon, 0} + stored_in(type);
+    return t;
+  }
   const Conditioning bn = conditioning_of(inputs, s.mode, s.views);
   constexpr double kDy = 4;  // of about the largest |d_y|
-  Tolerances t;
-  t["y"] = Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.value} + stored_in(type);
-  t["d_x"] =
-      Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * bn.gain * kDy * (1 + bn.offset)} + stored_in(type);
-  t["d_bn.beta"] = rounding_of_sum(rows, 1);
-  t["d_bn.gamma"] = t["d_bn.beta"] + Tolerance{0, std::sqrt(rows) * kSafety * kEpsilon * bn.offset};
-  t["bn.running_mean"] = t["bn.running_var"] = {kSafety * kEpsilon, 0};
+  const auto of_gradients = [&](const Conditioning& of, const std::string& x, const std::string& norm) {
+    t["d_" + x] =
+        Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * of.gain * kDy * (1 + of.offset)} + stored_in(type);
+    t["d_" + norm + ".beta"] = rounding_of_sum(rows, 1);
+    t["d_" + norm + ".gamma"] =
+        t["d_" + norm + ".beta"] + Tolerance{0, std::sqrt(rows) * kSafety * kEpsilon * of.offset};
+    t[norm + ".running_mean"] = t[norm + ".running_var"] = {kSafety * kEpsilon, 0};
+  };
+  of_gradients(bn, "x", "bn");
+  double value = bn.value;
+  if (s.shortcut == Shortcut::normalised) {
+    const Conditioning of = conditioning_of(inputs, s.mode, s.views, "shortcut", "shortcut_bn");
+    of_gradients(of, "shortcut", "shortcut_bn");
+    value += of.value;
+  } else if (s.shortcut != Shortcut::none) {
+    t["d_shortcut"] = {};  // d_y, or 0
+    value += largest(inputs.at("shortcut"));
+  }
+  if (s.shortcut != Shortcut::none) value += largest(inputs.at("bn.beta"));
+  t["y"] = Tolerance{kSafety * kEpsilon, kSafety * kEpsilon * value} + stored_in(type);
   return t;
 }
 

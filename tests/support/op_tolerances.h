@@ -35,7 +35,8 @@ struct Conditioning {
   double offset = 0;  // largest |x| / sigma
   double value = 0;   // largest |gamma| |x| / sigma
 };
-Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views);
+Conditioning conditioning_of(const Tensors& inputs, Mode mode, int views, const std::string& of = "x",
+                             const std::string& bn = "bn");
 
 // Of values that are rounded once, when they are stored in `type`; nothing for float32, whose rounding is in
 // the bounds already.

@@ -215,6 +215,16 @@ BN_RELU_POOL = {
     "none": {"pool": "none", "height": 3, "width": 2, "channels": 4},
     "evaluation": {"pool": "global_average", "height": 4, "width": 3, "channels": 5, "mode": "eval", "views": 1,
                    "batch": 3},
+    "join_identity": {"pool": "none", "height": 3, "width": 2, "channels": 4, "shortcut": "identity"},
+    "join_normalised": {"pool": "none", "height": 3, "width": 2, "channels": 4, "shortcut": "normalised"},
+    # He et al.'s option A: every second pixel of [5, 4, 3], one channel of zeros in front and two behind.
+    "join_subsampled": {"pool": "none", "height": 3, "width": 2, "channels": 6, "shortcut": "subsampled",
+                        "shortcut_height": 5, "shortcut_width": 4, "shortcut_channels": 3},
+    "join_evaluation": {"pool": "none", "height": 3, "width": 2, "channels": 4, "shortcut": "normalised",
+                        "mode": "eval", "views": 1, "batch": 3},
+    "relu_alone": {"pool": "none", "height": 1, "width": 1, "channels": 7, "batch_norm": False},
+    "average_alone": {"pool": "global_average", "height": 4, "width": 3, "channels": 5, "batch_norm": False,
+                      "relu": False},
 }  # fmt: skip
 BN_RELU_POOL_DEFAULTS = {"mode": "train", "views": 3, "batch": 2, "ties": False}
 
@@ -225,7 +235,17 @@ def bn_relu_pool_inputs(name, case):
     if case["ties"]:
         x = np.round(x * 2) / 2  # few distinct values: most windows hold their maximum more than once
     oh, ow = {"none": (h, w), "max2": (h // 2, w // 2), "global_average": (1, 1)}[case["pool"]]
-    inputs = {"x": x} | batch_norm_inputs(name, c)
+    inputs = {"x": x}
+    if case.get("batch_norm", True):
+        inputs |= batch_norm_inputs(name, c)
+    shortcut = case.get("shortcut", "none")
+    if shortcut == "subsampled":
+        shape = [rows, case["shortcut_height"], case["shortcut_width"], case["shortcut_channels"]]
+        inputs["shortcut"] = pattern(name + "/shortcut", shape)
+    elif shortcut != "none":
+        inputs["shortcut"] = pattern(name + "/shortcut", [rows, h, w, c])
+    if shortcut == "normalised":
+        inputs |= {f"shortcut_bn/{k}": v for k, v in batch_norm_inputs(name + "/shortcut_bn", c).items()}
     if case["mode"] == "train":
         inputs["d_y"] = pattern(name + "/d_y", [rows, oh, ow, c])
     return inputs
@@ -241,10 +261,26 @@ def refuse_close_maxima(z, ties):
 
 def bn_relu_pool(case, inputs, dtype):
     x = nchw(inputs["x"], dtype).requires_grad_()
-    bn = BatchNorm(case, inputs, dtype)
-    z = bn(x)
-    refuse_kinks(z)
-    y = F.relu(z)
+    norms = case.get("batch_norm", True)
+    bn = BatchNorm(case, inputs, dtype) if norms else None
+    z = bn(x) if norms else x
+    shortcut, s, shortcut_bn = case.get("shortcut", "none"), None, None
+    if shortcut != "none":
+        s = nchw(inputs["shortcut"], dtype).requires_grad_()
+        added = s
+        if shortcut == "normalised":
+            of_shortcut = {k.removeprefix("shortcut_bn/"): v for k, v in inputs.items() if k.startswith("shortcut_bn/")}
+            shortcut_bn = BatchNorm(case, of_shortcut, dtype)
+            added = shortcut_bn(s)
+        elif shortcut == "subsampled":
+            new = case["channels"] - case["shortcut_channels"]
+            added = F.pad(s[:, :, ::2, ::2], (0, 0, 0, 0, new // 2, new - new // 2))
+        z = z + added
+    if case.get("relu", True):
+        refuse_kinks(z)
+        y = F.relu(z)
+    else:
+        y = z
     if case["pool"] == "max2":
         refuse_close_maxima(z, case["ties"])
         # Pooling z and then clipping is the same in values; the gradient must not depend on the order either.
@@ -253,9 +289,15 @@ def bn_relu_pool(case, inputs, dtype):
         y = F.avg_pool2d(y, (case["height"], case["width"]))
     outputs = {"y": nhwc(y)}
     if case["mode"] == "train":
-        outputs["x_stats"] = view_stats(x, case["views"])
+        if norms:
+            outputs["x_stats"] = view_stats(x, case["views"])
         (y * nchw(inputs["d_y"], dtype)).sum().backward()
-        outputs |= {"d_x": nhwc(x.grad)} | bn.outputs()
+        outputs |= {"d_x": nhwc(x.grad)} | (bn.outputs() if norms else {})
+        if s is not None:
+            outputs["d_shortcut"] = nhwc(s.grad)
+        if shortcut_bn is not None:
+            outputs["shortcut_stats"] = view_stats(s, case["views"])
+            outputs |= {f"shortcut_bn/{k}": v for k, v in shortcut_bn.outputs().items()}
     return outputs
 
 

@@ -3,31 +3,8 @@
 #include <algorithm>
 
 #include "backend/cpu/batch_norm_parts.h"
-#include "backend/cpu/parallel.h"
 
 namespace dpll::cpu {
-namespace {
-
-// What one thread handles: `rows` rows of view `view`, beginning at `element` of [V, n, C].
-struct Part {
-  int view;
-  std::int64_t element, rows;
-};
-
-// Runs body(part, index) for all parts, `index` counting those of a view after those of the one before.
-template <typename Body>
-void each_part(const BnGeometry& geometry, const Body& body) {
-  const std::int64_t part_rows = usual_part_rows(geometry.channels);
-  const std::int64_t count = parts_of_view(geometry, part_rows);
-  parallel_chunks(geometry.views * count, 1, [&](std::int64_t i, std::int64_t) {
-    const std::int64_t first_row = i % count * part_rows;
-    const Part part{static_cast<int>(i / count), (i / count * geometry.rows + first_row) * geometry.channels,
-                    std::min(part_rows, geometry.rows - first_row)};
-    body(part, i);
-  });
-}
-
-}  // namespace
 
 std::size_t bn_workspace_bytes(const BnGeometry& geometry) {
   const std::int64_t count = parts_of_view(geometry, usual_part_rows(geometry.channels));

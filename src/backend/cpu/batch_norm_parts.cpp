@@ -1,44 +1,17 @@
 #include "backend/cpu/batch_norm_parts.h"
 
 #include <algorithm>
-#include <numeric>
 
+#include "backend/cpu/batch_norm_lanes.h"
 #include "backend/cpu/parallel.h"
 
 namespace dpll::cpu {
 namespace {
 
-// The loops below run over `rows` rows of `width` neighbouring floats, one row `stride` floats after the
-// other. Per-channel values and accumulators are arrays of `width` lanes, no wider than kMaxLanes, so that
-// they stay in the first-level cache (and may live on the stack).
-constexpr int kMaxLanes = 1024;
-constexpr int kMinLanes = 128;  // fewer would leave the accumulators' add latency uncovered
-constexpr int kVector = 16;     // floats of the widest vector
-
-// A part's rows are cut into blocks, within which sums are float32; blocks are put together in double. A
-// block has about kBlock floats but not fewer rows than kMinBlockRows, over which the work for each channel
-// at its end is spread.
-constexpr std::int64_t kBlock = 1 << 13;
-constexpr std::int64_t kMinBlockRows = 64;
 constexpr std::int64_t kUsualBlocks = 8;  // of a part
 
 // Channels whose parts one thread puts together at a time.
 constexpr std::int64_t kPartsGrain = 256;
-
-// One value for each lane: lane k * channels + c belongs to channel c. See Cut for `repeat`.
-struct Lanes {
-  alignas(64) float value[kMaxLanes];
-
-  void clear(int lanes) { std::fill_n(value, lanes, 0.0F); }
-  // Gives every repetition the values of the first `channels` lanes.
-  void spread(int channels, int repeat) {
-    for (int k = 1; k < repeat; ++k) std::copy_n(value, channels, value + k * channels);
-  }
-  void set(const float* values, int channels, int repeat) {
-    std::copy_n(values, channels, value);
-    spread(channels, repeat);
-  }
-};
 
 DPLL_VECTOR_CLONES void sum_kernel(float* __restrict sum, const float* __restrict x, std::int64_t rows,
                                    std::int64_t width, std::int64_t stride) {
@@ -81,14 +54,6 @@ DPLL_VECTOR_CLONES void add_and_centred_kernel(float* __restrict sum, float* __r
       sum[j] += d;
       square[j] += d * d;
     }
-  }
-}
-
-// Adds each channel's lanes to total [channels].
-DPLL_VECTOR_CLONES void fold_kernel(double* __restrict total, const float* __restrict lanes,
-                                    std::int64_t channels, std::int64_t repeat) {
-  for (std::int64_t k = 0; k < repeat; ++k, lanes += channels) {
-    for (std::int64_t c = 0; c < channels; ++c) total[c] += lanes[c];
   }
 }
 
@@ -180,55 +145,6 @@ DPLL_VECTOR_CLONES void backward_accumulate_kernel(float* __restrict d_x, const 
   }
 }
 
-// The channels of a part that are handled together, and how its rows are cut. With few channels, `repeat`
-// rows are handled as one row of repeat * C lanes, which fill whole vectors; with many, a strip is kMaxLanes
-// of them.
-class Strip {
- public:
-  Strip(int first_channel, int all_channels)
-      : first_(first_channel), channels_(std::min(kMaxLanes, all_channels - first_channel)) {
-    const int c = all_channels;
-    repeat_ = kVector / std::gcd(c, kVector);
-    while (repeat_ * c < kMinLanes) repeat_ *= 2;
-    if (repeat_ * c > kMaxLanes) repeat_ = 1;
-    stride_ = std::int64_t{repeat_} * c;
-    block_rows_ = round_up(std::max(kMinBlockRows, kBlock / std::min(c, kMaxLanes)), repeat_);
-  }
-
-  int first() const { return first_; }
-  int channels() const { return channels_; }
-  int repeat() const { return repeat_; }
-  int lanes() const { return channels_ * repeat_; }
-  std::int64_t block_rows() const { return block_rows_; }
-
-  // Calls kernel(offset, rows, width, stride) so that `rows` rows from row `first` on are covered: `repeat`
-  // rows at a time, then the rest. `offset` counts elements from the strip's first.
-  template <typename Kernel>
-  void run(std::int64_t first, std::int64_t rows, const Kernel& kernel) const {
-    const std::int64_t offset = first * (stride_ / repeat_);
-    const std::int64_t groups = rows / repeat_;
-    const std::int64_t rest = rows % repeat_;
-    if (groups > 0) kernel(offset, groups, std::int64_t{repeat_} * channels_, stride_);
-    if (rest > 0) kernel(offset + groups * stride_, 1, rest * channels_, stride_);
-  }
-
- private:
-  static std::int64_t round_up(std::int64_t n, std::int64_t multiple) {
-    return (n + multiple - 1) / multiple * multiple;
-  }
-
-  int first_, channels_;
-  int repeat_ = 1;
-  std::int64_t stride_ = 1;
-  std::int64_t block_rows_ = 1;
-};
-
-// Calls body(strip, c) for all strips, c being the first channel.
-template <typename Body>
-void each_strip(int channels, const Body& body) {
-  for (int c = 0; c < channels; c += kMaxLanes) body(Strip(c, channels), c);
-}
-
 // Every block is centred about a value near its mean, the first one about its own, found in a pass before,
 // the others about the mean of the blocks before them. That is accurate enough: a block of n values whose
 // mean is delta away loses about 2^-24 n delta^2 of its squares, and adds at least n delta^2 / 2 to the
@@ -257,7 +173,7 @@ void stats_of_strip(double* mean, double* centred, const Strip& strip, float* y,
           sum_kernel(sum.value, y + at, r, width, stride);
         }
       });
-      fold_kernel(mean, sum.value, channels, repeat);
+      fold_lanes(mean, sum.value, channels, repeat);
       for (int c = 0; c < channels; ++c) mean[c] /= n;
       to_add = nullptr;
     }
@@ -274,8 +190,8 @@ void stats_of_strip(double* mean, double* centred, const Strip& strip, float* y,
     });
     std::fill_n(block_sum, channels, 0.0);
     std::fill_n(block_square, channels, 0.0);
-    fold_kernel(block_sum, sum.value, channels, repeat);
-    fold_kernel(block_square, square.value, channels, repeat);
+    fold_lanes(block_sum, sum.value, channels, repeat);
+    fold_lanes(block_square, square.value, channels, repeat);
     moments_kernel(block_sum, block_square, centre.value, n, channels);
     combine_kernel(mean, centred, static_cast<double>(first), block_sum, block_square, n, channels);
   }
@@ -305,8 +221,8 @@ void backward_sums_of_strip(double* sums, double* products, const Strip& strip, 
       backward_sums_kernel(sum.value, product.value, d_a + at, x + at, means.value, scales.value,
                            shifts.value, r, width, stride);
     });
-    fold_kernel(sums, sum.value, channels, repeat);
-    fold_kernel(products, product.value, channels, repeat);
+    fold_lanes(sums, sum.value, channels, repeat);
+    fold_lanes(products, product.value, channels, repeat);
   }
 }
 
@@ -323,6 +239,13 @@ Pair pair_of(double* parts, const BnGeometry& geometry, std::int64_t count, std:
 }
 
 }  // namespace
+
+DPLL_VECTOR_CLONES void fold_lanes(double* __restrict total, const float* __restrict lanes,
+                                   std::int64_t channels, std::int64_t repeat) {
+  for (std::int64_t k = 0; k < repeat; ++k, lanes += channels) {
+    for (std::int64_t c = 0; c < channels; ++c) total[c] += lanes[c];
+  }
+}
 
 std::int64_t usual_part_rows(int channels) {
   return kUsualBlocks * Strip(0, channels).block_rows();

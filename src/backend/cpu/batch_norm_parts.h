@@ -8,7 +8,10 @@
 // all threads and overwrites them.
 #pragma once
 
+#include <algorithm>
+
 #include "backend/cpu/batch_norm.h"
+#include "backend/cpu/parallel.h"
 
 namespace dpll::cpu {
 
@@ -18,6 +21,25 @@ inline std::int64_t parts_of_view(const BnGeometry& geometry, std::int64_t part_
 
 // How many rows a part should have where the caller does not mind.
 std::int64_t usual_part_rows(int channels);
+
+// What one thread handles: `rows` rows of view `view`, beginning at `element` of [V, n, C].
+struct Part {
+  int view;
+  std::int64_t element, rows;
+};
+
+// Runs body(part, index) for all parts, `index` counting those of a view after those of the one before.
+template <typename Body>
+void each_part(const BnGeometry& geometry, const Body& body) {
+  const std::int64_t part_rows = usual_part_rows(geometry.channels);
+  const std::int64_t count = parts_of_view(geometry, part_rows);
+  parallel_chunks(geometry.views * count, 1, [&](std::int64_t i, std::int64_t) {
+    const std::int64_t first_row = i % count * part_rows;
+    const Part part{static_cast<int>(i / count), (i / count * geometry.rows + first_row) * geometry.channels,
+                    std::min(part_rows, geometry.rows - first_row)};
+    body(part, i);
+  });
+}
 
 // y += residual unless that is null; sums: mean and centred sum of squares of y.
 void stats_of_part(double* sums, float* y, const float* residual, std::int64_t rows, int channels);

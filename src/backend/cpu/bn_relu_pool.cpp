@@ -1,4 +1,5 @@
-// y = pool(relu(bn(x))) on the CPU.
+// y = pool(relu(bn(x))) on the CPU; with a shortcut see block_join.cpp, without batch norm
+// plain_activation.cpp.
 //
 // Saved for backward: scale and shift [V, C] with z = x * scale + shift, and, by the kind of pooling,
 //   max2            the x behind each maximum, [V*B, OH, OW, C]. Its pixel is the first of the window with
@@ -181,9 +182,7 @@ class CpuBnReluPool final : public BnReluPool {
         // The sums over d_z run over x, or over the maxima.
         sums_bn_{spec.views, spec.batch * out_pixels_, spec.channels},
         pairs_(whole_lines(spec.views * channels_)),
-        outputs_(whole_lines(spec.rows() * out_pixels_ * channels_)) {
-    DPLL_CHECK(out_pixels_ > 0, "nothing is left of {} x {} pixels", spec.height, spec.width);
-  }
+        outputs_(whole_lines(spec.rows() * out_pixels_ * channels_)) {}
 
   std::size_t saved_bytes() const override {
     if (spec_.mode == Mode::eval) return 0;
@@ -372,6 +371,9 @@ class CpuBnReluPool final : public BnReluPool {
 }  // namespace
 
 std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) {
+  check_spec(spec);
+  if (!spec.batch_norm) return make_plain_activation(spec);
+  if (spec.shortcut != Shortcut::none) return make_block_join(spec);
   return std::make_unique<CpuBnReluPool>(spec);
 }
 

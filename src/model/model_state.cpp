@@ -274,6 +274,10 @@ std::vector<float> ModelState::read_buffer(int index) const {
   return read_floats(*backend_, running(index));
 }
 
+void ModelState::write_buffer(int index, const std::vector<float>& data) {
+  write_floats(*backend_, running(index), data);
+}
+
 void ModelState::save(SafetensorsWriter& writer, Array array, const std::string& prefix) const {
   for (int i = 0; i < parameters(); ++i) {
     writer.add(prefix + spec(i).name, DType::f32, spec(i).dims, read(array, i).data());

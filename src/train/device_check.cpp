@@ -8,6 +8,7 @@
 
 #include "check/operation_check.h"
 #include "dpll/views.h"
+#include "train/initial_weights.h"
 #include "train/make_candidates.h"
 #include "train/schedule.h"
 #include "train/training_step.h"
@@ -35,7 +36,7 @@ struct Side {
     step = std::make_unique<TrainingStep>(backend, *network, config, views, data, candidates);
     arena = backend.allocate(step->arena_bytes(), "the activations");
     step->attach(arena.data());
-    network->state().initialise(config.run.seed);
+    set_initial_weights(network->state(), config, [](const std::string&) {});
   }
 
   void run(const std::string& phase) {

@@ -19,6 +19,7 @@
 #include "report/run_listener.h"
 #include "train/checkpoint.h"
 #include "train/device_check.h"
+#include "train/initial_weights.h"
 #include "train/listeners.h"
 #include "train/nonfinite.h"
 #include "train/run_device.h"
@@ -166,11 +167,11 @@ void Trainer::resume(const std::function<void()>& accepted) {
 }
 
 void Trainer::start_anew(const std::function<void()>& accepted) {
+  set_initial_weights(model_, config_, [this](const std::string& text) { log_.line(text); });
   accepted();
   if (folder_.has(run_files::kMetricsCsv)) {
     log_.warning("an earlier start was killed before its first checkpoint; this one begins anew");
   }
-  model_.initialise(config_.run.seed);
   if (config_.checkpoint.save_init) {
     save_model(folder_.file(run_files::kInit), model_, ModelState::Array::value, model_metadata());
   }
@@ -294,7 +295,7 @@ void Trainer::roll_back(const NotFinite& failure) {
   } else if (failures <= 4 && folder_.has(run_files::kPreviousCheckpoint)) {
     load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, WhichCheckpoint::previous);
   } else {
-    model_.initialise(config_.run.seed);
+    set_initial_weights(model_, config_, [](const std::string&) {});
     step_.restart();
   }
   progress_.history = with_columns(progress_.history, metrics_columns());

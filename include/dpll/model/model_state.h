@@ -100,6 +100,8 @@ class ModelState {
   std::vector<float> read(Array array, int index) const;
   void write(Array array, int index, const std::vector<float>& data);
   std::vector<float> read_buffer(int index) const;
+  void write_buffer(int index, const std::vector<float>& data);
+  int buffer_channels(int index) const { return buffer_specs_[static_cast<std::size_t>(index)].channels; }
   int buffers() const { return static_cast<int>(buffer_specs_.size()); }
   const std::string& buffer_name(int index) const {
     return buffer_specs_[static_cast<std::size_t>(index)].name;

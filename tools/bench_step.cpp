@@ -241,7 +241,9 @@ int parse_and_run(int argc, char** argv) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->needs(file);
-  app.add_option("--model", job.model, "lenet or wrn-DEPTH-WIDTH")->capture_default_str()->excludes(file);
+  app.add_option("--model", job.model, "lenet, resnet18, preact_resnet18, resnet-DEPTH or wrn-DEPTH-WIDTH")
+      ->capture_default_str()
+      ->excludes(file);
   app.add_option("--batch", job.batch, "Samples a step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()

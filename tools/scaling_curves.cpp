@@ -139,7 +139,7 @@ class Curves {
     curve.name = name;
     std::string model = job_.model, fixed;
     if (name == "depth") model = fmt::format("wrn-DEPTH-{}", base_.model.width);
-    if (name == "width") model = fmt::format("wrn-{}-WIDTH", base_.model.depth);
+    if (name == "width") model = fmt::format("wrn-{}-WIDTH", depth_of(base_.model));
     if (!name.ends_with("batch")) fixed += fmt::format("{} samples a step, ", base_.optimiser.batch);
     if (!name.ends_with("views")) fixed += fmt::format("K = {}, ", views_of(base_) - 1);
     curve.title = fmt::format("{}: {} against {}", model, what, x_label);

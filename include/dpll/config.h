@@ -25,7 +25,13 @@ enum class DatasetKind { cifar10, cifar100, svhn, fashion_mnist, kmnist, idx, sa
 enum class CandidateMode { uniform, file, class_dependent, pair, hierarchical, instance, dataset };
 enum class MatrixKind { inclusion, distractor };  // see LabelMatrix in candidates.h
 enum class ViewPolicy { none, flip_crop, cutout, flip_crop_cutout };
-enum class Architecture { wide_resnet, lenet, mlp };
+enum class Architecture { wide_resnet, resnet, resnet18, preact_resnet18, lenet, mlp };
+// How a block of a resnet leads its input around a change of width: a 1x1 convolution with batch norm, or
+// every second pixel with zeros for the new channels (options B and A of He et al. 2016).
+enum class ShortcutKind { projection, identity };
+// model.init: the file has this network's tensors and no others, or those of the same name and shape are
+// taken.
+enum class InitMatch { strict, names };
 enum class ScheduleKind { step, cosine, constant };
 // When a step schedule's decay epoch counts as passed: in it already, or behind it; preset: as PLCR's variant
 // does it.
@@ -91,7 +97,8 @@ struct RunConfig {
   // The network that candidates.mode = instance trains on the true labels (src/train/annotator.h).
   struct Annotator {
     std::optional<Architecture> architecture;  // empty: lenet for one-channel images, else wide_resnet
-    int depth = 16, width = 2;                 // of wide_resnet
+    std::optional<int> depth;                  // empty: wide_resnet 16, others their own
+    int width = 2;                             // of wide_resnet
     int epochs = 20;
     double lr = 0.05;
     int batch = 64;
@@ -126,10 +133,15 @@ struct RunConfig {
 
   struct Model {
     Architecture architecture = Architecture::wide_resnet;
-    int depth = 34;                   // 6n + 4
-    int width = 10;                   // widen factor k
-    double dropout = 0;               // between the two convolutions of a block, [0, 0.95]
+    std::optional<int> depth;  // empty: the architecture's own, see depth_of()
+    int width = 10;            // of wide_resnet: widen factor k
+    int channels = 0;          // of the resnets: of the first group; 0: the published number, 16 or 64
+    ShortcutKind shortcut = ShortcutKind::projection;  // of resnet
+    double dropout = 0;               // of wide_resnet: between the two convolutions of a block, [0, 0.95]
     std::vector<int> hidden = {500};  // of mlp: units of each hidden layer; empty: a linear classifier
+    bool batch_norm = true;           // of mlp: between a hidden layer and its ReLU
+    std::string init;                 // safetensors file of the initial weights; "" = drawn
+    InitMatch init_match = InitMatch::strict;
 
     bool operator==(const Model&) const = default;
   } model;
@@ -197,6 +209,9 @@ struct RunConfig {
   bool operator==(const RunConfig&) const = default;
 };
 
+// The network's number of layers: model.depth, or what the architecture was published with (0 where depth
+// means nothing).
+int depth_of(const RunConfig::Model& model);
 // The method that objective.method names, with its section's keys.
 Method method_of(const RunConfig& config);
 // K + 1: views.strong, or the method's own number.
@@ -228,6 +243,8 @@ std::string to_string(DatasetKind);
 std::string to_string(ViewPolicy);
 std::string to_string(AugmentPolicy);
 std::string to_string(Architecture);
+std::string to_string(ShortcutKind);
+std::string to_string(InitMatch);
 std::string to_string(ObjectiveVariant);
 std::string to_string(ScheduleKind);
 std::string to_string(LrDecay);

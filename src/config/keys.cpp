@@ -154,7 +154,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
 
       choice_key("annotator.architecture", c.annotator.architecture,
                  "network that learns the true labels for candidates.mode = instance"),
-      integer_key("annotator.depth", c.annotator.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),
+      integer_key("annotator.depth", c.annotator.depth, 1, 1000,
+                  "layers, as model.depth; preset: 16 of wide_resnet, others as they were published"),
       integer_key("annotator.width", c.annotator.width, 1, 64, "widen factor k of wide_resnet"),
       integer_key("annotator.epochs", c.annotator.epochs, 1, kMaxEpochs,
                   "passes of the annotator over the training set"),
@@ -199,12 +200,27 @@ std::vector<Key> bind_keys(RunConfig& c) {
                "dataset = tabular: chance of a feature of the strong views to become its mean"),
 
       choice_key("model.architecture", c.model.architecture, "network"),
-      integer_key("model.depth", c.model.depth, 10, 1000, "layers of wide_resnet: 6n + 4"),
+      integer_key("model.depth", c.model.depth, 1, 1000,
+                  "layers: 6n + 4 of wide_resnet (preset: 34), 6n + 2 of resnet (preset: 32)"),
       integer_key("model.width", c.model.width, 1, 64, "widen factor k of wide_resnet"),
+      integer_key("model.channels", c.model.channels, 0, 1024,
+                  "resnet, resnet18, preact_resnet18: channels of the first group; 0: 16, 64 and 64"),
+      choice_key(
+          "model.shortcut", c.model.shortcut,
+          "resnet: around a change of width a 1x1 convolution with batch norm, or the input itself with "
+          "zeros for new channels"),
       real_key("model.dropout", c.model.dropout, closed(0, 0.95),
                "wide_resnet: dropout between the two convolutions of a block"),
       integer_list_key("model.hidden", c.model.hidden, 1, kMaxBatch, "none",
-                       "mlp: units of its hidden layers, first to last")};
+                       "mlp: units of its hidden layers, first to last"),
+      boolean_key("model.batch_norm", c.model.batch_norm,
+                  "mlp: batch norm between a hidden layer and its ReLU"),
+      text_key("model.init", c.model.init, Text::optional,
+               "safetensors file of the weights that the training starts from; empty: they are drawn"),
+      choice_key(
+          "model.init_match", c.model.init_match,
+          "init: strict takes a file that has exactly this network's tensors, names takes those of the "
+          "same name and shape")};
 
   keys.push_back(method_key(c));
   for (const std::string& name : method_names()) {

@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "config/ini_file.h"
 #include "config/keys.h"
@@ -231,23 +234,54 @@ void check_views(const RunConfig& config, const Settings& settings) {
                              views.std.size()));
 }
 
+// The numbers of layers that an architecture can have: `first` and every `step` more (0: none), up to 1000.
+struct Depths {
+  Architecture architecture;
+  int published, first, step;
+  const char* formula;
+};
+constexpr Depths kDepths[] = {{Architecture::wide_resnet, 34, 10, 6, "6n + 4"},
+                              {Architecture::resnet, 32, 8, 6, "6n + 2"},
+                              {Architecture::resnet18, 18, 18, 0, "18"},
+                              {Architecture::preact_resnet18, 18, 18, 0, "18"}};
+
+const Depths* depths_of(Architecture architecture) {
+  for (const Depths& depths : kDepths) {
+    if (depths.architecture == architecture) return &depths;
+  }
+  return nullptr;  // depth means nothing
+}
+
+void check_depth(const std::string& section, Architecture architecture, const std::optional<int>& depth,
+                 const Settings& settings) {
+  const Depths* const depths = depths_of(architecture);
+  if (depths == nullptr || !depth) return;
+  const int beyond = *depth - depths->first;
+  if (beyond == 0 || (depths->step > 0 && beyond > 0 && beyond % depths->step == 0)) return;
+  std::string nearest;
+  if (depths->step > 0) {
+    const int below = depths->first + std::max(beyond, 0) / depths->step * depths->step;
+    nearest = beyond < 0
+                  ? fmt::format("; the nearest to {} is {}", *depth, depths->first)
+                  : fmt::format("; the nearest to {} are {} and {}", *depth, below, below + depths->step);
+  }
+  settings.blame({section + ".depth", section + ".architecture"},
+                 fmt::format("{} needs depth = {}{}", spell(architecture), depths->formula, nearest));
+}
+
 void check_model(const RunConfig& config, const Settings& settings) {
-  const int depth = config.model.depth;
-  if (config.model.architecture != Architecture::wide_resnet || depth % 6 == 4) return;
-  const int below = (depth - 4) / 6 * 6 + 4;
-  settings.blame({"model.depth", "model.architecture"},
-                 fmt::format("wide_resnet needs depth = 6n + 4; the nearest to {} are {} and {}", depth,
-                             below, below + 6));
+  const RunConfig::Model& model = config.model;
+  check_depth("model", model.architecture, model.depth, settings);
+  if (model.init_match == InitMatch::names && model.init.empty()) {
+    settings.blame({"model.init_match", "model.init"},
+                   "init_match says which tensors of model.init are taken, and there is no model.init");
+  }
 }
 
 void check_annotator(const RunConfig& config, const Settings& settings) {
   const RunConfig::Annotator& annotator = config.annotator;
-  const bool other = annotator.architecture && *annotator.architecture != Architecture::wide_resnet;
-  if (other || annotator.depth % 6 == 4) return;
-  const int below = (annotator.depth - 4) / 6 * 6 + 4;
-  settings.blame({"annotator.depth", "annotator.architecture"},
-                 fmt::format("wide_resnet needs depth = 6n + 4; the nearest to {} are {} and {}",
-                             annotator.depth, below, below + 6));
+  check_depth("annotator", annotator.architecture.value_or(Architecture::wide_resnet), annotator.depth,
+              settings);
 }
 
 void check_optimiser(const RunConfig& config, const Settings& settings) {
@@ -291,6 +325,11 @@ std::string read_text(const std::string& path) {
 }
 
 }  // namespace
+
+int depth_of(const RunConfig::Model& model) {
+  const Depths* const depths = depths_of(model.architecture);
+  return depths == nullptr ? 0 : model.depth.value_or(depths->published);
+}
 
 RunConfig parse_config(const std::string& text, const std::string& path,
                        const std::vector<Override>& overrides) {
@@ -392,6 +431,12 @@ std::string to_string(ViewPolicy value) {
   return spell(value);
 }
 std::string to_string(AugmentPolicy value) {
+  return spell(value);
+}
+std::string to_string(ShortcutKind value) {
+  return spell(value);
+}
+std::string to_string(InitMatch value) {
   return spell(value);
 }
 std::string to_string(Architecture value) {

@@ -98,7 +98,26 @@ inline const std::vector<Spelling<AugmentPolicy>>& spellings() {
 template <>
 inline const std::vector<Spelling<Architecture>>& spellings() {
   static const std::vector<Spelling<Architecture>> table = {
-      {Architecture::wide_resnet, "wide_resnet"}, {Architecture::lenet, "lenet"}, {Architecture::mlp, "mlp"}};
+      {Architecture::wide_resnet, "wide_resnet"},
+      {Architecture::resnet, "resnet"},
+      {Architecture::resnet18, "resnet18"},
+      {Architecture::preact_resnet18, "preact_resnet18"},
+      {Architecture::lenet, "lenet"},
+      {Architecture::mlp, "mlp"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<ShortcutKind>>& spellings() {
+  static const std::vector<Spelling<ShortcutKind>> table = {{ShortcutKind::projection, "projection"},
+                                                            {ShortcutKind::identity, "identity"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<InitMatch>>& spellings() {
+  static const std::vector<Spelling<InitMatch>> table = {{InitMatch::strict, "strict"},
+                                                         {InitMatch::names, "names"}};
   return table;
 }
 

@@ -23,6 +23,13 @@ void MemoryPlanner::add(Tensor* tensor, DType dtype, const Shape& shape, Lifetim
   blocks_.push_back({name, tensor->bytes(), 0, lifetime, tensor, nullptr});
 }
 
+void MemoryPlanner::share(Tensor* tensor, DType dtype, const Shape& shape, const Tensor* of) {
+  *tensor = Tensor{nullptr, dtype, shape};
+  DPLL_CHECK(tensor->bytes() == of->bytes(), "{} shares the memory of {}", shape.to_string(),
+             of->shape.to_string());
+  shared_.push_back({tensor, of});
+}
+
 void MemoryPlanner::add(void** pointer, std::size_t bytes, Lifetime lifetime, const std::string& name) {
   *pointer = nullptr;
   DPLL_CHECK(lifetime.birth <= lifetime.death, "{} dies before it is born", name);
@@ -60,6 +67,7 @@ void MemoryPlanner::bind(void* base) const {
     if (block.tensor != nullptr) block.tensor->data = place;
     if (block.pointer != nullptr) *block.pointer = block.bytes == 0 ? nullptr : place;
   }
+  for (const Shared& shared : shared_) shared.tensor->data = shared.of->data;
 }
 
 }  // namespace dpll

@@ -1,25 +1,97 @@
 #include "dpll/model/network.h"
 
-#include "model/lenet.h"
-#include "model/mlp.h"
-#include "model/wide_resnet.h"
+#include "dpll/core/trace.h"
+#include "model/architectures.h"
+#include "model/layers.h"
+#include "model/program_plan.h"
 
 namespace dpll {
+namespace {
+
+std::string add_layers(LayerList& net, const RunConfig::Model& model) {
+  switch (model.architecture) {
+    case Architecture::wide_resnet:
+      return add_wide_resnet(net, model);
+    case Architecture::resnet:
+      return add_resnet(net, model);
+    case Architecture::resnet18:
+      return add_resnet18(net, model);
+    case Architecture::preact_resnet18:
+      return add_preact_resnet18(net, model);
+    case Architecture::lenet:
+      return add_lenet(net);
+    case Architecture::mlp:
+      return add_mlp(net, model);
+  }
+  fail(ExitCode::internal, "no such architecture");
+}
+
+}  // namespace
+
+Program::Program(Backend& backend, ModelState& state, const LayerList& layers, const ProgramSpec& spec)
+    : spec_(spec), tensors_(std::make_unique<ProgramPlan>(backend, state, layers, spec)) {
+  for (int i = 0; i < layers.count(); ++i) {
+    tensors_->begin_layer(i);
+    runs_.push_back({layers.layer(i).name().c_str(), layers.layer(i).make(*tensors_)});
+  }
+  tensors_->finish(planner_, layers.logits());
+  images_ = &tensors_->value(LayerList::images());
+  logits_ = &tensors_->value(layers.logits());
+  d_logits_ = &tensors_->gradient(layers.logits());
+  features_ = &tensors_->value(layers.features());
+  for (int i = 1; i < layers.activations(); ++i) {
+    const Activation a{i};
+    if (!layers[a].hidden) activations_.push_back({layers[a].name, &tensors_->value(a)});
+  }
+}
+
+Program::~Program() = default;
+
+void Program::forward(const BatchRows& rows) {
+  const trace::Range range("forward");
+  trace::Sequence layers;
+  for (const NamedRun& layer : runs_) {
+    layers.next(layer.name);
+    layer.run->forward(rows);
+  }
+}
+
+void Program::backward(const BatchRows& rows) {
+  const trace::Range range("backward");
+  trace::Sequence layers;
+  for (std::size_t i = runs_.size(); i-- > 0;) {
+    layers.next(runs_[i].name);
+    runs_[i].run->backward(rows);
+  }
+}
+
+const Tensor& Program::output(const std::string& name) const {
+  if (name == "logits") return *logits_;
+  DPLL_CHECK(name == "features", "networks have no output '{}'", name);
+  return *features_;
+}
+
+Network::Network(Backend& backend, const RunConfig::Model& model, const InputShape& input)
+    : backend_(backend),
+      input_(input),
+      layers_(std::make_unique<LayerList>(state_, input)),
+      name_(add_layers(*layers_, model)) {}
+
+Network::~Network() = default;
+
+std::unique_ptr<Program> Network::make_program(const ProgramSpec& spec) {
+  return std::make_unique<Program>(backend_, state_, *layers_, spec);
+}
+
+double Network::forward_macs() const {
+  double macs = 0;
+  for (int i = 0; i < layers_->count(); ++i) macs += layers_->layer(i).macs();
+  return macs;
+}
 
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& model,
                                       const InputShape& input, bool with_average) {
-  std::unique_ptr<Network> network;
-  switch (model.architecture) {
-    case Architecture::wide_resnet:
-      network = std::make_unique<WideResNet>(backend, model, input);
-      break;
-    case Architecture::lenet:
-      network = std::make_unique<LeNet>(backend, input);
-      break;
-    case Architecture::mlp:
-      network = std::make_unique<Mlp>(backend, model, input);
-      break;
-  }
+  auto network = std::make_unique<Network>(backend, model, input);
   network->state().allocate(backend, with_average);
   return network;
 }

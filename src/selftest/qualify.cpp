@@ -131,10 +131,14 @@ std::string key_of(const RunConfig& config, const GpuFacts& gpu, const std::stri
         fmt::format(" {} {}x{}", spec.mode == Mode::train ? "train" : "evaluate", spec.views, spec.batch);
   }
   const RunConfig::Model& m = config.model;
-  return fmt::format("{} {}; {}; program {}; {}{}; {} {} {}x{} {}{}; images {}x{}x{}, {} classes;{}",
+  return fmt::format("{} {}; {}; program {}; {}{}; {} {} {}x{} {}{}{}{}; images {}x{}x{}, {} classes;{}",
                      gpu.name, gpu.uuid, libraries, sha256_hex(program.data(), program.size()).substr(0, 32),
                      to_string(config.run.precision), config.run.deterministic ? ", deterministic" : "",
-                     to_string(m.architecture), m.depth, m.width, m.dropout, m.hidden.size(),
+                     to_string(m.architecture), depth_of(m), m.width, m.dropout, m.hidden.size(),
+                     m.channels > 0 ? fmt::format(", {} channels", m.channels) : "",
+                     m.shortcut == ShortcutKind::identity ? ", identity shortcuts"
+                     : m.batch_norm                       ? ""
+                                                          : ", no batch norm",
                      config.run.tuning ? ", tuned" : "", data.train.height, data.train.width,
                      data.train.channels, data.classes, specs);
 }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "dpll/candidates.h"
 #include "dpll/model/network.h"
@@ -37,6 +39,25 @@ void load_initial_values(ModelState& state) {
   state.refuse_unknown(file, "");
 }
 
+// The keys of [model] that the case names; without them a WRN-10-1 or LeNet.
+RunConfig::Model model_of(const GoldenCase& c) {
+  RunConfig::Model model;
+  const auto keys = c.value<nlohmann::json>("model", nlohmann::json{});
+  if (keys.is_null()) {
+    model.depth = 10;
+    model.width = 1;
+    if (c.value<std::string>("network") == "lenet") model.architecture = Architecture::lenet;
+    return model;
+  }
+  std::string text = "[model]\n";
+  for (const auto& [key, value] : keys.items()) {
+    std::string word = value.is_string() ? value.get<std::string>() : value.dump();
+    std::erase_if(word, [](char letter) { return letter == '[' || letter == ']'; });
+    text += fmt::format("{} = {}\n", key, word);
+  }
+  return parse_config(text, c.name(), {}).model;
+}
+
 class Trajectory {
  public:
   Trajectory(Backend& backend, GoldenCase& c)
@@ -51,11 +72,7 @@ class Trajectory {
         rates_(c.value<std::vector<float>>("learning_rates")),
         order_(c.file().get<std::int32_t>(c.name() + "/order")),
         images_(pattern(c.name() + "/images", std::int64_t{views_} * samples_ * side_ * side_ * channels_)) {
-    RunConfig::Model model;
-    model.depth = 10;
-    model.width = 1;
-    if (c.value<std::string>("network") == "lenet") model.architecture = Architecture::lenet;
-    network_ = make_network(backend, model, {side_, side_, channels_, classes_}, false);
+    network_ = make_network(backend, model_of(c), {side_, side_, channels_, classes_}, false);
     load_initial_values(network_->state());
     sgd_ = backend.make_sgd({.elements = network_->state().flat_elements(),
                              .weights = network_->state().flat_weights(),

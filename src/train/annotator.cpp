@@ -39,9 +39,16 @@ RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   run.views.strong = 0;
   run.model.architecture =
       a.architecture.value_or(images.channels == 1 ? Architecture::lenet : Architecture::wide_resnet);
-  run.model.depth = a.depth;
+  run.model.channels = 0;
+  run.model.shortcut = ShortcutKind::projection;
+  run.model.batch_norm = true;
   run.model.width = a.width;
   run.model.dropout = 0;
+  const bool published_depth = run.model.architecture == Architecture::resnet ||
+                               run.model.architecture == Architecture::resnet18 ||
+                               run.model.architecture == Architecture::preact_resnet18;
+  run.model.depth = a.depth;
+  if (!a.depth && !published_depth) run.model.depth = 16;
   run.objective.method = CrossEntropyOnTruth::about.name;
   run.optimiser = {};
   run.optimiser.batch = static_cast<int>(std::min<std::int64_t>(a.batch, images.count));
@@ -52,11 +59,11 @@ RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
 
 // What decides the logits, as text: part of the cache file's name and kept in it.
 std::string settings_text(const RunConfig& run, const ViewSetup& views, const RunConfig::Annotator& a) {
-  std::string text =
-      fmt::format("{} {}-{}, epochs {}, lr {}, batch {}, seed {}, flip {}, pad {}, cutout {}, bn {}",
-                  to_string(run.model.architecture), run.model.depth, run.model.width, a.epochs, a.lr,
-                  run.optimiser.batch, a.seed, views.weak.flip, views.weak.pad, views.weak.cutout,
-                  a.train_mode_bn ? fmt::format("of {} samples", a.bn_batch) : std::string("running"));
+  std::string text = fmt::format(
+      "{} {}-{}, epochs {}, lr {}, batch {}, seed {}, flip {}, pad {}, cutout {}, bn {}",
+      to_string(run.model.architecture), run.model.depth.value_or(depth_of(run.model)), run.model.width,
+      a.epochs, a.lr, run.optimiser.batch, a.seed, views.weak.flip, views.weak.pad, views.weak.cutout,
+      a.train_mode_bn ? fmt::format("of {} samples", a.bn_batch) : std::string("running"));
   if (run.model.architecture == Architecture::mlp) {
     text += fmt::format(", hidden {}", fmt::join(run.model.hidden, " "));
   }

@@ -244,7 +244,9 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     const bool of_the_start = key.starts_with("run.resume") || key.starts_with("run.name") ||
                               key.starts_with("run.out_dir") || key.starts_with("run.lock") ||
                               key == "run.max_hours";
-    if (of_the_start || (earlier != then.end() && earlier->second == value)) continue;
+    // An architecture's own depth was written as a number once; of the network the identity speaks.
+    const bool of_the_network = key.ends_with(".depth") && value == " preset";
+    if (of_the_start || of_the_network || (earlier != then.end() && earlier->second == value)) continue;
     loaded.changes.push_back(
         fmt::format("{} was{}, is now{}", key, earlier == then.end() ? " not set" : earlier->second, value));
   }

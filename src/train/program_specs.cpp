@@ -25,13 +25,34 @@ std::vector<int> evaluation_batches(std::int64_t samples, int batch) {
   return {full, rest};
 }
 
+namespace {
+
+// Values of an image that the last batch norm has of a channel.
+std::int64_t pixels_of_last_norm(Architecture architecture, std::int64_t height, std::int64_t width) {
+  std::int64_t step = 1;  // pixels of the image a pixel there
+  switch (architecture) {
+    case Architecture::wide_resnet:
+    case Architecture::resnet:
+      step = 4;
+      break;
+    case Architecture::resnet18:
+    case Architecture::preact_resnet18:
+      step = 8;
+      break;
+    case Architecture::lenet:
+    case Architecture::mlp:
+      return 1;  // that of a hidden layer
+  }
+  return ((height + step - 1) / step) * ((width + step - 1) / step);
+}
+
+}  // namespace
+
 std::string batch_norm_advice(const RunConfig& config, std::int64_t samples, std::int64_t height,
                               std::int64_t width) {
   const RunConfig::Model& model = config.model;
-  if (model.architecture == Architecture::mlp && model.hidden.empty()) return "";  // has no batch norm
-  // The others' last batch norm is that of a hidden layer.
-  const bool wide = model.architecture == Architecture::wide_resnet;
-  const std::int64_t pixels = wide ? ((height + 3) / 4) * ((width + 3) / 4) : 1;
+  if (model.architecture == Architecture::mlp && (model.hidden.empty() || !model.batch_norm)) return "";
+  const std::int64_t pixels = pixels_of_last_norm(model.architecture, height, width);
   const std::vector<int> batches = training_batches(samples, config.optimiser);
   if (pixels * batches.front() == 1) {
     fail(ExitCode::config,

@@ -218,7 +218,7 @@ TEST_CASE("scaling_curves: a chart and a table for every curve that was named, w
            {{"--only", "batch", "height"},
             "no curve 'height'; there are batch, views, depth, width, threads"},
            {{"--model", "lenet", "--only", "depth"}, "no curve 'depth' here: lenet has no depth"},
-           {{"--model", "vgg"}, "expected lenet or wrn-DEPTH-WIDTH"},
+           {{"--model", "vgg"}, "expected lenet, resnet18, preact_resnet18, resnet-DEPTH or wrn-DEPTH-WIDTH"},
            {{"--rounds", "1"}, "--rounds"}}) {
     std::vector<std::string> words = {"--out", dir.file("none"), "--ceiling-seconds", "0.001"};
     words.insert(words.end(), wrong.begin(), wrong.end());

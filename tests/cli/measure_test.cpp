@@ -189,6 +189,8 @@ TEST_CASE("measure: raw outputs and their tables in one folder; what is missing 
   std::filesystem::remove_all(dir.file("figures"));
   const ProcessResult failed = measure({"--parts", "step", "--network", "vgg"});
   CHECK(failed.exit_code == 1);
-  CHECK(has(failed.out, "failed, exit code 2: bench_step: --model vgg: expected lenet or wrn-DEPTH-WIDTH"));
+  CHECK(has(failed.out,
+            "failed, exit code 2: bench_step: --model vgg: expected lenet, resnet18, preact_resnet18, "
+            "resnet-DEPTH or wrn-DEPTH-WIDTH"));
 #endif
 }

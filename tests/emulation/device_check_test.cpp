@@ -72,7 +72,7 @@ constexpr Kind kKinds[] = {{"f32", Precision::f32, DType::f32},
 
 std::string network_of(const RunConfig::Model& model) {
   if (model.architecture != Architecture::wide_resnet) return to_string(model.architecture);
-  return fmt::format("WRN-{}-{}{}", model.depth, model.width, model.dropout > 0 ? " with dropout" : "");
+  return fmt::format("WRN-{}-{}{}", depth_of(model), model.width, model.dropout > 0 ? " with dropout" : "");
 }
 
 struct Result {
@@ -244,8 +244,20 @@ TEST_CASE("device = check: a right backend passes on every network in every prec
   dropout.model.dropout = 0.3;
   dropout.optimiser.nesterov = true;
   dropout.optimiser.ema = 0.9;
+  RunConfig projection = tiny_check(folder, Architecture::resnet), identity = projection,
+            preact = tiny_check(folder, Architecture::preact_resnet18),
+            plain = tiny_check(folder, Architecture::mlp);
+  for (RunConfig* config : {&projection, &identity}) config->model.depth = 8;
+  identity.model.shortcut = ShortcutKind::identity;
+  preact.model.depth.reset();
+  for (RunConfig* config : {&projection, &identity, &preact}) {
+    config->model.channels = 4;
+    config->run.check_steps = 1;
+  }
+  plain.model.batch_norm = false;
   for (const RunConfig& config :
-       {wide, dropout, tiny_check(folder, Architecture::lenet), tiny_check(folder, Architecture::mlp)}) {
+       {wide, dropout, projection, identity, preact, plain, tiny_check(folder, Architecture::lenet),
+        tiny_check(folder, Architecture::mlp)}) {
     for (const Kind& kind : kKinds) {
       const std::string name = fmt::format("{} in {}", network_of(config.model), kind.name);
       CAPTURE(name);

@@ -121,3 +121,19 @@ TEST_CASE("gradient of a perceptron on features, on images and without hidden la
   check_network(test::tiny_mlp({6}), {3, 2, 3, 4}, 2, 5, 16);
   check_network(test::tiny_mlp({}), {1, 1, 5, 3}, 2, 4, 17);
 }
+
+TEST_CASE("gradient of residual networks with projections and with padded identities, float64") {
+  check_network(test::tiny_resnet(ShortcutKind::projection), {8, 8, 3, 4}, 2, 3, 18);
+  check_network(test::tiny_resnet(ShortcutKind::identity, 14), {7, 5, 1, 3}, 2, 3, 19);
+}
+
+TEST_CASE("gradient of ResNet-18 and PreAct ResNet-18, float64") {
+  check_network(test::tiny_resnet18(Architecture::resnet18), {16, 12, 3, 3}, 2, 2, 20);
+  check_network(test::tiny_resnet18(Architecture::preact_resnet18), {16, 12, 3, 3}, 2, 2, 21);
+}
+
+TEST_CASE("gradient of a perceptron without batch norm, float64") {
+  RunConfig::Model model = test::tiny_mlp({7, 4});
+  model.batch_norm = false;
+  check_network(model, {1, 1, 9, 4}, 3, 4, 22);
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -65,8 +66,8 @@ class RandomConfig {
     if (c.candidates.mode != CandidateMode::file && c.candidates.mode != CandidateMode::dataset) {
       c.candidates.noise_rate = real(1);
     }
-    if (flip()) c.annotator.architecture = choice<Architecture>(3);
-    c.annotator.depth = 6 * between(1, 166) + 4;
+    if (flip()) c.annotator.architecture = choice<Architecture>(6);
+    c.annotator.depth = depth(c.annotator.architecture.value_or(Architecture::wide_resnet));
     c.annotator.width = between(1, 64);
     c.annotator.epochs = between(1, 1'000'000);
     c.annotator.lr = real(1000);
@@ -81,12 +82,16 @@ class RandomConfig {
     c.views.rand_m = between(0, 30);
     c.views.cutout_after = flip();
     tabular ? draw_feature_views(c.views) : draw_image_views(c.views);
-    c.model.architecture = tabular ? Architecture::mlp : choice<Architecture>(3);
+    c.model.architecture = tabular ? Architecture::mlp : choice<Architecture>(6);
     c.model.hidden.clear();
     for (int layers = between(0, 4); layers > 0; --layers) c.model.hidden.push_back(between(1, 65'536));
-    c.model.depth =
-        c.model.architecture != Architecture::wide_resnet ? between(10, 1000) : 6 * between(1, 166) + 4;
+    c.model.depth = depth(c.model.architecture);
     c.model.width = between(1, 64);
+    c.model.channels = between(0, 1024);
+    c.model.shortcut = choice<ShortcutKind>(2);
+    c.model.batch_norm = flip();
+    c.model.init = text(1);
+    if (!c.model.init.empty()) c.model.init_match = choice<InitMatch>(2);
     c.model.dropout = real(0.95);
     for_each_method(c.methods, [&](auto& method) {
       if (flip()) c.objective.method = method.about.name;
@@ -158,6 +163,21 @@ class RandomConfig {
   template <typename Enum>
   Enum choice(int count) {
     return static_cast<Enum>(between(0, count - 1));
+  }
+  // One that the architecture can have, or its own.
+  std::optional<int> depth(Architecture architecture) {
+    if (flip()) return std::nullopt;
+    switch (architecture) {
+      case Architecture::wide_resnet:
+        return 6 * between(1, 166) + 4;
+      case Architecture::resnet:
+        return 6 * between(1, 166) + 2;
+      case Architecture::resnet18:
+      case Architecture::preact_resnet18:
+        return 18;
+      default:
+        return between(1, 1000);
+    }
   }
   // In [0, limit), of many magnitudes.
   double real(double limit) {

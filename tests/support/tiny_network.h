@@ -46,4 +46,20 @@ inline RunConfig::Model tiny_mlp(const std::vector<int>& hidden) {
   return model;
 }
 
+// Narrow ones of the residual architectures; depth 8 where it is a choice.
+inline RunConfig::Model tiny_resnet(ShortcutKind shortcut, int depth = 8) {
+  RunConfig::Model model;
+  model.architecture = Architecture::resnet;
+  model.depth = depth;
+  model.channels = 4;
+  model.shortcut = shortcut;
+  return model;
+}
+inline RunConfig::Model tiny_resnet18(Architecture architecture) {
+  RunConfig::Model model;
+  model.architecture = architecture;
+  model.channels = 4;
+  return model;
+}
+
 }  // namespace dpll::test

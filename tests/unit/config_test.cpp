@@ -267,7 +267,7 @@ TEST_CASE("config: wrong values say what would be right") {
   CHECK(contains(problem("candidates", "seed = 4294967296"),
                  "out of range; expected: integer, 0 to 4294967295"));
   CHECK(contains(problem("views", "pad = -1"), "out of range; expected: integer, 0 to 1024, or preset"));
-  CHECK(contains(problem("model", "depth = 4"), "out of range; expected: integer, 10 to 1000"));
+  CHECK(contains(problem("model", "depth = 0"), "out of range; expected: integer, 1 to 1000"));
 
   CHECK(contains(problem("optimiser", "lr = -0.1"), "out of range; expected: number, 0 to 1000"));
   CHECK(contains(problem("optimiser", "lr = nan"), "not a finite number"));
@@ -295,6 +295,16 @@ TEST_CASE("config: wrong values say what would be right") {
   CHECK(contains(problem("views", "mean = 1, x"), "item 2, \"x\": not a number"));
 }
 
+TEST_CASE("config: every architecture has its own depth") {
+  for (const auto& [name, depth] : {std::pair{"wide_resnet", 34}, std::pair{"resnet", 32},
+                                    std::pair{"resnet18", 18}, std::pair{"preact_resnet18", 18}}) {
+    const RunConfig config = parsed(fmt::format("[model]\narchitecture = {}\n", name));
+    CHECK(depth_of(config.model) == depth);
+    CHECK(!config.model.depth);
+  }
+  CHECK(depth_of(parsed("[model]\ndepth = 28\n").model) == 28);
+}
+
 TEST_CASE("config: keys that contradict each other name the one given last") {
   CHECK(contains(
       config_error("[model]\ndepth = 33\n"),
@@ -302,6 +312,16 @@ TEST_CASE("config: keys that contradict each other name the one given last") {
   CHECK(contains(config_error("[model]\ndepth = 11\n"), "the nearest to 11 are 10 and 16"));
   CHECK(contains(config_error("[model]\ndepth = 995\n"), "the nearest to 995 are 994 and 1000"));
   CHECK(parsed("[model]\ndepth = 33\narchitecture = lenet\n").model.depth == 33);
+  CHECK(contains(
+      config_error("[model]\narchitecture = resnet\ndepth = 34\n"),
+      "dir/a.ini:3: model.depth = 34: resnet needs depth = 6n + 2; the nearest to 34 are 32 and 38"));
+  CHECK(contains(config_error("[model]\narchitecture = resnet\ndepth = 2\n"), "the nearest to 2 is 8"));
+  CHECK(contains(config_error("[model]\ndepth = 34\narchitecture = resnet18\n"),
+                 "dir/a.ini:3: model.architecture = resnet18: resnet18 needs depth = 18"));
+  CHECK(contains(config_error("[annotator]\narchitecture = resnet\ndepth = 16\n"),
+                 "dir/a.ini:3: annotator.depth = 16: resnet needs depth = 6n + 2"));
+  CHECK(contains(config_error("[model]\narchitecture = resnet81\n"), "did you mean resnet or resnet18?"));
+  CHECK(contains(config_error("[model]\ninit_match = names\n"), "there is no model.init"));
   CHECK(
       contains(config_error("[optimiser]\nlr_decay_epochs = 10, 10\n"), "must increase, but 10 follows 10"));
   CHECK(contains(config_error("[optimiser]\nlr_decay_epochs = 10, 20, 5\n"),

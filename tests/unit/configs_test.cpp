@@ -59,6 +59,7 @@ TEST_CASE("configs: the paper's settings, one file for each set and rate") {
     expected.candidates.rate = config.candidates.rate;
     expected.views.strong = 2;  // as published, and as the preset
     expected.model.architecture = grey ? Architecture::lenet : Architecture::wide_resnet;
+    if (!grey) expected.model.depth = 34;
     CHECK(config == expected);
 
     CHECK(config.run.epochs == 200);

@@ -63,12 +63,81 @@ TEST_CASE("networks: parameters and multiply-accumulates are those of the publis
   };
   for (const Case& c : {Case{Architecture::wide_resnet, {32, 32, 3, 10}, 46160474},
                         Case{Architecture::wide_resnet, {32, 32, 3, 100}, 46218164},
-                        Case{Architecture::lenet, {28, 28, 1, 10}, 1257220}}) {
+                        Case{Architecture::lenet, {28, 28, 1, 10}, 1257220},
+                        Case{Architecture::resnet18, {32, 32, 3, 10}, 11173962},
+                        Case{Architecture::preact_resnet18, {32, 32, 3, 10}, 11171146}}) {
     const auto network = network_of(*backend, c.architecture, 34, 10, c.input);
     CHECK(network->state().parameter_count() == c.parameters);
     if (c.architecture == Architecture::wide_resnet) {
       CHECK(network->name() == "WRN-34-10");
       CHECK(network->forward_macs() == doctest::Approx(6.66e9).epsilon(1e-3));
+    }
+  }
+}
+
+TEST_CASE("networks: residual networks for CIFAR have the published numbers of parameters") {
+  const auto backend = make_cpu_backend({});
+  struct Case {
+    int depth;
+    ShortcutKind shortcut;
+    std::int64_t parameters;
+  };
+  // He et al. 2016, table 6: 0.27, 0.46, 0.66 and 0.85 million, with option A; option B has 2752 more.
+  for (const Case& c : {Case{20, ShortcutKind::identity, 269722}, Case{32, ShortcutKind::identity, 464154},
+                        Case{44, ShortcutKind::identity, 658586}, Case{56, ShortcutKind::identity, 853018},
+                        Case{20, ShortcutKind::projection, 272474}}) {
+    RunConfig::Model model;
+    model.architecture = Architecture::resnet;
+    model.depth = c.depth;
+    model.shortcut = c.shortcut;
+    const auto network = make_network(*backend, model, {32, 32, 3, 10}, false);
+    CHECK(network->state().parameter_count() == c.parameters);
+    CHECK(network->name().starts_with("ResNet-" + std::to_string(c.depth)));
+  }
+  RunConfig::Model model;
+  model.architecture = Architecture::resnet;
+  CHECK(make_network(*backend, model, {32, 32, 3, 10}, false)->name() == "ResNet-32");
+}
+
+TEST_CASE("networks: names and shapes of residual networks are those of the usual modules") {
+  const auto backend = make_cpu_backend({});
+  using Dims = std::vector<std::int64_t>;
+  struct Case {
+    Architecture architecture;
+    std::map<std::string, Dims> shapes;
+    std::vector<std::string> absent;
+  };
+  const std::vector<Case> cases = {{Architecture::resnet,
+                                    {{"conv1.weight", {16, 3, 3, 3}},
+                                     {"bn1.bias", {16}},
+                                     {"layer1.4.conv2.weight", {16, 16, 3, 3}},
+                                     {"layer2.0.downsample.0.weight", {32, 16, 1, 1}},
+                                     {"layer2.0.downsample.1.weight", {32}},
+                                     {"layer3.0.bn2.weight", {64}},
+                                     {"fc.weight", {10, 64}}},
+                                    {"layer1.0.downsample.0.weight", "layer3.1.downsample.0.weight",
+                                     "layer4.0.conv1.weight", "layer1.5.conv1.weight", "conv1.bias"}},
+                                   {Architecture::resnet18,
+                                    {{"conv1.weight", {64, 3, 3, 3}},
+                                     {"layer2.0.downsample.0.weight", {128, 64, 1, 1}},
+                                     {"layer4.1.conv2.weight", {512, 512, 3, 3}},
+                                     {"fc.bias", {10}}},
+                                    {"layer1.0.downsample.0.weight", "layer1.2.conv1.weight"}},
+                                   {Architecture::preact_resnet18,
+                                    {{"conv1.weight", {64, 3, 3, 3}},
+                                     {"layer1.0.bn1.weight", {64}},
+                                     {"layer2.0.bn1.weight", {64}},
+                                     {"layer2.0.shortcut.0.weight", {128, 64, 1, 1}},
+                                     {"layer4.1.bn2.bias", {512}},
+                                     {"linear.weight", {10, 512}}},
+                                    {"bn1.weight", "bn.weight", "layer1.0.shortcut.0.weight"}}};
+  for (const Case& c : cases) {
+    RunConfig::Model model;
+    model.architecture = c.architecture;
+    const auto network = make_network(*backend, model, {32, 32, 3, 10}, false);
+    for (const auto& [name, dims] : c.shapes) CHECK(spec_named(network->state(), name).dims == dims);
+    for (int i = 0; i < network->state().parameters(); ++i) {
+      for (const std::string& name : c.absent) CHECK(network->state().spec(i).name != name);
     }
   }
 }
@@ -111,10 +180,17 @@ TEST_CASE("networks: layers of WRN-34-10 and LeNet have the published shapes") {
 
 TEST_CASE("networks: initial values have the published distributions") {
   const auto backend = make_cpu_backend({});
-  for (const Architecture architecture : {Architecture::wide_resnet, Architecture::lenet}) {
-    const bool wide = architecture == Architecture::wide_resnet;
-    const auto network = network_of(*backend, architecture, 16, 4,
-                                    wide ? InputShape{32, 32, 3, 10} : InputShape{28, 28, 1, 10});
+  struct Case {
+    Architecture architecture;
+    int depth;
+  };
+  for (const auto& [architecture, depth] :
+       {Case{Architecture::wide_resnet, 16}, Case{Architecture::lenet, 0}, Case{Architecture::resnet, 14},
+        Case{Architecture::resnet18, 18}, Case{Architecture::preact_resnet18, 18}}) {
+    const bool lenet = architecture == Architecture::lenet;
+    const bool kaiming = !lenet && architecture != Architecture::preact_resnet18;
+    const auto network = network_of(*backend, architecture, depth, 4,
+                                    lenet ? InputShape{28, 28, 1, 10} : InputShape{32, 32, 3, 10});
     ModelState& state = network->state();
     state.initialise(3);
     for (int i = 0; i < state.parameters(); ++i) {
@@ -123,15 +199,16 @@ TEST_CASE("networks: initial values have the published distributions") {
       CAPTURE(spec.name);
       const Moments m = moments_of(values);
       const bool batch_norm = spec.name.find("bn") != std::string::npos ||
-                              (!wide && (spec.name.starts_with("conv.1") || spec.name.starts_with("conv.5") ||
+                              spec.name.find("downsample.1") != std::string::npos ||
+                              (lenet && (spec.name.starts_with("conv.1") || spec.name.starts_with("conv.5") ||
                                          spec.name.starts_with("linear.1")));
       const double gamma = spec.name.ends_with("weight") ? 1 : 0;
-      if (batch_norm || spec.name == "fc.bias") {
+      if (batch_norm || (architecture == Architecture::wide_resnet && spec.name == "fc.bias")) {
         // Scales 1, shifts 0; the published WRN sets its last bias to 0.
         const double constant = batch_norm ? gamma : 0;
         CHECK(m.smallest == constant);
         CHECK(m.largest == constant);
-      } else if (wide && spec.dims.size() == 4) {
+      } else if (kaiming && spec.dims.size() == 4) {
         // Kaiming normal, fan_out = out * k * k.
         check_moments(m, 2.0 / static_cast<double>(spec.dims[0] * spec.dims[2] * spec.dims[3]), 3);
       } else {

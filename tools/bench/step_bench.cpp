@@ -19,9 +19,20 @@ RunConfig config_of_model(const std::string& model, const std::string& option) {
     config.data.dataset = DatasetKind::fashion_mnist;
     return config;
   }
+  if (model == "resnet18" || model == "preact_resnet18") {
+    config.model.architecture = model == "resnet18" ? Architecture::resnet18 : Architecture::preact_resnet18;
+    return config;
+  }
+  if (std::sscanf(model.c_str(), "resnet-%d%n", &depth, &end) == 1 && end == static_cast<int>(model.size())) {
+    if (depth < 8 || (depth - 2) % 6 != 0) fail(ExitCode::usage, "{} {}: depth is not 6n + 2", option, model);
+    config.model.architecture = Architecture::resnet;
+    config.model.depth = depth;
+    return config;
+  }
   if (std::sscanf(model.c_str(), "wrn-%d-%d%n", &depth, &width, &end) != 2 ||
       end != static_cast<int>(model.size()) || width <= 0)
-    fail(ExitCode::usage, "{} {}: expected lenet or wrn-DEPTH-WIDTH", option, model);
+    fail(ExitCode::usage, "{} {}: expected lenet, resnet18, preact_resnet18, resnet-DEPTH or wrn-DEPTH-WIDTH",
+         option, model);
   if (depth < 10 || (depth - 4) % 6 != 0) fail(ExitCode::usage, "{} {}: depth is not 6n + 4", option, model);
   config.model.depth = depth;
   config.model.width = width;

@@ -24,7 +24,9 @@ class MemoryPlanner {
   // Registers *tensor: its type and shape are set now, its data by bind(). The pointer must stay valid until
   // bind().
   void add(Tensor* tensor, DType dtype, const Shape& shape, Lifetime lifetime, const std::string& name);
-  // The same for untyped memory; zero bytes bind to a null pointer.
+  // Gives *tensor the memory of *of, which add() knows: it must have as many bytes.
+  void share(Tensor* tensor, DType dtype, const Shape& shape, const Tensor* of);
+  // As the first, for untyped memory; zero bytes bind to a null pointer.
   void add(void** pointer, std::size_t bytes, Lifetime lifetime, const std::string& name);
 
   // Chooses the offsets (largest first, each at the lowest place that is free during its lifetime); returns
@@ -43,7 +45,12 @@ class MemoryPlanner {
   const std::vector<Block>& blocks() const { return blocks_; }
 
  private:
+  struct Shared {
+    Tensor* tensor = nullptr;
+    const Tensor* of = nullptr;
+  };
   std::vector<Block> blocks_;
+  std::vector<Shared> shared_;
 };
 
 }  // namespace dpll

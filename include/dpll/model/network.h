@@ -1,5 +1,6 @@
-// Networks and their programs. A Network knows its parameters; a Program is the network for one batch size
-// and mode, with its operations made and its memory placed: forward() and backward() only run them.
+// Networks and their programs. A Network is a list of layers over named activations, with its parameters; a
+// Program is the network for one batch size and mode, with its operations made and its memory placed:
+// forward() and backward() only run them.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,10 @@
 #include "dpll/model/model_state.h"
 
 namespace dpll {
+
+class LayerList;
+class LayerRun;
+class ProgramPlan;
 
 struct InputShape {
   int height = 32, width = 32, channels = 3;
@@ -27,16 +32,22 @@ struct ProgramSpec {
 // d_logits(), backward(). Programs of one network may share an arena when they never run at the same time.
 class Program {
  public:
-  virtual ~Program() = default;
-  virtual void forward(const BatchRows& rows) = 0;
-  virtual void backward(const BatchRows& rows) = 0;  // Mode::train; writes every gradient of the ModelState
+  Program(Backend& backend, ModelState& state, const LayerList& layers, const ProgramSpec& spec);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void forward(const BatchRows& rows);
+  void backward(const BatchRows& rows);  // Mode::train; writes every gradient of the ModelState
 
   const ProgramSpec& spec() const { return spec_; }
-  MemoryPlanner& plan() { return plan_; }
+  MemoryPlanner& plan() { return planner_; }
   // compute [V*B, H, W, C]; C may be Backend::image_channels() of the images, the channels behind being 0
-  const Tensor& images() const { return images_; }
-  const Tensor& logits() const { return logits_; }      // compute [V*B, classes]
-  const Tensor& d_logits() const { return d_logits_; }  // compute [V*B, classes]
+  const Tensor& images() const { return *images_; }
+  const Tensor& logits() const { return *logits_; }      // compute [V*B, classes]
+  const Tensor& d_logits() const { return *d_logits_; }  // compute [V*B, classes]
+  // "logits", or "features": what the last linear layer reads, compute [V*B, ...]. Valid after forward().
+  const Tensor& output(const std::string& name) const;
 
   // Activations in forward order. In training mode all of them hold their values after forward() until
   // backward().
@@ -46,33 +57,41 @@ class Program {
   };
   const std::vector<NamedTensor>& activations() const { return activations_; }
 
- protected:
-  explicit Program(const ProgramSpec& spec) : spec_(spec) {}
-
+ private:
+  struct NamedRun {
+    const char* name;  // of the layer
+    std::unique_ptr<LayerRun> run;
+  };
   ProgramSpec spec_;
-  MemoryPlanner plan_;
-  Tensor images_, logits_, d_logits_;
+  MemoryPlanner planner_;
+  std::unique_ptr<ProgramPlan> tensors_;
+  std::vector<NamedRun> runs_;
+  const Tensor *images_ = nullptr, *logits_ = nullptr, *d_logits_ = nullptr, *features_ = nullptr;
   std::vector<NamedTensor> activations_;
 };
 
 class Network {
  public:
-  virtual ~Network() = default;
-  virtual std::string name() const = 0;  // "WRN-28-2"
-  virtual std::unique_ptr<Program> make_program(const ProgramSpec& spec) = 0;
+  Network(Backend& backend, const RunConfig::Model& model, const InputShape& input);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  const std::string& name() const { return name_; }  // "WRN-28-2"
+  std::unique_ptr<Program> make_program(const ProgramSpec& spec);
   // Multiply-accumulates of one image's forward pass, convolutions and linear layers only.
-  virtual double forward_macs() const = 0;
+  double forward_macs() const;
 
   ModelState& state() { return state_; }
   const ModelState& state() const { return state_; }
   const InputShape& input() const { return input_; }
 
- protected:
-  Network(Backend& backend, const InputShape& input) : backend_(backend), input_(input) {}
-
+ private:
   Backend& backend_;
   InputShape input_;
   ModelState state_;
+  std::unique_ptr<LayerList> layers_;
+  std::string name_;
 };
 
 // The network that the configuration names, with memory for its parameters but no values yet

@@ -113,8 +113,9 @@ struct ParameterGradients {
 };
 
 // Sums over the row blocks of every view in turn, in double. Block: kMergeLanes channels x kMergeStrips
-// threads that share the blocks. Cost "block_join_backward merge" of a partial sum: 4 bytes, 1 operation; in
-// float64.
+// threads that share the blocks.
+//
+// Cost "block_join_backward merge" of a partial sum: 4 bytes, 1 operation; in float64.
 __global__ void merge(Task task, ParameterGradients to) {
   DPLL_SHARED(double, shared, kSums* kMergeLanes* kMergeStrips);
   const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;

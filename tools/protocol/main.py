@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import pathlib
 import re
 import signal
 import sys
@@ -13,12 +14,15 @@ from .plan import Plan
 from .pool import Pool
 from .results import PROTOCOLS
 from .slurm import Slurm, read_state
-from .spec import Spec
+from .spec import METHOD, Spec
 
 
-def parse(description, argv):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(program, description, argv):
+    parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="INI file of the sweep")
+    parser.add_argument("--into", type=pathlib.Path, metavar="FILE", help="when all runs are finished, put the comparison "
+                        "into this text file, between the lines <!-- begin NAME --> and <!-- end NAME -->, NAME being "
+                        "that of the INI file without .ini")
     parser.add_argument("--engine", default=engine.built(), help="the program (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the runs and whether they are finished, and stop")
     parser.add_argument("--jobs", type=number_from(1, int), metavar="N",
@@ -29,6 +33,8 @@ def parse(description, argv):
     parser.add_argument("--slurm", action="store_true", help="submit the runs as array jobs and collect what they leave")
     parser.add_argument("--no-wait", action="store_true", help="with --slurm: submit and leave; the same command collects")
     parser.add_argument("--sbatch", default="", metavar="OPTIONS", help='with --slurm: "--partition=p --gres=gpu:1"')
+    parser.add_argument("--poll", type=number_from(0, float), default=15, metavar="S",
+                        help="with --slurm: seconds between two looks into the queue (default: 15)")
     parser.add_argument("--runs-per-task", type=number_from(1, int), default=1, metavar="N",
                         help="with --slurm: runs that a task trains one after another (default: 1)")
     arguments = parser.parse_args(argv)
@@ -94,6 +100,17 @@ def last_words(job):
     return next((f": {line}" for line in reversed(lines) if line.startswith("dpll_engine: ")), "")
 
 
+def put_into(path, name, text):
+    """Replaces what stands between two lines of a file. Wrong where they are missing; without `text` it only looks."""
+    old = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    if begin not in old or end not in old.partition(begin)[2]:
+        raise Wrong(f"{path}: there are no lines {begin.strip()} and {end}", 2)
+    before, _, rest = old.partition(begin)
+    if text is not None:
+        write(path, f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
+
+
 def write_tables(plan):
     for name, text in tables.all_tables(plan).items():
         write(plan.spec.out / name, text)
@@ -121,18 +138,26 @@ def train_here(plan, arguments):
 
 def train_on_slurm(plan, arguments):
     slurm = Slurm(plan.spec.out, arguments.engine, arguments.max_hours, arguments.jobs, arguments.sbatch,
-                  arguments.runs_per_task)
+                  arguments.runs_per_task, arguments.poll)
     progress = Progress(plan)
 
     def tell(text):
         progress.tell(text)
         write_tables(plan)
 
-    return slurm.run(plan, not arguments.no_wait, tell)
+    try:
+        return slurm.run(plan, not arguments.no_wait, tell)
+    except KeyboardInterrupt:
+        progress.tell("stopped waiting; what is in the queue stays there, and the same command goes on")
+        raise
 
 
 def sweep(arguments):
     spec = Spec(arguments.file)
+    if arguments.into:
+        if len(spec.grid.get(METHOD, [])) < 2:
+            raise Wrong(f"--into: {arguments.file} has no methods to compare", 2)
+        put_into(arguments.into, pathlib.Path(arguments.file).stem, None)
     plan = Plan(spec, engine.Engine(arguments.engine))
     if plan.missing:
         print(f"sweep: this dpll_engine does not have {', '.join(sorted(plan.missing))}: "
@@ -173,6 +198,8 @@ def train(plan, arguments):
     write_tables(plan)
     if code:
         return code
+    if arguments.into and not plan.failed:
+        put_into(arguments.into, pathlib.Path(arguments.file).stem, (out / "comparison.md").read_text(encoding="utf-8"))
     for name in ("comparison.md", "table.md"):
         if (out / name).exists():
             sys.stdout.write((out / name).read_text(encoding="utf-8") + "\n")
@@ -181,19 +208,19 @@ def train(plan, arguments):
         causes.setdefault(f"(exit code {code}){last_words(plan.jobs[name])}", []).append(name)
     for cause, names in causes.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        print(f"tools/sweep: failed: {names[0]}{others} {cause}", file=sys.stderr)
+        print(f"sweep: failed: {names[0]}{others} {cause}", file=sys.stderr)
     return 1 if plan.failed else 0
 
 
-def main(description, argv=None):
+def main(program, description, argv=None):
     """The process's exit code."""
     try:
-        return sweep(parse(description, argv))
+        return sweep(parse(program, description, argv))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Wrong as error:
-        print(f"tools/sweep: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"tools/sweep: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 5

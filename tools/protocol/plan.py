@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import json
+import os
 import time
 
 from .files import Wrong, plain, write
@@ -85,14 +86,17 @@ class Row:
         spec = plan.spec
         self.label = " ".join([case.name, *(f"{key.split('.')[1]}={value}" for key, value in values.items())])
         keys = self.ask({**case.settings, **spec.fixed, **values})
+        path = keys["data.path"].strip('"')
+        if keys["data.dataset"] in ("tabular", "safetensors") and not os.path.exists(path) and "\\" not in path:
+            raise Wrong(f"{spec.path}: {self.label}: data.path: there is no file '{path}'", 4)
         self.method = keys[METHOD]
         own_fixed, own_ranges = spec.of_methods.get(self.method, ({}, {}))
         self.fixed = {**spec.fixed, **own_fixed}
         self.draws = None
-        if spec.search:
+        if case.is_searched:
             self.draws = self.draw(spec, keys, own_ranges)
             key = RULES[spec.search.choose][2]
-            if key and float(self.ask(self.searched(0)[0].settings)[key]) == 0:
+            if key and float(self.ask(self.search_jobs()[0].settings)[key]) == 0:
                 raise Wrong(f"{spec.path}: [search] choose = {spec.search.choose} needs {key} above 0 ({self.label})")
 
     def ask(self, settings):
@@ -128,49 +132,63 @@ class Row:
         repeat = self.plan.spec.repeat
         return [dict(zip(repeat, values)) for values in itertools.product(*repeat.values())]
 
-    def searched(self, number):
+    def groups(self):
+        """(seeds that a setting is judged on, seeds that it is reported on), for each choice that is made."""
+        spec = self.plan.spec
+        if self.draws is None:
+            return []
+        if spec.search.each_seed:
+            return [([seed], [seed]) for seed in spec.sweep_seeds]
+        return [(spec.search.seeds, spec.sweep_seeds)]
+
+    def searched(self, number, seeds):
         """The runs that a draw is judged by."""
-        search = self.plan.spec.search
-        repeats = self.repeats() if search.all_repeats else self.repeats()[:1]
-        return [self.job(seed, repeated, number, self.draws[number]) for seed in search.seeds for repeated in repeats]
+        repeats = self.repeats() if self.plan.spec.search.all_repeats else self.repeats()[:1]
+        return [self.job(seed, repeated, number, self.draws[number]) for seed in seeds for repeated in repeats]
 
     def search_jobs(self):
-        return [job for number in range(len(self.draws or [])) for job in self.searched(number)]
+        return [job for seeds, _ in self.groups() for number in range(len(self.draws))
+                for job in self.searched(number, seeds)]
 
-    def score(self, number):
+    def score(self, number, seeds):
         """(mean of the rule's best value, None where a run has none; the runs' best epochs)."""
         column = RULES[self.plan.spec.search.choose][0]
-        best = [job.results() and job.results().best(column) for job in self.searched(number)]
+        best = [job.results() and job.results().best(column) for job in self.searched(number, seeds)]
         if not all(best):
             return None, []
         return sum(value for value, _, _ in best) / len(best), best
 
-    def chosen(self):
+    def chosen(self, seeds):
         """The number of the draw with the best score, the first among equals. None: the search is not over, or no
         draw has a score."""
-        if not all(job.results() or job.name in self.plan.failed for job in self.search_jobs()):
-            return None
-        scores = [(self.score(number)[0], number) for number in range(len(self.draws))]
+        for number in range(len(self.draws)):
+            if not all(job.results() or job.name in self.plan.failed for job in self.searched(number, seeds)):
+                return None
+        scores = [(self.score(number, seeds)[0], number) for number in range(len(self.draws))]
         scores = [(-score, number) for score, number in scores if score is not None]
         return min(scores)[1] if scores else None
 
     def final_jobs(self):
-        """The runs whose mean is reported; empty while the setting is not chosen."""
-        number = None
-        if self.draws is not None:
-            number = self.chosen()
-            if number is None:
-                return []
+        """The runs whose mean is reported; those of settings that are not chosen yet are missing."""
+        if self.draws is None:
+            return self.jobs_of(self.plan.spec.sweep_seeds, None)
+        chosen = [(self.chosen(judged), reported) for judged, reported in self.groups()]
+        return [job for number, reported in chosen if number is not None for job in self.jobs_of(reported, number)]
+
+    def jobs_of(self, seeds, number):
         drawn = None if number is None else self.draws[number]
-        return [self.job(seed, repeated, number, drawn) for seed in self.plan.spec.sweep_seeds
-                for repeated in self.repeats()]
+        return [self.job(seed, repeated, number, drawn) for seed in seeds for repeated in self.repeats()]
 
     def count(self):
         """How many runs the row will have had, as far as one can say."""
-        final = self.final_jobs()
-        ahead = 0 if final else len(self.plan.spec.sweep_seeds) * len(self.repeats())
-        return len({job.name for job in self.search_jobs() + final}) + ahead
-
+        names = {job.name for job in self.search_jobs() + self.final_jobs()}
+        again = 0
+        for judged, reported in self.groups():
+            if self.chosen(judged) is None and any(job.results() is None and job.name not in self.plan.failed
+                                                   for job in self.search_jobs()):
+                searched = {job.name for job in self.searched(0, judged)}
+                again += len({job.name for job in self.jobs_of(reported, 0)} - searched)
+        return len(names) + again
 
 
 class Plan:

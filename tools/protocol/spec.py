@@ -14,7 +14,7 @@ from .results import PROTOCOLS, RULES
 METHOD = "objective.method"
 OURS = ("run.seed", "run.name", "run.out_dir", "run.resume")
 SWEEP_KEYS = ("configs", "methods", "seeds", "out", "report", "upper_bounds")
-SEARCH_KEYS = ("draws", "seed", "seeds", "choose", "preset", "first", "repeat")
+SEARCH_KEYS = ("draws", "seed", "seeds", "configs", "choose", "preset", "first", "repeat")
 
 
 class Case:
@@ -36,7 +36,11 @@ class Search:
         spec.no_strangers("search", section, SEARCH_KEYS)
         self.draws = spec.whole(section, "[search] draws", "draws", None, 1)
         self.seed = spec.whole(section, "[search] seed", "seed", "1", 0)
-        self.seeds = spec.seeds(section, "[search] seeds", section.get("seeds", spec.sweep_seeds[0]))
+        # Lists of run.seed: each list has a search, and a choice, of its own. "each": every seed of the sweep for itself.
+        seeds = section.get("seeds", spec.sweep_seeds[0]).strip()
+        self.each_seed = seeds == "each"
+        self.seeds = [] if self.each_seed else spec.seeds("[search] seeds", seeds)
+        self.configs = spec.listed("[search] configs", section.get("configs", spec.parser["sweep"]["configs"]))
         self.choose = spec.one_of("[search] choose", section.get("choose", "").strip(), RULES)
         preset = section.get("preset", "").strip()
         self.preset = spec.one_of("[search] preset", preset, PRESETS) if preset else None
@@ -71,7 +75,7 @@ class Spec:
         for key in ("configs", "seeds", "out"):
             if not sweep.get(key, "").strip():
                 raise self.wrong(f"[sweep] needs {key}")
-        self.sweep_seeds = self.seeds(sweep, "[sweep] seeds", sweep["seeds"])
+        self.sweep_seeds = self.seeds("[sweep] seeds", sweep["seeds"])
         self.out = pathlib.Path(sweep["out"].strip())
         self.fixed = self.section("set")
         self.grid = {key: self.listed(key, text) for key, text in self.section("grid").items()}
@@ -120,7 +124,7 @@ class Spec:
             raise self.wrong(f"{where}: a value is empty or stands twice")
         return values
 
-    def seeds(self, section, where, text):
+    def seeds(self, where, text):
         values = self.listed(where, text)
         for seed in values:
             if not re.fullmatch(r"[0-9]+", seed):
@@ -161,7 +165,9 @@ class Spec:
             if not os.path.isfile(file):
                 raise self.wrong(f"[sweep] configs: there is no file '{file}'"
                                  + ("" if settings or section in self.parser else f" and no section [{section}]"))
-            cases.append(Case(name if section in self.parser else pathlib.Path(file).stem, file, settings))
+            case = Case(name if section in self.parser else pathlib.Path(file).stem, file, settings)
+            case.is_searched = self.search is not None and name in self.search.configs
+            cases.append(case)
         unused = self.special("config") - used
         if unused:
             raise self.wrong(f"[config {sorted(unused)[0]}] is not in [sweep] configs")
@@ -170,6 +176,10 @@ class Spec:
         return cases
 
     def check(self):
+        listed = items(self.parser["sweep"]["configs"])
+        for name in self.search.configs if self.search else []:
+            if name not in listed:
+                raise self.wrong(f"[search] configs: '{name}' is not in [sweep] configs")
         methods = self.grid.get(METHOD, [])
         for name in itertools.chain(self.of_methods, self.upper_bounds):
             if methods and name not in methods:

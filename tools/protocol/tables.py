@@ -119,7 +119,7 @@ def table_of_numbers(plan, measured):
 
 
 def comparison(plan, measured, protocol):
-    """Header and rows: methods x (configuration, other values of the grid)."""
+    """Header and rows: methods x (configuration, other values of the grid). Then the rows with seconds a run."""
     methods = plan.spec.grid[METHOD]
     others = [key for key in plan.spec.grid if key != METHOD]
     columns = list(dict.fromkeys((one.row.case.name, *(one.row.values[key] for key in others)) for one in measured))
@@ -128,24 +128,31 @@ def comparison(plan, measured, protocol):
     verdicts = compare(plan, measured, protocol)
     header = ["method", *(", ".join([name, *(f"{key.split('.')[1]} {value}" for key, value in zip(others, values))])
                           for name, *values in columns)]
-    rows = []
+    rows, of_times = [], []
     for method in methods:
-        texts = []
+        texts, times = [], []
         for column in columns:
             one = cells[column, method]
             sample, (best, p) = one.of[protocol], verdicts.get(one.row, (False, None))
-            text = text_of(sample, 2) + (f" (n = {sample.n})" if sample.n else "")
+            text = text_of(sample, 2)
+            if sample.error is not None:
+                text += f" (se {sample.error:.2f}, n = {sample.n})"
             texts.append(f"**{text}**" if best else f"{text} •" if p is not None and p < SIGNIFICANT else text)
-        rows.append([f"{method} (upper bound)" if method in plan.spec.upper_bounds else method, *texts])
-    return header, rows
+            times.append(text_of(one.seconds, 1))
+        label = f"{method} (upper bound)" if method in plan.spec.upper_bounds else method
+        rows.append([label, *texts])
+        of_times.append([label, *times])
+    return header, rows, of_times
 
 
 def note_of(plan, protocol):
     """What stands below the comparison."""
-    note = f"Test accuracy in %, mean ± standard deviation; epoch: {PROTOCOLS[protocol]}."
+    note = f"Test accuracy in %, mean ± standard deviation (standard error, n); epoch: {PROTOCOLS[protocol]}."
     search = plan.spec.search
     if search:
-        note += f" Settings: the best of {search.draws} draws by {RULES[search.choose][3]}."
+        where = " on " + ", ".join(search.configs) if len(search.configs) < len(plan.spec.cases) else ""
+        alone = ", for each seed alone" if search.each_seed else ""
+        note += f" Settings{where}: the best of {search.draws} draws by {RULES[search.choose][3]}{alone}."
     note += f" Bold: the best; •: significantly below it (Welch's t-test, p < {SIGNIFICANT})."
     if protocol == "best_epoch" or (search and search.choose == "oracle"):
         note += " Oracle: true labels of the test set chose; no fair result."
@@ -165,17 +172,19 @@ def table_of_runs(plan):
 
 
 def table_of_draws(plan):
-    """What the search found: a row for each row of the grid and draw."""
+    """What the search found: a row for each row of the grid, choice and draw."""
     spec = plan.spec
-    keys = list(dict.fromkeys(key for row in plan.rows for drawn in row.draws for key in drawn))
-    rows = [["config", *map(heading, spec.grid), "draw", "chosen", spec.search.choose, "epochs", *keys]]
-    for row in plan.rows:
-        chosen = row.chosen()
-        for number, drawn in enumerate(row.draws):
-            score, best = row.score(number)
-            rows.append([row.case.name, *row.values.values(), number, "yes" if number == chosen else "no",
-                         "" if score is None else f"{score:.6g}", " ".join(str(epoch) for _, epoch, _ in best),
-                         *(drawn.get(key, "") for key in keys)])
+    searched = [row for row in plan.rows if row.draws is not None]
+    keys = list(dict.fromkeys(key for row in searched for drawn in row.draws for key in drawn))
+    rows = [["config", *map(heading, spec.grid), "seeds", "draw", "chosen", spec.search.choose, "epochs", *keys]]
+    for row in searched:
+        for seeds, _ in row.groups():
+            chosen = row.chosen(seeds)
+            for number, drawn in enumerate(row.draws):
+                score, best = row.score(number, seeds)
+                rows.append([row.case.name, *row.values.values(), " ".join(seeds), number,
+                             "yes" if number == chosen else "no", "" if score is None else f"{score:.6g}",
+                             " ".join(str(epoch) for _, epoch, _ in best), *(drawn.get(key, "") for key in keys)])
     return rows
 
 
@@ -186,9 +195,10 @@ def all_tables(plan):
     files = {"table.md": as_markdown(header, rows), "table.csv": as_csv(table_of_numbers(plan, measured)),
              "table.tex": as_latex(header, rows, 1 + len(plan.spec.grid)), "runs.csv": as_csv(table_of_runs(plan))}
     if len(plan.spec.grid.get(METHOD, [])) > 1:
-        header, rows = comparison(plan, measured, plan.spec.report)
+        header, rows, of_times = comparison(plan, measured, plan.spec.report)
         note = note_of(plan, plan.spec.report)
-        files["comparison.md"] = as_markdown(header, rows) + f"\n{note}\n"
+        times = as_markdown(["seconds a run", *header[1:]], of_times)
+        files["comparison.md"] = as_markdown(header, rows) + f"\n{note}\n\n{times}"
         files["comparison.csv"] = as_csv([header, *([cell.strip("*") for cell in row] for row in rows)])
         files["comparison.tex"] = as_latex(header, rows, 1) + f"% {note}\n"
     if plan.spec.search:

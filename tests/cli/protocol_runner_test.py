@@ -286,6 +286,28 @@ class Choices(Folder):
         self.assertEqual(plan.ready(), [])
         self.assertEqual(self.names(plan.rows[0].final_jobs()), ["tab_draw=1_seed=1", "tab_draw=2_seed=2"])
 
+    def test_a_setting_is_judged_on_the_first_fold_or_on_all(self):
+        sections = self.SECTIONS.replace("7 | 8", "1") + "[repeat]\ndata.fold = 0 | 1\n"
+        plan = self.plan(sections)
+        self.assertEqual(self.names(plan.ready()), [f"tab_fold=0_draw={n}_seed=1" for n in range(3)])
+        self.assertEqual(plan.total(), 4)
+        self.assertEqual(len(self.plan(sections.replace("draws = 3", "draws = 3\nrepeat = all")).ready()), 6)
+
+    def test_what_the_file_fixes_or_lists_is_not_drawn_from_a_preset(self):
+        search = "[search]\ndraws = 3\nchoose = covering_rate\npreset = plench\n"
+        fixed = "[set]\noptimiser.batch = 16\ndata.selection_fraction = 0.2\n"
+        for sections in (search + fixed + "[grid]\noptimiser.weight_decay = 0.5\n",
+                         search + "[config c]\nfile = " + str(self.folder / "tab.ini") + "\noptimiser.weight_decay = 0.5\n"
+                         + fixed):
+            head = f"[sweep]\nconfigs = {'c' if '[config' in sections else self.folder / 'tab.ini'}\nseeds = 1\n"
+            path = self.write("sweep.ini", head + f"out = {self.folder}/out\n" + sections)
+            row = Plan(Spec(str(path)), Engine(ENGINE)).rows[0]
+            self.assertEqual([sorted(drawn) for drawn in row.draws], [["optimiser.lr"]] * 3)
+            for job in row.search_jobs():
+                settings = job.settings
+                self.assertEqual((settings["optimiser.batch"], settings["optimiser.weight_decay"],
+                                  settings["data.selection_fraction"]), ("16", "0.5", "0.2"))
+
     def test_methods_side_by_side(self):
         sweep = "seeds = 1 | 2 | 3\nmethods = plcr | proden | lws | cross_entropy\nupper_bounds = cross_entropy\n"
         plan = self.plan("[grid]\ncandidates.rate = 0.1 | 0.3\n[set]\ncandidates.mode = uniform\n", sweep)
@@ -339,6 +361,8 @@ class FromVotes(Folder):
     def test_threshold(self):
         # Sample 0: cat 2/3, dog 1/3; sample 2: dog 2/3, cow 2/3.
         self.assertEqual(self.sets("--rule", "threshold", "--share", "0.5")[0][1:], ["0,0", "1,0 1 2", "2,1 2"])
+        self.assertEqual(self.sets("--rule", "threshold", votes="annotator,sample,label\na,0,cat\na,0,dog\nb,0,cat\n")[0][1:],
+                         ["0,0 1"])  # exactly half
         lines, out = self.sets("--rule", "threshold", "--share", "0.7", "--samples", "4")
         self.assertEqual(lines[1:], ["0,0", "1,0 1 2", "2,1 2", "3,0 1 2"])
         self.assertIn("2 samples where no label reached the share", out)

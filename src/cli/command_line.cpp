@@ -196,6 +196,12 @@ int dispatch(int argc, char** argv) {
       ->type_name("HxWxC,CLASSES");
   tune_config.add_to(*tune_app);
 
+  ConfigArguments shown_config;
+  CLI::App* config_app =
+      app.add_subcommand("config", "Check a configuration and print all its keys as a run would have them");
+  config_app->add_option("config", shown_config.path, "Configuration file")->required()->type_name("FILE");
+  shown_config.add_to(*config_app);
+
   CLI::App* methods_app =
       app.add_subcommand("methods", "List the methods: paper, formula, keys with defaults");
 
@@ -240,6 +246,10 @@ int dispatch(int argc, char** argv) {
   if (tune_app->parsed()) {
     tune.config = tune_config.load();
     return tune_command(tune);
+  }
+  if (config_app->parsed()) {
+    std::fputs(to_ini(shown_config.load()).c_str(), stdout);
+    return 0;
   }
   if (methods_app->parsed()) return methods_command();
   if (qualify_app->parsed()) return selftest::answer_qualification();

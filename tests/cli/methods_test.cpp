@@ -31,6 +31,21 @@ TEST_CASE("dpll_engine methods: name, paper, formula and keys of each") {
   }
 }
 
+TEST_CASE("dpll_engine config: every key as a run would have it, or what is wrong with one") {
+  const EngineRuns runs;
+  const ProcessResult shown = run_process(
+      engine({"config", runs.config(), "--set", "optimiser.lr=0.25", "--set", "objective.method=lws"}));
+  require_done(shown);
+  CHECK(has(shown.out, "\nlr = 0.25\n"));
+  CHECK(has(shown.out, "\nmethod = lws\n"));
+  CHECK(has(shown.out, "[lws]\nbeta = 2\n"));
+  CHECK_FALSE(std::filesystem::exists(runs.file("runs")));
+  const ProcessResult wrong = run_process(
+      engine({"config", runs.config(), "--set", "optimiser.schedule=cosine", "--set", "optimiser.lr_min=3"}));
+  CHECK(wrong.exit_code == 3);
+  CHECK(has(wrong.err, "lr_min = 3 is more than lr = 0.05"));
+}
+
 TEST_CASE("objective.method: runs of every kind of method train, are gone on with and keep their method") {
   const EngineRuns runs({"log.charts=false", "optimiser.lr=0.01"});
   struct Run {

@@ -49,7 +49,8 @@ double test_accuracy(const SweepFolder& folder, const std::string& run) {
 }
 
 std::string mean_of_two(double a, double b) {
-  return fmt::format("{:.2f} ± {:.2f}", 50 * (a + b), 100 * std::abs(a - b) / std::sqrt(2.0));
+  return fmt::format("{:.2f} ± {:.2f} (se {:.2f})", 50 * (a + b), 100 * std::abs(a - b) / std::sqrt(2.0),
+                     50 * std::abs(a - b));
 }
 
 }  // namespace
@@ -59,6 +60,8 @@ TEST_CASE("sweep: killed in the middle and run again, it ends as one that was le
   const ProcessResult done = whole.run();
   require_done(done);
   for (const std::string& run : kRuns) CHECK(has(done.out, run));
+  CHECK(has(done.out, "sweep: 4 of 4 runs finished: "));
+  CHECK(has(done.out, "sweep: 3 of 4 runs finished, about 0:0"));
 
   {
     // SIGKILL when the third run has begun: two are finished, one is under way, one has not begun.
@@ -77,7 +80,7 @@ TEST_CASE("sweep: killed in the middle and run again, it ends as one that was le
   CHECK(lines_of(read_text(killed.out("runs.csv"))).size() == 3);
   const ProcessResult again = killed.run();
   require_done(again);
-  CHECK(has(again.out, kRuns[0] + " is finished"));
+  CHECK(has(again.out, "sweep: 2 of 4 runs finished: begins"));
   CHECK(std::filesystem::last_write_time(killed.out(kRuns[0] + "/model.safetensors")) == first_model);
   for (const std::string& run : kRuns) {
     CAPTURE(run);
@@ -85,9 +88,8 @@ TEST_CASE("sweep: killed in the middle and run again, it ends as one that was le
           read_file(killed.out(run + "/model.safetensors")));
   }
 
-  const std::string row =
-      fmt::format("| tiny | 0.1 | 2 | {} |",
-                  mean_of_two(test_accuracy(killed, kRuns[0]), test_accuracy(killed, kRuns[1])));
+  const double first = test_accuracy(killed, kRuns[0]), second = test_accuracy(killed, kRuns[1]);
+  const std::string row = fmt::format("| tiny | 0.1 | 2 | {} |", mean_of_two(first, second));
   const std::vector<std::string> markdown = lines_of(read_text(killed.out("table.md")));
   REQUIRE(markdown.size() == 4);
   CHECK(markdown[0] ==
@@ -96,11 +98,15 @@ TEST_CASE("sweep: killed in the middle and run again, it ends as one that was le
   CHECK_MESSAGE(markdown[2].starts_with(row), markdown[2], " against ", row);
   CHECK(markdown[3].starts_with("| tiny | 0.5 | 2 | "));
   const std::vector<std::string> csv = lines_of(read_text(killed.out("table.csv")));
-  REQUIRE(csv.size() == 3);
-  CHECK(csv[1].starts_with("tiny,0.1,2,"));
+  REQUIRE(csv.size() == 11);  // two rows by five protocols
+  CHECK(csv[0] ==
+        "config,candidates.rate,protocol,oracle,n,mean,standard_deviation,standard_error,best,p_against_best,"
+        "seconds");
+  CHECK(csv[1].starts_with(fmt::format("tiny,0.1,last_epoch,no,2,{:.6g},", 50 * (first + second))));
   const std::string latex = read_text(killed.out("table.tex"));
   CHECK(has(latex, "\\begin{tabular}{llrrrrrrr}"));
   CHECK(has(latex, "tiny & 0.1 & 2 & "));
+  CHECK_FALSE(std::filesystem::exists(killed.out("comparison.md")));  // there is one method
   CHECK(has(latex, " $\\pm$ "));
   CHECK(lines_of(read_text(killed.out("runs.csv"))).size() == 5);
 
@@ -120,7 +126,8 @@ TEST_CASE("sweep: SIGTERM stops the run with a checkpoint and the sweep with it"
   child.signal(SIGTERM);
   const ProcessResult stopped = child.wait();
   CHECK(stopped.exit_code == 128 + SIGTERM);
-  CHECK(has(stopped.out, "to go on: dpll_engine"));
+  CHECK(has(stopped.out, "stopped; the same command goes on"));
+  CHECK(has(read_text(folder.out(kRuns[0] + ".log")), "to go on: dpll_engine"));
   CHECK_FALSE(std::filesystem::exists(folder.out(kRuns[1])));
 }
 
@@ -129,20 +136,21 @@ TEST_CASE("sweep: a failed run is named, the others are trained") {
   folder.write("[grid]\noptimiser.batch = 8 | 33\n[set]\nrun.epochs = 1\nlog.charts = false\n");
   const ProcessResult result = folder.run();
   CHECK(result.exit_code == 1);
-  CHECK(has(result.err, "failed: tiny_batch=33_seed=2 (exit code 3)"));
+  CHECK(has(result.err,
+            "failed: tiny_batch=33_seed=1 and 1 more (exit code 3): dpll_engine: optimiser.batch = 33"));
   const std::vector<std::string> table = lines_of(read_text(folder.out("table.md")));
   REQUIRE(table.size() == 4);
   CHECK(table[2].starts_with("| tiny | 8 | 2 | "));
-  CHECK(has(table[2], " | - | - | "));  // nothing was held out to select by
-  CHECK(table[3] == "| tiny | 33 | 0 | - | - | - | - | - | - |");
+  CHECK_FALSE(has(table[0], "covering"));  // nothing was held out to select by
+  CHECK(table[3] == "| tiny | 33 | 0 | - | - | - | - |");
 }
 
-TEST_CASE("sweep: files that it cannot use end in one line and exit code 2") {
+TEST_CASE("sweep: files that it cannot use end in one line and exit code 3") {
   const SweepFolder folder;
   const auto refuse = [&](const std::string& text, const std::string& part) {
     write_text(folder.file("sweep.ini"), text);
     const ProcessResult result = folder.run();
-    CHECK(result.exit_code == 2);
+    CHECK(result.exit_code == 3);
     CHECK(lines_of(result.err).size() == 1);
     CHECK_MESSAGE(has(result.err, part), result.err, " lacks ", part);
     CHECK_FALSE(std::filesystem::exists(folder.file("out")));
@@ -150,7 +158,8 @@ TEST_CASE("sweep: files that it cannot use end in one line and exit code 2") {
   const std::string head =
       fmt::format("[sweep]\nconfigs = {}\nout = {}\n", folder.file("tiny.ini"), folder.file("out"));
   refuse("nothing\n", "sweep.ini");
-  refuse("[grid]\n", "sections are [sweep], [grid], [repeat] and [set]");
+  refuse("[grid]\n", "there is no section [sweep]");
+  refuse(head + "seeds = 1\n[grit]\n", "[grit] is no section");
   refuse(head, "[sweep] needs seeds");
   refuse(head + "seeds = 1 | x\n", "'x' is not a whole number");
   refuse(head + "seeds = 1 | 1\n", "stands twice");
@@ -160,7 +169,7 @@ TEST_CASE("sweep: files that it cannot use end in one line and exit code 2") {
   refuse("[sweep]\nconfigs = none.ini\nseeds = 1\nout = x\n", "there is no file 'none.ini'");
   const ProcessResult none =
       run_process({"/usr/bin/env", "python3", DPLL_SOURCE_DIR "/tools/sweep", folder.file("no.ini")});
-  CHECK(none.exit_code == 2);
+  CHECK(none.exit_code == 3);
   CHECK(has(none.err, "no.ini"));
 }
 
@@ -170,7 +179,7 @@ TEST_CASE("sweep: results of other settings are not mixed with new ones") {
   require_done(folder.run());
   folder.write("[set]\nrun.epochs = 2\nlog.charts = false\n");
   const ProcessResult result = folder.run();
-  CHECK(result.exit_code == 2);
+  CHECK(result.exit_code == 3);
   CHECK(has(result.err, "was made with other settings"));
 }
 
@@ -189,8 +198,8 @@ TEST_CASE("sweep: the folds of a tabular set are runs of their own and one row o
                                           dir.file("sweep.ini"), "--engine", engine({})[0]});
   require_done(done);
   const std::vector<std::string> table = lines_of(read_text(dir.file("out/table.csv")));
-  REQUIRE(table.size() == 2);
-  CHECK(table[1].starts_with("tab,6,"));
+  REQUIRE(table.size() == 4);
+  CHECK(table[1].starts_with("tab,last_epoch,no,6,"));
   CHECK(has(lines_of(read_text(dir.file("out/runs.csv"))).at(0), "run,config,data.fold,seed,"));
   // Three clusters that an untrained network tells apart by chance, a third of the time.
   double sum = 0;

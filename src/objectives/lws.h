@@ -2,22 +2,16 @@
 // others. Wen, Cui, Hang, Liu, Wang, Lin: Leveraged Weighted Loss for Partial Label Learning, ICML 2021,
 // equation 3 with the sigmoid loss.
 //
-// For sample i with candidates S, kept row w over all labels (1/K at first) and the logits f_v of view v:
-//   loss      L = (1/V) sum_v [ sum_{j in S} w_j sigma(-f_vj) + beta sum_{j not in S} w_j sigma(f_vj) ]
-//   kept row  w_j <- p_0j / sum_S p_0 on S, p_0j / sum_{not S} p_0 off S
-//   row       norm_S(p_0), which is w on S
-// No gradient goes through w. The new rows are of the outputs that the loss is of; the published code makes
-// them from a second forward pass after the update. Both are softmaxes over their labels, so that they exist
-// however small the probabilities are; a set of all labels has no others.
+// For sample i with candidates S, kept row w over all labels and the logits f_v of view v:
+//   loss  L = (1/V) sum_v [ sum_{j in S} w_j sigma(-f_vj) + beta sum_{j not in S} w_j sigma(f_vj) ]
+// The rows are in leveraged_weights.h.
 #pragma once
 
-#include <array>
-
-#include "objectives/sample.h"
+#include "objectives/leveraged_weights.h"
 
 namespace dpll {
 
-struct Lws {
+struct Lws : objectives::LeveragedWeights {
   double beta = 2;
 
   static constexpr objectives::About about = {
@@ -29,17 +23,6 @@ struct Lws {
     key.real("beta", beta, 0, 1e6, "weight of the labels that are no candidates");
   }
   bool operator==(const Lws&) const = default;
-
-  static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
-  std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
-  static constexpr int strong_views = 0;
-  static constexpr bool has_terms = false;
-  static constexpr bool needs_labels = false;
-
-  static constexpr int kept_rows = 1;
-  double first_kept(int /*row*/, bool /*in_set*/, int /*candidates*/, int classes) const {
-    return 1.0 / classes;
-  }
 
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int /*views*/) { return 3; }
 
@@ -62,14 +45,7 @@ struct Lws {
       }
     }
     outcome.total = g.sum(loss) / g.views();
-    outcome.row = weak_view_on_candidates(g, weight);
-    outcome.weight = weight;
-    const NewRow off = softmax_over(
-        g, others, [&](int k) { return !g.in_set(k); }, [&](int k) { return g.logit(0, k); }, 1);
-    for (int k = g.first(); k < g.classes(); k += g.stride()) {
-      kept[k] = g.in_set(k) ? weight[k] / outcome.row.total : others[k] / off.total;
-    }
-    outcome.kept[0] = kept;
+    set_leveraged_weights(g, outcome, weight, others, kept);
     return outcome;
   }
 };

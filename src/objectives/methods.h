@@ -1,4 +1,4 @@
-// All methods. A new method is a header like plcr.h and its name in the two lists here (docs/extending.md).
+// All methods. A new method is a header like plcr.h and its name in the list here (docs/extending.md).
 #pragma once
 
 #include <array>
@@ -9,20 +9,56 @@
 #include <variant>
 #include <vector>
 
+#include "objectives/abs_cce.h"
+#include "objectives/abs_gce.h"
+#include "objectives/abs_mae.h"
+#include "objectives/abs_mse.h"
+#include "objectives/abs_phuber.h"
+#include "objectives/cavl.h"
+#include "objectives/cc.h"
+#include "objectives/corr.h"
 #include "objectives/cross_entropy.h"
+#include "objectives/exp.h"
+#include "objectives/forward.h"
+#include "objectives/fredis.h"
 #include "objectives/ga.h"
+#include "objectives/ill.h"
+#include "objectives/l_w.h"
+#include "objectives/lwc.h"
 #include "objectives/lws.h"
+#include "objectives/mcl_gce.h"
+#include "objectives/mcl_log.h"
+#include "objectives/mcl_mae.h"
+#include "objectives/mcl_mse.h"
+#include "objectives/mcl_phuber.h"
 #include "objectives/nn.h"
+#include "objectives/op_w.h"
+#include "objectives/pc.h"
 #include "objectives/plcr.h"
 #include "objectives/pop.h"
 #include "objectives/proden.h"
+#include "objectives/rc.h"
+#include "objectives/scarce.h"
+#include "objectives/scl_exp.h"
+#include "objectives/scl_nl.h"
 
 namespace dpll {
 
+template <typename... M>
+struct MethodList {
+  using One = std::variant<M...>;
+  using All = std::tuple<M...>;
+};
+using KnownMethods =
+    MethodList<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop, Cc, Rc,
+               AbsMae, AbsMse, AbsGce, AbsPhuber, AbsCce, MclExp, MclLog, MclMae, MclMse, MclGce, MclPhuber,
+               SclNl, SclExp, ForwardCorrection, Lwc, Cavl, Corr, Ill, WeightedComplementary, OrderPreserving,
+               PairwiseComparison, Scarce, Fredis>;
+
 // One of them, with its hyper-parameters.
-using Method = std::variant<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop>;
+using Method = KnownMethods::One;
 // The hyper-parameters of all of them, as a configuration has them.
-using Methods = std::tuple<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop>;
+using Methods = KnownMethods::All;
 
 // Calls `visit` with each method in order.
 template <typename M, typename Visit>

@@ -127,6 +127,7 @@ DPLL_HD Softmax softmax(const Group& g, int view, double* p, double* log_sum) {
 struct NewRow {
   double total = 0;
   double entropy = 0;  // nats
+  double log_sum = 0;  // log of the sum of exp(score / divisor)
 };
 
 // weight_k = exp((score(k) - the largest score) / divisor) on the classes of `member`, 0 elsewhere: a softmax
@@ -152,6 +153,7 @@ DPLL_HD NewRow softmax_over(const Group& g, double* weight, const Member& member
   row.total = g.sum(row.total);
   weighted = g.sum(weighted);
   row.entropy = log(row.total) - weighted / row.total;
+  row.log_sum = largest.value / divisor + log(row.total);
   return row;
 }
 

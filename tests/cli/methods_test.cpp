@@ -6,6 +6,7 @@
 
 #include "cli/engine_runs.h"
 #include "dpll/safetensors.h"
+#include "objectives/methods.h"
 
 using namespace dpll;
 using namespace dpll::test;
@@ -17,6 +18,13 @@ std::vector<std::string> columns_of(const std::string& line) {
   std::istringstream in(line);
   for (std::string column; std::getline(in, column, ',');) columns.push_back(column);
   return columns;
+}
+
+std::size_t column_of(const std::string& head, const std::string& name) {
+  const std::vector<std::string> names = columns_of(head);
+  const auto at = std::find(names.begin(), names.end(), name);
+  REQUIRE(at != names.end());
+  return static_cast<std::size_t>(at - names.begin());
 }
 
 }  // namespace
@@ -59,6 +67,12 @@ TEST_CASE("objective.method: runs of every kind of method train, are gone on wit
            {"lws", {}, {}},
            {"nn", {}, {"risk"}},
            {"ga", {}, {"risk"}},
+           {"cavl", {"cavl.variant=published"}, {}},
+           {"exp", {}, {"undefined"}},
+           {"ill", {"ill.balance=0.1"}, {}},
+           {"fredis",
+            {"fredis.interval=1", "fredis.theta=0.2", "fredis.change_size=20"},
+            {"candidates", "theta", "delta"}},
            {"pop", {"pop.warm_up=0", "pop.window=2", "pop.theta=0.6"}, {"candidates", "theta"}}}) {
     const std::string& method = run.method;
     CAPTURE(method);
@@ -78,11 +92,8 @@ TEST_CASE("objective.method: runs of every kind of method train, are gone on wit
     }
     const std::vector<std::string> lines = lines_of(read_text(runs.run_file(method, "metrics.csv")));
     REQUIRE(lines.size() == 4);
-    const std::vector<std::string> names = columns_of(lines[0]);
     const auto column = [&](std::size_t line, const std::string& name) {
-      const auto at = std::find(names.begin(), names.end(), name);
-      REQUIRE(at != names.end());
-      return columns_of(lines[line]).at(static_cast<std::size_t>(at - names.begin()));
+      return columns_of(lines[line]).at(column_of(lines[0], name));
     };
     CHECK(std::isfinite(std::stod(column(3, "train_loss"))));
     CHECK(column(3, "lambda") == "");  // PLCR's
@@ -93,6 +104,23 @@ TEST_CASE("objective.method: runs of every kind of method train, are gone on wit
     const ProcessResult refused = runs.resume(method + "-cut", {"objective.method=plcr", "run.epochs=4"});
     CHECK(refused.exit_code != 0);
     CHECK(has(refused.err, "objective.method is " + method + " there and plcr here"));
+  }
+}
+
+TEST_CASE("objective.method: every method trains") {
+  const EngineRuns runs({"log.charts=false", "optimiser.lr=0.01", "run.epochs=1"});
+  std::vector<std::string> names;
+  Methods methods;
+  for_each_method(methods, [&](const auto& method) { names.emplace_back(method.about.name); });
+  CHECK(names.size() >= 33);
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const ProcessResult result = run_process(runs.command(name, {"objective.method=" + name}));
+    require_done(result);
+    CHECK(!has(result.err, "warning"));
+    const std::vector<std::string> lines = lines_of(read_text(runs.run_file(name, "metrics.csv")));
+    REQUIRE(lines.size() == 2);
+    CHECK(std::isfinite(std::stod(columns_of(lines[1]).at(column_of(lines[0], "train_loss")))));
   }
 }
 

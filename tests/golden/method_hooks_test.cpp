@@ -10,6 +10,7 @@
 
 using namespace dpll;
 using namespace dpll::test;
+using dpll::selftest::golden_method;
 
 namespace {
 
@@ -68,17 +69,26 @@ TEST_CASE("golden hooks: sets, rows and figures behind each epoch, also where ev
       CandidateSets sets = at_the_start;
       auto hook = hook_of(c.method, c.samples, c.classes);
       REQUIRE(hook != nullptr);
-      std::vector<float> kept;
+      const bool keeps = facts_of(c.method).kept_rows > 0;
+      std::vector<double> all_kept, kept_after;
+      if (keeps)
+        all_kept = file.get<double>(c.name + "/kept"), kept_after = file.get<double>(c.name + "/kept_after");
+      const std::size_t kept_of_epoch = all_kept.size() / static_cast<std::size_t>(c.epochs);
       for (int epoch = 0; epoch < c.epochs; ++epoch) {
         CAPTURE(c.name);
         CAPTURE(epoch);
         const std::size_t at = static_cast<std::size_t>(epoch) * table;
         std::vector<float> rows = rows_on(sets, tables.data() + at);
+        const auto first_kept = all_kept.begin() + static_cast<std::ptrdiff_t>(epoch * kept_of_epoch);
+        std::vector<float> kept(first_kept, first_kept + static_cast<std::ptrdiff_t>(kept_of_epoch));
         EpochTable of_epoch{rows, kept, sets, at_the_start, 1};
         hook->end_epoch(epoch, of_epoch);
         CHECK(sets.words == sets_of(masks.data() + at, c.samples, c.classes).words);
         for (std::size_t i = 0; i < table; ++i) {
           REQUIRE(std::abs(static_cast<double>(rows[i]) - targets[at + i]) <= 2e-7);
+        }
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+          REQUIRE(static_cast<double>(kept[i]) == kept_after[epoch * kept_of_epoch + i]);
         }
         const auto got = hook->figures();
         for (std::size_t i = 0; i < got.size(); ++i) {
@@ -95,18 +105,28 @@ TEST_CASE("golden hooks: sets, rows and figures behind each epoch, also where ev
 }
 
 TEST_CASE("hooks: a state that is not theirs is refused by name") {
-  const auto hook = hook_of(Pop{}, 3, 4);
-  const auto message = [&](const std::map<std::string, std::vector<float>>& state) -> std::string {
+  const auto pop = hook_of(Pop{}, 3, 4), fredis = hook_of(Fredis{}, 3, 4);
+  const auto message_of = [&](EpochHook& hook,
+                              const std::map<std::string, std::vector<float>>& state) -> std::string {
     try {
-      hook->restore(state, "c.safetensors");
+      hook.restore(state, "c.safetensors");
     } catch (const Error& error) {
       CHECK(error.code() == ExitCode::data);
       return error.what();
     }
     return "";
   };
+  const auto message = [&](const std::map<std::string, std::vector<float>>& state) {
+    return message_of(*pop, state);
+  };
   const std::vector<float> rows(12, 0.25F);
   CHECK(message({{"theta", {0.5F}}, {"window.4", rows}}) == "");
+  CHECK(message_of(*fredis, {{"theta_steps", {3}}, {"delta_steps", {0}}}) == "");
+  for (const auto& [name, values] : std::map<std::string, std::vector<float>>{
+           {"theta", {1}}, {"theta_steps", {-1}}, {"delta_steps", {NAN}}, {"theta_steps ", {}}}) {
+    CHECK(message_of(*fredis, {{name, values}}) ==
+          "c.safetensors: 'hook/" + name + "' is no state of fredis");
+  }
   for (const auto& [name, values] :
        std::map<std::string, std::vector<float>>{{"theta", {2}},
                                                  {"window.5", rows},

@@ -25,13 +25,16 @@ TEST_CASE("d_logits of pll_objective is the derivative of its loss") {
   const std::unique_ptr<Backend> backend = make_reference_backend();
   for (const PllObjectiveCase& c : small_pll_objective_cases()) {
     if (c.logits == Logits::extreme) continue;  // the loss is 1e4: its rounding hides the gradient
+    // Its target follows the same logits, and no gradient goes through it: the golden values check that.
+    if (std::holds_alternative<Ill>(c.spec.method)) continue;
     const Tensors inputs = pll_objective_inputs(c, kSeed);
     const OpResult result = run_pll_objective(*backend, c, inputs);
     CHECK_MESSAGE(result.violations.empty(), c.name, ": ", result.violations);
     const Loss loss = [&](const Tensors& at) { return mean_loss(*backend, c, at); };
-    // Sums over up to 1000 classes and 133 rows, in double: eps * |loss| is multiplied by a few tens.
-    const double rounding =
-        32 * std::numeric_limits<double>::epsilon() * std::abs(loss(inputs)) / kGradientStep;
+    // Sums over up to 1000 classes and 133 rows, in double: eps * |loss| is multiplied by a few tens. Parts
+    // of some losses, a term for each class, cancel.
+    const double rounding = 32 * std::numeric_limits<double>::epsilon() *
+                            (std::abs(loss(inputs)) + 0.01 * c.spec.classes) / kGradientStep;
     const Tolerance tolerance = {kGradientTolerance.relative, rounding};
     const std::string wrong =
         check_gradient(fmt::format("pll_objective {}", c.name), kSeed, inputs, "logits",

@@ -1,6 +1,7 @@
 // Shapes of pll_objective: one table for gradient checks, comparisons of backends and benchmarks.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "dpll/ops/pll_objective.h"
@@ -12,7 +13,7 @@ enum class Candidates { one, some, all };
 enum class Logits { moderate, large, extreme };
 
 struct PllObjectiveCase {
-  const char* name;
+  std::string name;
   PllObjectiveSpec spec;
   Candidates candidates = Candidates::some;
   Logits logits = Logits::moderate;
@@ -23,13 +24,76 @@ struct PllObjectiveCase {
   bool benchmark = false;  // a real size: timed, not run by the tests
 };
 
+// Two classes with one candidate each, all candidates, some of them, logits of +-1e4, a thousand classes.
+inline void add_usual_cases(std::vector<PllObjectiveCase>& cases, const std::string& name,
+                            const Method& method) {
+  cases.push_back({name + "_c2_one_candidate", {1, 4, 2, method}, Candidates::one});
+  cases.push_back({name + "_c10", {2, 9, 10, method}, Candidates::some, Logits::moderate, 1, 8});
+  cases.push_back({name + "_c10_all_candidates", {1, 4, 10, method}, Candidates::all});
+  cases.push_back({name + "_c10_extreme", {2, 8, 10, method}, Candidates::some, Logits::extreme});
+  // OP-W's weights are a softmax of up to 1e18, which rounds to steps where logits are large.
+  const Logits logits = std::holds_alternative<OrderPreserving>(method) ? Logits::moderate : Logits::large;
+  cases.push_back({name + "_c1000", {1, 1, 1000, method}, Candidates::some, logits});
+}
+
+// Of a method's other variant.
+inline void add_few_cases(std::vector<PllObjectiveCase>& cases, const std::string& name,
+                          const Method& method) {
+  cases.push_back({name + "_published_c10", {2, 9, 10, method}, Candidates::some, Logits::moderate, 1, 8});
+  cases.push_back({name + "_published_c10_extreme", {1, 8, 10, method}, Candidates::some, Logits::extreme});
+}
+
+// Methods of which a table of cases of their own is not needed.
+inline void add_cases_of_other_methods(std::vector<PllObjectiveCase>& cases) {
+  const auto published = [](auto method) {
+    method.variant = ObjectiveVariant::published;
+    return method;
+  };
+  Ill balanced;
+  balanced.balance = 0.5;
+  const std::vector<Method> usual = {Cc{},
+                                     Rc{},
+                                     AbsMae{},
+                                     AbsMse{},
+                                     AbsGce{},
+                                     AbsPhuber{},
+                                     AbsCce{},
+                                     MclExp{},
+                                     MclLog{},
+                                     MclMae{},
+                                     MclMse{},
+                                     MclGce{},
+                                     MclPhuber{},
+                                     SclNl{},
+                                     SclExp{},
+                                     ForwardCorrection{},
+                                     Lwc{},
+                                     Cavl{},
+                                     Corr{},
+                                     balanced,
+                                     WeightedComplementary{},
+                                     OrderPreserving{},
+                                     PairwiseComparison{},
+                                     Scarce{},
+                                     Fredis{}};
+  for (const Method& method : usual) add_usual_cases(cases, facts_of(method).about.name, method);
+  const std::vector<Method> variants = {published(MclMse{}), published(MclGce{}), published(SclNl{}),
+                                        published(Lwc{}),    published(Cavl{}),   published(Corr{}),
+                                        published(Fredis{})};
+  for (const Method& method : variants) add_few_cases(cases, facts_of(method).about.name, method);
+  cases.push_back({"ill_c10_without_balance", {3, 5, 10, Ill{}}});
+}
+
 inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
   const Method kArticle = Plcr{}, kPublished = Plcr{.variant = ObjectiveVariant::published};
   const Method kProden = Proden{}, kProdenPublished = Proden{.variant = ObjectiveVariant::published};
-  const Method kCrossEntropy = CrossEntropyOnTruth{}, kLws = Lws{.beta = 1.5}, kPop = Pop{};
+  const Method kCrossEntropy = CrossEntropyOnTruth{}, kPop = Pop{};
+  Lws lws;
+  lws.beta = 1.5;
+  const Method kLws = lws;
   const Method kNn = NonNegativeRisk{}, kNnPublished = NonNegativeRisk{ObjectiveVariant::published, 0.5};
   const Method kGa = GradientAscentRisk{}, kGaPublished = GradientAscentRisk{ObjectiveVariant::published};
-  return {
+  std::vector<PllObjectiveCase> cases = {
       {"c2_v1_b1", {1, 1, 2, kArticle}},
       {"c2_one_candidate", {2, 5, 2, kArticle}, Candidates::one},
       {"c2_all_candidates", {3, 4, 2, kPublished}, Candidates::all},
@@ -89,18 +153,23 @@ inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
       {"pop_c10", {3, 9, 10, kPop}, Candidates::some, Logits::moderate, 1, 8},
       {"pop_c65_extreme", {1, 6, 65, kPop}, Candidates::some, Logits::extreme},
   };
+  add_cases_of_other_methods(cases);
+  return cases;
 }
 
 // Real batches: the paper's 64 samples x 3 views at the class counts of its data sets, and many classes.
 inline std::vector<PllObjectiveCase> benchmark_pll_objective_cases() {
   std::vector<PllObjectiveCase> cases;
-  for (const int classes : {10, 100, 1000}) {
-    PllObjectiveCase c{classes == 10    ? "64x3 c10"
-                       : classes == 100 ? "64x3 c100"
-                                        : "64x3 c1000",
-                       {3, 64, classes, Plcr{}}};
+  const auto add = [&](const std::string& name, int views, int classes, const Method& method) {
+    PllObjectiveCase c{name + " c" + std::to_string(classes), {views, 64, classes, method}};
     c.benchmark = true;
     cases.push_back(c);
+  };
+  for (const int classes : {10, 100, 1000}) add("64x3", 3, classes, Plcr{});
+  // Sums over the batch, and a cost that is quadratic in the classes.
+  for (const int classes : {10, 100}) {
+    add("nn 64x1", 1, classes, NonNegativeRisk{});
+    add("pc 64x1", 1, classes, PairwiseComparison{});
   }
   return cases;
 }

@@ -52,6 +52,70 @@ CASES = {
     "ga_published": {"classes": 5, "views": 1, "batch": 6, "samples": 9, "method": "ga", "keys": PUBLISHED},
     "ga_descends": {"classes": 2, "views": 1, "scale": 0.25, "method": "ga", "keys": ARTICLE},
     "pop": {"classes": 5, "method": "pop", "keys": {}},
+    "cc": {"classes": 5, "views": 1, "method": "cc", "keys": {}},
+    "cc_two_words": {"classes": 70, "views": 2, "batch": 3, "samples": 5, "method": "cc", "keys": {}, "loss_scale": 8.0},
+    "cc_sure": {"classes": 5, "scale": 30.0, "views": 1, "method": "cc", "keys": {}},
+    "rc": {"classes": 5, "views": 2, "method": "rc", "keys": {}, "loss_scale": 8.0},
+    "rc_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "rc", "keys": {}},
+    "abs_mae": {"classes": 5, "views": 2, "method": "abs_mae", "keys": {}, "loss_scale": 8.0},
+    "abs_mae_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "abs_mae", "keys": {}},
+    "abs_mse": {"classes": 5, "views": 2, "method": "abs_mse", "keys": {}, "loss_scale": 8.0},
+    "abs_mse_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "abs_mse", "keys": {}},
+    "abs_gce": {"classes": 5, "views": 2, "method": "abs_gce", "keys": {"q": 0.75}, "loss_scale": 8.0},
+    "abs_gce_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "abs_gce", "keys": {"q": 0.7}},
+    "abs_phuber": {"classes": 5, "views": 2, "method": "abs_phuber", "keys": {"truncation": 0.25}, "loss_scale": 8.0},
+    "abs_phuber_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "abs_phuber", "keys": {"truncation": 0.1}},
+    "abs_cce": {"classes": 5, "views": 2, "method": "abs_cce", "keys": {}, "loss_scale": 8.0},
+    "abs_cce_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "abs_cce", "keys": {}},
+    "exp": {"classes": 5, "views": 2, "method": "exp", "keys": {}, "loss_scale": 8.0},
+    "exp_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "exp", "keys": {}},
+    "mcl_log": {"classes": 5, "views": 2, "method": "mcl_log", "keys": {}, "loss_scale": 8.0},
+    "mcl_log_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "mcl_log", "keys": {}},
+    "mcl_mae": {"classes": 5, "views": 2, "method": "mcl_mae", "keys": {}, "loss_scale": 8.0},
+    "mcl_mae_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "mcl_mae", "keys": {}},
+    "mcl_mse": {"classes": 5, "views": 2, "method": "mcl_mse", "keys": ARTICLE, "loss_scale": 8.0},
+    "mcl_mse_published": {"classes": 5, "views": 2, "method": "mcl_mse", "keys": PUBLISHED},
+    "mcl_mse_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "mcl_mse", "keys": ARTICLE},
+    "mcl_gce": {"classes": 5, "views": 2, "method": "mcl_gce", "keys": ARTICLE | {"q": 0.75}, "loss_scale": 8.0},
+    "mcl_gce_published": {"classes": 5, "views": 2, "method": "mcl_gce", "keys": PUBLISHED | {"q": 0.7}},
+    "mcl_gce_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "mcl_gce", "keys": ARTICLE | {"q": 0.5}},
+    "mcl_phuber": {"classes": 5, "views": 2, "method": "mcl_phuber", "keys": {"truncation": 0.25}, "loss_scale": 8.0},
+    "mcl_phuber_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "mcl_phuber", "keys": {"truncation": 0.125}},
+    "scl_nl": {"classes": 5, "views": 2, "method": "scl_nl", "keys": ARTICLE, "loss_scale": 8.0},
+    "scl_nl_published": {"classes": 5, "views": 1, "method": "scl_nl", "keys": PUBLISHED},
+    "scl_nl_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "scl_nl", "keys": ARTICLE},
+    "scl_nl_sure_published": {"classes": 4, "scale": 30.0, "views": 1, "method": "scl_nl", "keys": PUBLISHED},
+    "scl_exp": {"classes": 5, "views": 2, "method": "scl_exp", "keys": {}, "loss_scale": 8.0},
+    "scl_exp_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "scl_exp", "keys": {}},
+    "forward": {"classes": 5, "views": 2, "method": "forward", "keys": {}, "loss_scale": 8.0},
+    "forward_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "forward", "keys": {}},
+    "forward_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "forward", "keys": {}},
+    "lwc": {"classes": 5, "views": 2, "method": "lwc", "keys": ARTICLE | {"beta": 0.5}, "loss_scale": 8.0},
+    "lwc_published": {"classes": 5, "views": 1, "method": "lwc", "keys": PUBLISHED | {"beta": 2.0}},
+    "lwc_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "lwc", "keys": ARTICLE | {"beta": 2.0}},
+    "lwc_sure_published": {"classes": 4, "scale": 30.0, "views": 1, "method": "lwc", "keys": PUBLISHED | {"beta": 0.5}},
+    "cavl": {"classes": 5, "views": 2, "method": "cavl", "keys": ARTICLE, "loss_scale": 8.0},
+    "cavl_published": {"classes": 3, "views": 1, "batch": 12, "samples": 14, "method": "cavl", "keys": PUBLISHED},
+    "cavl_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "cavl", "keys": ARTICLE},
+    "corr": {"classes": 5, "views": 2, "method": "corr", "keys": ARTICLE, "loss_scale": 8.0},
+    "corr_published": {"classes": 6, "views": 2, "method": "corr", "keys": PUBLISHED},
+    "corr_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "corr", "keys": ARTICLE},
+    "ill": {"classes": 5, "method": "ill", "keys": {"balance": 0.0}, "loss_scale": 8.0},
+    "ill_balance": {"classes": 5, "views": 2, "method": "ill", "keys": {"balance": 0.75}, "loss_scale": 8.0},
+    "ill_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "ill", "keys": {"balance": 0.5}},
+    "l_w": {"classes": 5, "views": 2, "method": "l_w", "keys": {}, "loss_scale": 8.0},
+    "l_w_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "l_w", "keys": {}},
+    "op_w": {"classes": 5, "views": 2, "scale": 2.0, "method": "op_w", "keys": {}, "loss_scale": 8.0},
+    "op_w_near": {"classes": 5, "views": 1, "scale": 0.125, "method": "op_w", "keys": {}},
+    "op_w_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "op_w", "keys": {}},
+    "pc": {"classes": 5, "views": 2, "method": "pc", "keys": {}, "loss_scale": 8.0},
+    "pc_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "pc", "keys": {}},
+    "scarce": {"classes": 5, "views": 2, "batch": 6, "samples": 9, "method": "scarce", "keys": {}, "loss_scale": 8.0},
+    "scarce_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "scarce", "keys": {}},
+    "fredis": {"classes": 5, "views": 2, "method": "fredis", "keys": ARTICLE | {"lambda": 4.0, "alpha": 0.5}, "loss_scale": 8.0},
+    "fredis_published": {"classes": 5, "views": 1, "method": "fredis", "keys": PUBLISHED | {"lambda": 0.5, "alpha": 2.0}},
+    "fredis_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "fredis", "keys": ARTICLE | {"lambda": 1.0, "alpha": 0.25}},
+    "scarce_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "scarce", "keys": {}},
 }  # fmt: skip
 DEFAULTS = {
     "method": "plcr", "known": False, "views": 3, "batch": 4, "samples": 7, "first": 2, "keys": PUBLISHED, "compute": "any",
@@ -87,6 +151,9 @@ def draw_inputs(name, case):
     }
     if rows := KEPT_ROWS.get(case["method"], 0):
         inputs["kept"] = (pattern(name + "/kept", [n, rows, c]) + 1) / 2
+    if case["method"] == "fredis":  # the second row: the first set, as 1 or as 2
+        first = (inputs["kept"][:, 1] > 0.5) | (np.arange(c) == labels[:, None])
+        inputs["kept"][:, 1] = first * (1 + np.arange(n)[:, None] % 2)
     if case["method"] in CLASS_VALUES:
         inputs["class_values"] = (pattern(name + "/class_values", [c]) + 1.5) / 2 / c
     return inputs
@@ -155,6 +222,18 @@ def compute(case, inputs, dtype):
 # What happens at the end of epochs: the table that an epoch leaves -> sets, rows and figures behind the hook.
 HOOKS = {
     "pop": {"keys": {"theta": 0.35, "increase": 0.25, "warm_up": 1, "window": 2}, "samples": 6, "classes": 5, "epochs": 5},
+    "fredis": {
+        "keys": ARTICLE | {"theta": 0.0625, "delta": 0.75, "increase": 0.015625, "decrease": 0.03125, "interval": 1, "change_size": 4, "times": 1},
+        "samples": 9, "classes": 5, "epochs": 3,
+    },
+    "fredis_published": {
+        "keys": PUBLISHED | {"theta": 0.125, "delta": 0.75, "increase": 0.015625, "decrease": 0.03125, "interval": 2, "change_size": 3, "times": 2},
+        "samples": 9, "classes": 5, "epochs": 4,
+    },
+    "fredis_settled": {
+        "keys": ARTICLE | {"theta": 0.0, "delta": 1.0, "increase": 0.25, "decrease": 0.125, "interval": 1, "change_size": 500, "times": 2},
+        "samples": 4, "classes": 70, "epochs": 3,
+    },
     "pop_settled": {"keys": {"theta": 0.125, "increase": 0.5, "warm_up": 0, "window": 1}, "samples": 4, "classes": 70, "epochs": 3},
 }  # fmt: skip
 
@@ -180,24 +259,117 @@ def pop_hook(case, mask, tables):
         yield confidence, mask, [mask.sum(1).double().mean().item(), float(theta)]
 
 
+SEED = 1  # of the run
+METHOD_PURPOSE = 8  # Purpose::method
+
+
+def philox_block(key, counter):
+    low, k0, k1 = 0xFFFFFFFF, key & 0xFFFFFFFF, key >> 32
+    c0, c1, c2, c3 = counter
+    for _ in range(10):
+        a, b = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (b >> 32) ^ c1 ^ k0, b & low, (a >> 32) ^ c3 ^ k1, a & low
+        k0, k1 = (k0 + 0x9E3779B9) & low, (k1 + 0xBB67AE85) & low
+    return c0, c1, c2, c3
+
+
+def chosen(entries, count, epoch, which):
+    """`count` of the entries: the first steps of a Fisher-Yates shuffle."""
+    entries = list(entries)
+    if len(entries) <= count:
+        return entries
+    for i in range(count):
+        word = philox_block(SEED, (i // 4, 0, epoch, METHOD_PURPOSE | which << 16))[i % 4]
+        j = i + (word * (len(entries) - i) >> 32)
+        entries[i], entries[j] = entries[j], entries[i]
+    return entries[:count]
+
+
+def fredis_hook(case, mask, tables, kept):
+    keys, counts = case["keys"], [0, 0]  # how often theta and delta have changed
+    published, most, times = keys["variant"] == "published", keys["change_size"], keys["times"]
+    mask = mask.numpy().copy()
+    for epoch, table in enumerate(tables):
+        rows = table * mask
+        rows = rows / rows.sum(1, keepdims=True)
+        after = kept[epoch].copy()
+        if (epoch + 1) % keys["interval"] == 0:
+            q = kept[epoch, :, 0]
+            gap = q.max(1, keepdims=True) - q
+            before = mask.copy()
+            near = gap < keys["theta"] + keys["increase"] * counts[0]
+            joined = int((near & ~before).sum())
+            joining = np.argwhere(near if published else near & ~before)
+            if joined > most:
+                joining, joined = chosen(joining, most, epoch, 0), most
+
+            def far():
+                return gap > keys["delta"] - keys["decrease"] * counts[1]
+
+            can_leave = int((before & (gap > 0)).sum())
+            while (before & far()).sum() < min(joined * times, can_leave):
+                counts[1] += 1
+            left = int((far() & before).sum())
+            leaving = np.argwhere(far() if published else far() & before)
+            if left > most * times:
+                leaving = chosen(leaving, most * times, epoch, 1)
+            for i, k in joining:
+                mask[i, k] = True
+            for i, k in leaving:
+                mask[i, k] = False
+            mask[mask.sum(1) == 0] = before[mask.sum(1) == 0]
+            rows = q * mask
+            empty = rows.sum(1) == 0
+            rows[empty] = mask[empty]
+            rows = rows / rows.sum(1, keepdims=True)
+            after[:, 1] = 2.0 * (after[:, 1] > 0)
+            theta, delta = keys["theta"] + keys["increase"] * counts[0], keys["delta"] - keys["decrease"] * counts[1]
+            if theta < 0.9 and delta > 0.1 and (before != mask).sum() < most:
+                counts = [counts[0] + 1, counts[1] + 1]
+        theta, delta = keys["theta"] + keys["increase"] * counts[0], keys["delta"] - keys["decrease"] * counts[1]
+        yield rows, mask.copy(), [mask.sum(1).mean(), theta, delta], after
+
+
+def draw_kept(name, case, mask):
+    """[epochs, samples, 2, classes]: what FREDIS keeps when an epoch ends, exact in float32."""
+    n, c = mask.shape
+    posterior = (pattern(name + "/posterior", [case["epochs"], n, c]) + 1) ** 4
+    if name == "fredis_settled":  # near to even: nothing joins or leaves but what is alone at 0
+        posterior = 1 + posterior / 256
+    posterior = (posterior / posterior.sum(2, keepdims=True)).astype(np.float32).astype(np.float64)
+    if name == "fredis":
+        posterior[1, 0] = ~mask[0] / max(1, (~mask[0]).sum())  # no candidate has a share: the set would be empty
+    return np.stack([posterior, np.broadcast_to(mask, posterior.shape)], axis=2).astype(np.float64)
+
+
 def write_hooks(folder):
     tensors, cases = {}, []
     for name, case in HOOKS.items():
         n, c, epochs = case["samples"], case["classes"], case["epochs"]
+        method = name.split("_")[0]
         mask = pattern(name + "/candidates", [n, c]) < 0.4
         mask[np.arange(n), integers(name + "/labels", [n], c)] = True
         tables = (pattern(name + "/tables", [epochs, n, c]) + 1) ** 2
         if name == "pop_settled":
             tables = tables * 0 + 1 + tables / 64  # too even for a candidate to leave
-        outputs = list(pop_hook(case, torch.from_numpy(mask), tables))
+        if method == "pop":
+            outputs = list(pop_hook(case, torch.from_numpy(mask), tables))
+            outputs = [(plain(rows), sets.numpy(), figures) for rows, sets, figures in outputs]
+        else:
+            kept = draw_kept(name, case, mask)
+            outputs = list(fredis_hook(case, torch.from_numpy(mask), tables, kept))
+            tensors |= {f"{name}/kept": kept, f"{name}/kept_after": np.stack([output[3] for output in outputs])}
         tensors |= {
             f"{name}/mask": mask.astype(np.uint8),
             f"{name}/tables": tables,
-            f"{name}/targets_after": np.stack([plain(rows) for rows, _, _ in outputs]),
-            f"{name}/mask_after": np.stack([sets.numpy().astype(np.uint8) for _, sets, _ in outputs]),
-            f"{name}/figures": np.array([figures for _, _, figures in outputs]),
+            f"{name}/targets_after": np.stack([output[0] for output in outputs]),
+            f"{name}/mask_after": np.stack([output[1].astype(np.uint8) for output in outputs]),
+            f"{name}/figures": np.array([output[2] for output in outputs]),
         }
-        cases.append(case | {"name": name, "method": name.split("_")[0], "float32_deviation": {}})
+        for before, output in zip([mask, *[output[1] for output in outputs]], outputs):
+            changed = int((output[1] & ~before).sum()), int((before & ~output[1]).sum())
+            print(f"{name}: {changed[0]} joined, {changed[1]} left, figures {output[2]}")
+        cases.append(case | {"name": name, "method": method, "float32_deviation": {}})
     path = folder / "hooks.safetensors"
     golden_file.write(path, tensors, golden_file.metadata("tools/golden/make_method_golden.py", cases))
     print(f"{path}: {len(cases)} cases, {path.stat().st_size} bytes")

@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   candidates = 5,  // candidate models other than the NumPy-compatible uniform one
   split = 6,       // validation split
   annotator = 7,   // instance-dependent candidate model
+  method = 8,      // what a method draws at the end of an epoch
 };
 
 struct Philox4 {

@@ -7,7 +7,7 @@
 
 namespace dpll {
 
-struct AbsGce : objectives::AverageLoss<AbsGce> {
+struct AbsGce final : objectives::AverageLoss<AbsGce> {
   double q = 0.7;
 
   static constexpr objectives::About about = {

@@ -1,15 +1,13 @@
 // ABS-MAE: the average over the candidates of the mean absolute error,
 //   l_j = ||e_j - p||_1 = 2 (1 - p_j)
 // What the average is, its source and its row are in average_loss.h.
-// The loss is bounded and the same for every set of one size but for a constant, which makes it the most
-// robust and the slowest to train.
 #pragma once
 
 #include "objectives/average_loss.h"
 
 namespace dpll {
 
-struct AbsMae : objectives::AverageLoss<AbsMae> {
+struct AbsMae final : objectives::AverageLoss<AbsMae> {
   static constexpr objectives::About about = {
       "abs_mae", "Lv et al.: On the Robustness of Average Losses for Partial-Label Learning, IEEE TPAMI 2024",
       "L = (2/s) sum_{j in S} (1 - p_j)"};

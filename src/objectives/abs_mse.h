@@ -7,7 +7,7 @@
 
 namespace dpll {
 
-struct AbsMse : objectives::AverageLoss<AbsMse> {
+struct AbsMse final : objectives::AverageLoss<AbsMse> {
   static constexpr objectives::About about = {
       "abs_mse", "Lv et al.: On the Robustness of Average Losses for Partial-Label Learning, IEEE TPAMI 2024",
       "L = (1/s) sum_{j in S} ||e_j - p||^2"};

@@ -7,7 +7,7 @@
 
 namespace dpll {
 
-struct AbsPhuber : objectives::AverageLoss<AbsPhuber> {
+struct AbsPhuber final : objectives::AverageLoss<AbsPhuber> {
   double truncation = 0.1;
 
   static constexpr objectives::About about = {

@@ -18,7 +18,7 @@
 
 namespace dpll {
 
-struct Cavl : objectives::PlainMethod {
+struct Cavl final : objectives::PlainMethod {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

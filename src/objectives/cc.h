@@ -12,7 +12,7 @@
 
 namespace dpll {
 
-struct Cc : objectives::OfProbabilities<Cc> {
+struct Cc final : objectives::OfProbabilities<Cc> {
   static constexpr objectives::About about = {
       "cc", "Feng et al.: Provably Consistent Partial-Label Learning, NeurIPS 2020",
       "L = -log sum_{j in S} p_j"};

@@ -19,7 +19,7 @@
 
 namespace dpll {
 
-struct Corr {
+struct Corr final {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

@@ -12,7 +12,7 @@
 
 namespace dpll {
 
-struct CrossEntropyOnTruth {
+struct CrossEntropyOnTruth final {
   static constexpr objectives::About about = {"cross_entropy",
                                               "ordinary supervised training on the true labels",
                                               "L = -log p_y;  t <- norm_S(p), unused by the loss"};

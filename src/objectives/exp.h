@@ -6,7 +6,7 @@
 
 namespace dpll {
 
-struct MclExp : objectives::BoundedComplementary<MclExp> {
+struct MclExp final : objectives::BoundedComplementary<MclExp> {
   static constexpr objectives::About about = {
       "exp", "Feng et al.: Learning with Multiple Complementary Labels, ICML 2020",
       "L = ((K - 1) / (K - s)) exp(-sum_{j in S} p_j)"};

@@ -12,7 +12,7 @@
 
 namespace dpll {
 
-struct ForwardCorrection : objectives::OfPairs<ForwardCorrection> {
+struct ForwardCorrection final : objectives::OfPairs<ForwardCorrection> {
   static constexpr objectives::About about = {
       "forward", "Yu, Liu, Gong, Tao: Learning with Biased Complementary Labels, ECCV 2018",
       "L = the mean over the batch's pairs (sample, y not in S) of -log((1 - p_y) / (K - 1))"};

@@ -34,7 +34,7 @@
 
 namespace dpll {
 
-struct Fredis {
+struct Fredis final {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double lambda = 10;
   double alpha = 1;

@@ -14,7 +14,7 @@
 
 namespace dpll {
 
-struct GradientAscentRisk {
+struct GradientAscentRisk final {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

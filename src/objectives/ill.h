@@ -18,7 +18,7 @@
 
 namespace dpll {
 
-struct Ill {
+struct Ill final {
   double balance = 0;
 
   static constexpr objectives::About about = {

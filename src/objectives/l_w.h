@@ -13,7 +13,7 @@
 
 namespace dpll {
 
-struct WeightedComplementary : objectives::OfPairs<WeightedComplementary> {
+struct WeightedComplementary final : objectives::OfPairs<WeightedComplementary> {
   static constexpr objectives::About about = {
       "l_w", "Gao, Zhang: Discriminative Complementary-Label Learning with Weighted Loss, ICML 2021",
       "L = the mean over the batch's pairs (sample, y not in S) of -(1 + w_y) log q_y, q = softmax(1 - p), "

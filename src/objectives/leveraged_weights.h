@@ -5,7 +5,8 @@
 //   row       norm_S(p_0), which is w on S
 // No gradient goes through w. The new rows are of the outputs that the loss is of; the published code makes
 // them from a second forward pass after the update. Both are softmaxes over their labels, so that they exist
-// however small the probabilities are; a set of all labels has no others.
+// however small the probabilities are, where the published code adds 1e-8 to each in the sums; a set of all
+// labels has no others.
 #pragma once
 
 #include "objectives/of_probabilities.h"

@@ -13,7 +13,7 @@
 
 namespace dpll {
 
-struct Lwc : objectives::LeveragedWeights {
+struct Lwc final : objectives::LeveragedWeights {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double beta = 2;
 

@@ -11,7 +11,7 @@
 
 namespace dpll {
 
-struct Lws : objectives::LeveragedWeights {
+struct Lws final : objectives::LeveragedWeights {
   double beta = 2;
 
   static constexpr objectives::About about = {

@@ -8,7 +8,7 @@
 
 namespace dpll {
 
-struct MclGce : objectives::MultipleComplementary<MclGce> {
+struct MclGce final : objectives::MultipleComplementary<MclGce> {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double q = 0.7;
 

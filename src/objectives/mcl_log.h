@@ -6,7 +6,7 @@
 
 namespace dpll {
 
-struct MclLog : objectives::BoundedComplementary<MclLog> {
+struct MclLog final : objectives::BoundedComplementary<MclLog> {
   static constexpr objectives::About about = {
       "mcl_log", "Feng et al.: Learning with Multiple Complementary Labels, ICML 2020",
       "L = -((K - 1) / (K - s)) log sum_{j in S} p_j"};

@@ -7,7 +7,7 @@
 
 namespace dpll {
 
-struct MclMae : objectives::MultipleComplementary<MclMae> {
+struct MclMae final : objectives::MultipleComplementary<MclMae> {
   static constexpr objectives::About about = {
       "mcl_mae", "Feng et al.: Learning with Multiple Complementary Labels, ICML 2020",
       "L = sum_{j in S} l_j - ((s - 1) / (K - s)) sum_{j not in S} l_j, l_j = 2 (1 - p_j)"};

@@ -8,7 +8,7 @@
 
 namespace dpll {
 
-struct MclMse : objectives::MultipleComplementary<MclMse> {
+struct MclMse final : objectives::MultipleComplementary<MclMse> {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

@@ -7,7 +7,7 @@
 
 namespace dpll {
 
-struct MclPhuber : objectives::MultipleComplementary<MclPhuber> {
+struct MclPhuber final : objectives::MultipleComplementary<MclPhuber> {
   double truncation = 0.1;
 
   static constexpr objectives::About about = {

@@ -46,6 +46,8 @@ namespace dpll {
 
 template <typename... M>
 struct MethodList {
+  // A tuple derives from classes that are empty and not final, and GCC 12 then sets members of others to 0.
+  static_assert((std::is_final_v<M> && ...), "a method is final");
   using One = std::variant<M...>;
   using All = std::tuple<M...>;
 };

@@ -12,7 +12,7 @@
 
 namespace dpll {
 
-struct NonNegativeRisk {
+struct NonNegativeRisk final {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double beta = 0;
 

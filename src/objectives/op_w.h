@@ -18,7 +18,7 @@
 
 namespace dpll {
 
-struct OrderPreserving : objectives::OfPairs<OrderPreserving> {
+struct OrderPreserving final : objectives::OfPairs<OrderPreserving> {
   static constexpr objectives::About about = {
       "op_w", "Liu et al.: Consistent Complementary-Label Learning via Order-Preserving Losses, AISTATS 2023",
       "L = the mean over the batch's pairs (sample, y not in S) of -w_y log b_y, b = softmax(-f), "

@@ -13,7 +13,7 @@
 
 namespace dpll {
 
-struct PairwiseComparison : objectives::OfPairs<PairwiseComparison> {
+struct PairwiseComparison final : objectives::OfPairs<PairwiseComparison> {
   static constexpr objectives::About about = {
       "pc", "Ishida, Niu, Hu, Sugiyama: Learning from Complementary Labels, NIPS 2017",
       "L = the mean over the batch's pairs (sample, y not in S) of (K-1) sum_k sigma(f_y - f_k) - K (K-1) / "

@@ -21,7 +21,7 @@
 
 namespace dpll {
 
-struct Plcr {
+struct Plcr final {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double lambda_max = 1;
   int ramp_epochs = 100;

@@ -21,7 +21,7 @@
 
 namespace dpll {
 
-struct Pop {
+struct Pop final {
   double theta = 1e-3;
   double increase = 1e-3;
   int warm_up = 20;

@@ -18,7 +18,7 @@
 
 namespace dpll {
 
-struct Proden {
+struct Proden final {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

@@ -14,7 +14,7 @@
 
 namespace dpll {
 
-struct Rc : objectives::OfProbabilities<Rc> {
+struct Rc final : objectives::OfProbabilities<Rc> {
   static constexpr objectives::About about = {
       "rc", "Feng et al.: Provably Consistent Partial-Label Learning, NeurIPS 2020",
       "L = -sum_j t_j log p_j;  t <- norm_S(p)"};

@@ -19,7 +19,7 @@
 
 namespace dpll {
 
-struct Scarce : objectives::PlainMethod {
+struct Scarce final : objectives::PlainMethod {
   static constexpr objectives::About about = {
       "scarce", "Wang et al.: Learning with Complementary Labels Revisited, ICML 2024",
       "L = sum_k (1 - 1/K) mean_{y=k} l(-f_k) + sum_k |mean l(f_k) - (1 - 1/K) mean_{y=k} l(f_k)|, "

@@ -10,7 +10,7 @@
 
 namespace dpll {
 
-struct SclExp : objectives::OfPairs<SclExp> {
+struct SclExp final : objectives::OfPairs<SclExp> {
   static constexpr objectives::About about = {
       "scl_exp",
       "Chou et al.: Unbiased Risk Estimators Can Mislead: A Case Study of Learning with Complementary "

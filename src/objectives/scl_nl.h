@@ -13,7 +13,7 @@
 
 namespace dpll {
 
-struct SclNl : objectives::OfPairs<SclNl> {
+struct SclNl final : objectives::OfPairs<SclNl> {
   ObjectiveVariant variant = ObjectiveVariant::article;
 
   static constexpr objectives::About about = {

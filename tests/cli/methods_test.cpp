@@ -32,8 +32,10 @@ std::size_t column_of(const std::string& head, const std::string& name) {
 TEST_CASE("dpll_engine methods: name, paper, formula and keys of each") {
   const ProcessResult result = run_process(engine({"methods"}));
   require_done(result);
-  for (const char* part : {"plcr\n", "ICML 2022", "[plcr] lambda_max = 1 ", "proden\n", "ICML 2020",
-                           "t <- norm_S(p)", "[proden] variant = article ", "cross_entropy\n"}) {
+  for (const char* part :
+       {"plcr\n", "ICML 2022", "[plcr] lambda_max = 1 ", "proden\n", "ICML 2020", "t <- norm_S(p)",
+        "[proden] variant = article ", "cross_entropy\n", "[abs_gce] q = 0.7 ", "[lwc] beta = 2 ",
+        "[fredis] lambda = 10 ", "[fredis] change_size = 500 "}) {
     CAPTURE(part);
     CHECK(has(result.out, part));
   }

@@ -127,10 +127,10 @@ class Local(Searches):
         self.assertIn(f"\nlr = {draws[1]['optimiser.lr']}\n", config)
 
     def test_killed_and_stopped_it_ends_as_one_that_was_left_alone(self):
-        self.sweep(SEARCH + "[set]\nrun.epochs = 40\ncheckpoint.every_steps = 1\n")
+        self.sweep(SEARCH + "[set]\nrun.epochs = 30\ncheckpoint.every = 5\n")
         self.done()
         whole = self.models()
-        self.sweep(SEARCH + "[set]\nrun.epochs = 40\ncheckpoint.every_steps = 1\n", out="other")
+        self.sweep(SEARCH + "[set]\nrun.epochs = 30\ncheckpoint.every = 5\n", out="other")
         child = self.start("--jobs", "3")
         self.wait_for(lambda: len(list((self.folder / "other").glob("*/checkpoint.safetensors"))) >= 3)
         child.send_signal(signal.SIGKILL)
@@ -263,18 +263,21 @@ class WithSlurm(Searches):
         self.assertEqual(self.models("here"), arrays)
 
     def test_out_of_time_submitted_again_and_killed_while_waiting(self):
-        # One run of about a thousand epochs, in tasks that stop after a second, each with a checkpoint.
-        self.sweep("[set]\nrun.epochs = 1200\n", head="")
-        options = ["--slurm", "--poll", "0.2", "--max-hours", "0.0004"]
-        self.assertIn("is in the queue", self.done(*options, "--no-wait"))
-        child = self.start(*options)
-        time.sleep(1)
+        self.sweep("[set]\nrun.epochs = 60\n", head="")
+        self.assertIn("is in the queue", self.done("--slurm", "--max-hours", "0.000001", "--no-wait"))
+
+        def second_round():
+            state = json.loads((self.folder / "out/slurm/state.json").read_text(encoding="utf-8"))
+            return state["round"] == 2 and state["array"]
+
+        child = self.start("--slurm", "--poll", "0.2", "--max-hours", "1")
+        self.wait_for(second_round)
         child.send_signal(signal.SIGKILL)
-        child.communicate()
-        out = self.done(*options)
-        self.assertIn("exit code 75 (goes on)", out)
+        said, _ = child.communicate()
+        self.assertIn("tab_seed=1: exit code 75 (goes on)", said)
+        self.done("--slurm", "--poll", "0.2")
         self.assertEqual(len(self.runs()), 2)
-        self.assertGreater(len(list((self.folder / "out/slurm").glob("round-*.sh"))), 1)
+        self.assertEqual(len(list((self.folder / "out/slurm").glob("round-*.sh"))), 2)
 
     def test_a_failed_run_is_named(self):
         self.sweep("[grid]\noptimiser.batch = 16 | 99\n", head="")

@@ -20,18 +20,21 @@ from .spec import METHOD, Spec
 def parse(program, description, argv):
     parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="INI file of the sweep")
-    parser.add_argument("--into", type=pathlib.Path, metavar="FILE", help="when all runs are finished, put the comparison "
-                        "into this text file, between the lines <!-- begin NAME --> and <!-- end NAME -->, NAME being "
-                        "that of the INI file without .ini")
+    parser.add_argument("--into", type=pathlib.Path, metavar="FILE",
+                        help="when all runs are finished, put the comparison into this text file, between the lines "
+                        "<!-- begin NAME --> and <!-- end NAME -->, NAME being that of the INI file without .ini")
     parser.add_argument("--engine", default=engine.built(), help="the program (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the runs and whether they are finished, and stop")
     parser.add_argument("--jobs", type=number_from(1, int), metavar="N",
                         help="runs at the same time (default: 1, with --devices one on each); with --slurm: tasks")
     parser.add_argument("--devices", type=gpus, default=[], metavar="0,1,...", help="GPUs, dealt out to the runs")
     parser.add_argument("--max-hours", type=number_from(0, float), metavar="H",
-                        help="stop all runs with a checkpoint after so many hours (exit code 75); with --slurm: a task's")
-    parser.add_argument("--slurm", action="store_true", help="submit the runs as array jobs and collect what they leave")
-    parser.add_argument("--no-wait", action="store_true", help="with --slurm: submit and leave; the same command collects")
+                        help="stop all runs with a checkpoint after so many hours (exit code 75); with --slurm: "
+                        "those of a task")
+    parser.add_argument("--slurm", action="store_true",
+                        help="submit the runs as array jobs and collect what they leave")
+    parser.add_argument("--no-wait", action="store_true",
+                        help="with --slurm: submit and leave; the same command collects")
     parser.add_argument("--sbatch", default="", metavar="OPTIONS", help='with --slurm: "--partition=p --gres=gpu:1"')
     parser.add_argument("--poll", type=number_from(0, float), default=15, metavar="S",
                         help="with --slurm: seconds between two looks into the queue (default: 15)")

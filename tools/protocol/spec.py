@@ -36,7 +36,7 @@ class Search:
         spec.no_strangers("search", section, SEARCH_KEYS)
         self.draws = spec.whole(section, "[search] draws", "draws", None, 1)
         self.seed = spec.whole(section, "[search] seed", "seed", "1", 0)
-        # Lists of run.seed: each list has a search, and a choice, of its own. "each": every seed of the sweep for itself.
+        # run.seed of the runs that a setting is judged by. "each": every seed of the sweep has a choice of its own.
         seeds = section.get("seeds", spec.sweep_seeds[0]).strip()
         self.each_seed = seeds == "each"
         self.seeds = [] if self.each_seed else spec.seeds("[search] seeds", seeds)

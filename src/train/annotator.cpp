@@ -43,11 +43,13 @@ RunConfig annotator_run(const RunConfig& config, const ImageSet& images) {
   run.model.batch_norm = true;
   run.model.width = a.width;
   run.model.dropout = 0;
-  const bool published_depth = run.model.architecture == Architecture::resnet ||
-                               run.model.architecture == Architecture::resnet18 ||
-                               run.model.architecture == Architecture::preact_resnet18;
   run.model.depth = a.depth;
-  if (!a.depth && !published_depth) run.model.depth = 16;
+  // Those that were annotators before others came; their depth is part of the name of what is kept.
+  const Architecture kind = run.model.architecture;
+  if (!a.depth &&
+      (kind == Architecture::wide_resnet || kind == Architecture::lenet || kind == Architecture::mlp)) {
+    run.model.depth = 16;
+  }
   run.objective.method = CrossEntropyOnTruth::about.name;
   run.optimiser = {};
   run.optimiser.batch = static_cast<int>(std::min<std::int64_t>(a.batch, images.count));

@@ -84,10 +84,17 @@ class Settings {
     const std::string section = name.substr(0, name.find('.'));
     const std::string local = name.substr(name.find('.') + 1);
     std::vector<std::string> elsewhere, here, all;
+    const std::vector<std::string> methods = method_names();
     for (const Key& key : keys_) {
       all.push_back(key.name);
       if (key.section() == section) here.push_back(key.local_name());
       if (key.local_name() == local) elsewhere.push_back(key.name);
+    }
+    // Methods share the names of some keys, but a key of one method does not stand for a key of another.
+    if (!here.empty()) {
+      std::erase_if(elsewhere, [&](const std::string& key) {
+        return std::find(methods.begin(), methods.end(), key.substr(0, key.find('.'))) != methods.end();
+      });
     }
     if (!elsewhere.empty()) {
       const std::vector<std::string> nearer = nearest(name, elsewhere);

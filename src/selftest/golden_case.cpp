@@ -132,11 +132,11 @@ double GoldenCase::rounding_allowance(const std::string& key) const {
   return 8 * coarser * values_.at("float32_deviation").at(key).get<double>();
 }
 
-void GoldenCase::check(const std::string& key, const HostTensor& got) {
+void GoldenCase::check(const std::string& key, const HostTensor& got, double of_golden) {
   const bool exact = coarsest_ == DType::f64;
-  check_equal(
-      key, got, stored(key),
-      {.relative = exact ? 1e-12 : 4 * unit_roundoff(coarsest_), .absolute = rounding_allowance(key)});
+  check_equal(key, got, stored(key),
+              {.relative = exact ? 1e-12 : 4 * unit_roundoff(coarsest_),
+               .absolute = of_golden + rounding_allowance(key)});
 }
 
 void GoldenCase::check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,

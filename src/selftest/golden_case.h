@@ -71,8 +71,11 @@ class GoldenCase {
 
   // Adds a complaint unless `got` agrees with `key` of the file: in float64 except for rounding; in float32
   // within a small multiple of the error of PyTorch in float32.
-  void check(const std::string& key, const Tensor& got) { check(key, take(got)); }
-  void check(const std::string& key, const HostTensor& got);
+  // `of_golden`: what the golden values themselves may be off by.
+  void check(const std::string& key, const Tensor& got, double of_golden = 0) {
+    check(key, take(got), of_golden);
+  }
+  void check(const std::string& key, const HostTensor& got, double of_golden = 0);
   void check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
                    const Tolerance& tolerance = {});
   void complain(const std::string& problem);

@@ -85,7 +85,9 @@ void check_objective(Backend& backend, GoldenCase& c) {
                .order = c.put_int32(c.file().get<std::int32_t>(c.name() + "/order"))},
       .workspace = c.memory(op->workspace_bytes())};
   op->run(call);
-  c.check("d_logits", call.d_logits);
+  // The golden values themselves are rounded: PyTorch's gradient of a softmax is off by 2^-52 of a
+  // probability.
+  c.check("d_logits", call.d_logits, 0x1p-50 * static_cast<double>(c.value<float>("loss_scale")));
   c.check("targets_after", call.targets);
   if (call.kept.defined()) c.check("kept_after", call.kept);
   const Tensor metrics{last, DType::f64, {kObjectiveMetricsFields}};

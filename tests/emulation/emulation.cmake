@@ -83,6 +83,9 @@ dpll_mutate(fused_batch_norm.cu "fmaf(-normalise.mean[0]"
   "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * normalise.mean[0]")
 dpll_mutate(pll_objective.cu "row < batch; ++row) sum"
   "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < batch; ++row) sum")
+# One method is enough to find faults, and each takes its time to compile.
+dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);"
+  "run_method(task, std::get<Plcr>(method), per_sample, stream);")
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
 dpll_mutate(view_statistics.cu "other < kMergeStrips"
   "other + DPLL_ONE_IF_FAULT(statistics_strip) < kMergeStrips")

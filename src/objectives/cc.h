@@ -21,10 +21,6 @@ struct Cc final : objectives::OfProbabilities<Cc> {
   bool operator==(const Cc&) const = default;
 
   template <typename Group>
-  DPLL_HD_MEMBER double weight(const Group&) const {
-    return 1;
-  }
-  template <typename Group>
   DPLL_HD_MEMBER double loss(const Group& g, const objectives::ViewOutput& out, double /*weight*/,
                              double* slope, double* scratch) const {
     const objectives::NewRow mass = objectives::mass_of_candidates(g, out, scratch);

@@ -124,8 +124,9 @@ DPLL_HD double row_cross_entropy(const Group& g, const ViewOutput& out, const Ta
 }
 
 // A method M whose loss is the mean over the views of a function of p_v, and whose row is norm_S(p_0). M has
-//   weight(g)                           what the sample's loss is multiplied by; the same for all lanes
-//   loss(g, out, weight, slope, scratch)   the loss of a view; fills slope[k] = e_k. scratch: [classes]
+//   weight(g)                              optional: a factor of the sample's loss, the same for all lanes
+//   loss(g, out, weight, slope, scratch)   the loss of a view, with its weight (1 where there is none); fills
+//                                          slope[k] = e_k. scratch: [classes]
 // M may have metric_names = {"undefined"}: a sample whose weight is 0 has no loss by the formula, adds
 // nothing and is counted.
 template <typename M>
@@ -140,7 +141,8 @@ struct OfProbabilities : PlainMethod {
     double* const log_p = g.scratch(1);
     double* const slope = g.scratch(2);
     double* const scratch = g.scratch(3);
-    const double weight = method.weight(g);
+    double weight = 1;
+    if constexpr (requires { method.weight(g); }) weight = method.weight(g);
     Outcome outcome;
     for (int v = 0; v < g.views(); ++v) {
       const ViewOutput out = output_of(g, v, p, log_p);

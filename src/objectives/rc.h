@@ -23,10 +23,6 @@ struct Rc final : objectives::OfProbabilities<Rc> {
   bool operator==(const Rc&) const = default;
 
   template <typename Group>
-  DPLL_HD_MEMBER double weight(const Group&) const {
-    return 1;
-  }
-  template <typename Group>
   DPLL_HD_MEMBER double loss(const Group& g, const objectives::ViewOutput& out, double /*weight*/,
                              double* slope, double* /*scratch*/) const {
     return objectives::row_cross_entropy(

@@ -108,6 +108,7 @@ CASES = {
     "op_w": {"classes": 5, "views": 2, "scale": 2.0, "method": "op_w", "keys": {}, "loss_scale": 8.0},
     "op_w_near": {"classes": 5, "views": 1, "scale": 0.125, "method": "op_w", "keys": {}},
     "op_w_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "op_w", "keys": {}},
+    "op_w_saturated": {"classes": 3, "scale": 40.0, "views": 1, "batch": 10, "samples": 12, "method": "op_w", "keys": {}},
     "pc": {"classes": 5, "views": 2, "method": "pc", "keys": {}, "loss_scale": 8.0},
     "pc_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "pc", "keys": {}},
     "scarce": {"classes": 5, "views": 2, "batch": 6, "samples": 9, "method": "scarce", "keys": {}, "loss_scale": 8.0},

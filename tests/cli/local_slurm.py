@@ -26,7 +26,7 @@ class LocalSlurm:
         path = os.environ["PATH"] + ":/usr/sbin:/sbin"
         found = {name: shutil.which(name, path=path) for name in PROGRAMS}
         absent = sorted(name for name, program in found.items() if program is None)
-        self.missing = f"{', '.join(absent)} not installed (tools/install_deps test)" if absent else ""
+        self.missing = f"{', '.join(absent)} not installed (tools/install_deps ci)" if absent else ""
         if os.geteuid() != 0:
             self.missing = self.missing or "Slurm's daemon of a node needs root"
         self.programs = found

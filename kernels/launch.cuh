@@ -10,6 +10,9 @@ struct LaunchShape {
   dim3 blocks = {1, 1, 1};
   int threads = 256;             // a multiple of kWarp
   std::size_t shared_bytes = 0;  // dynamic
+  // What the launch must read from and write to device memory once, as the kernel's Cost comment says: for
+  // the counts of docs/kernels.md.
+  double bytes = 0;
 };
 
 inline unsigned blocks_for(std::int64_t items, std::int64_t per_block) {
@@ -38,11 +41,18 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
 }
 #else
 template <typename... Parameters, typename... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream,
+void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
             const Arguments&... arguments) {
   const emulation::Launch launched{name, shape.blocks, static_cast<unsigned>(shape.threads),
                                    shape.shared_bytes, shape.shared_bytes > kAskForShared};
-  emulation::enqueue([=] { emulation::run(launched, [&] { kernel(arguments...); }); });
+  emulation::enqueue(stream,
+                     {.name = name,
+                      .kernel = reinterpret_cast<const void*>(kernel),
+                      .blocks = shape.blocks,
+                      .threads = launched.threads,
+                      .shared_bytes = shape.shared_bytes,
+                      .bytes = shape.bytes},
+                     [=] { emulation::run(launched, [&] { kernel(arguments...); }); });
 }
 #endif
 

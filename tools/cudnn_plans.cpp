@@ -154,9 +154,9 @@ void print_row(const CudnnDevice& device, const Gpu& gpu, const Layer& layer) {
 
 // The JSON from which cuDNN plans for this GPU where it is not present.
 std::string description_of_this_gpu() {
-  const CudnnDevice device(Stream{});
+  const CudnnDevice device(std::vector<Stream>{nullptr});
   Descriptor properties(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  cudnnHandle_t handle = device.handle();
+  cudnnHandle_t handle = device.handle(nullptr);
   properties.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   properties.finalize("describing the GPU");
   const auto text =

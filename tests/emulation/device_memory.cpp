@@ -74,10 +74,12 @@ class DeviceMemory {
     open_ = false;
   }
 
- private:
+  unsigned char* begin() const { return begin_; }
   std::size_t bytes() const {
     return blocks_.empty() ? 0 : blocks_.rbegin()->first + blocks_.rbegin()->second;
   }
+
+ private:
   void protect(int protection) noexcept {
     if (bytes() > 0) mprotect(begin_, bytes(), protection);
   }
@@ -100,6 +102,12 @@ void* allocate_device_memory(std::size_t bytes) {
 }
 void release_device_memory(void* data) noexcept {
   if (data != nullptr) memory().release(data);
+}
+unsigned char* device_memory() {
+  return memory().begin();
+}
+std::size_t device_memory_bytes() {
+  return memory().bytes();
 }
 DeviceAccess::DeviceAccess() {
   memory().open();

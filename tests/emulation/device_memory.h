@@ -10,6 +10,9 @@ namespace dpll::emulation {
 // is not enough. Under AddressSanitizer nothing but the `bytes` may be accessed, by the device neither.
 void* allocate_device_memory(std::size_t bytes);
 void release_device_memory(void* data) noexcept;
+// All of it, from the first block to the last; only while a DeviceAccess lives.
+unsigned char* device_memory();
+std::size_t device_memory_bytes();
 
 // Device memory can be accessed while one of these lives; they may be nested.
 class DeviceAccess {

@@ -24,6 +24,8 @@ std::unique_ptr<Backend> make_tuned_backend(DType compute, FusedLoops fused,
                                             const std::function<void(const std::string&)>& warn);
 // With convolutions and products as tensor cores compute them, in f32 from TF32 factors.
 std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t memory);
+// For counting what a step launches (stream.h, set_counting): memory of any size, and nothing runs.
+std::unique_ptr<Backend> make_counting_backend(DType compute);
 // Lost after so many replays.
 std::unique_ptr<Backend> make_failing_backend(DType compute, int replays);
 // How many the comparison of the tuner finds.

@@ -125,7 +125,12 @@ add_executable(dpll_engine_emulated emulation/emulated_engine.cpp emulation/emul
 target_compile_definitions(dpll_engine_emulated PRIVATE DPLL_EMULATED)
 target_include_directories(dpll_engine_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_engine_emulated PRIVATE dpll_core dpll_emulated_cuda Boost::context)
-add_dependencies(dpll_tests dpll_engine_emulated)
+# What a step launches, for tools/kernel_table.
+add_executable(dpll_step_graph emulation/step_graph_main.cpp emulation/step_graph.cpp emulation/emulator.cpp
+  emulation/stream.cpp emulation/device_memory.cpp)
+target_include_directories(dpll_step_graph PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(dpll_step_graph PRIVATE dpll_core dpll_bench dpll_emulated_cuda Boost::context ${CMAKE_DL_LIBS})
+add_dependencies(dpll_tests dpll_engine_emulated dpll_step_graph)
 target_compile_definitions(dpll_cases PRIVATE DPLL_ENGINE_EMULATED="$<TARGET_FILE:dpll_engine_emulated>")
 foreach(part dpll_tests dpll_cases)
   target_include_directories(${part} PRIVATE ${PROJECT_SOURCE_DIR}/kernels)

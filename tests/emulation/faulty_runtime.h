@@ -41,6 +41,8 @@ class FaultyRuntime final : public Runtime {
   std::string description() const override { return inner_->description(); }
   bool host_addressable() const override { return inner_->host_addressable(); }
   Stream stream() const override { return inner_->stream(); }
+  Stream side_stream() const override { return inner_->side_stream(); }
+  void order(Stream later, Stream first) override { inner_->order(later, first); }
   void* allocate(std::size_t bytes) override {
     call("taking memory");
     const bool none = fault_.kind == GpuFault::Kind::no_memory && ++allocations_ >= fault_.call;

@@ -248,6 +248,20 @@ class Loops {
   std::size_t x_, y_, weight_;  // elements
 };
 
+// Tensors once, a multiply-add as two operations; what fused passes add to it is little beside that.
+emulation::Work work_of(const ConvolutionShape& s, ConvolutionPass pass) {
+  return {.name = fmt::format("{} {}", name_of(pass), s.text()),
+          .bytes = static_cast<double>(s.x_elements() + s.y_elements() + s.weight_elements()) *
+                   static_cast<double>(size_of(s.type)),
+          .operations = 2.0 * static_cast<double>(s.y_elements()) * s.kernel * s.kernel * s.in_channels};
+}
+emulation::Work work_of(const ProductShape& s) {
+  const double a = double{1} * s.m * s.k, b = double{1} * s.k * s.n, c = double{1} * s.m * s.n;
+  return {.name = s.text(),
+          .bytes = (a + b) * static_cast<double>(size_of(s.type)) + c * static_cast<double>(size_of(s.out)),
+          .operations = 2 * c * s.k};
+}
+
 class LoopWay final : public ConvolutionWay {
  public:
   LoopWay(const ConvolutionShape& shape, ConvolutionPass pass, const LoopOffer& offer)
@@ -255,14 +269,14 @@ class LoopWay final : public ConvolutionWay {
 
   const std::string& name() const override { return offer_.name; }
   std::size_t workspace_bytes() const override { return kWorkspace; }
-  void run(const ConvolutionTensors& tensors, void* workspace) const override {
+  void run(const ConvolutionTensors& tensors, void* workspace, Stream stream) const override {
     if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this engine does not run");
     if (offer_.behaviour == Behaviour::ends_context)
       throw ContextLost(ExitCode::device, "an illegal address");
     if (offer_.behaviour == Behaviour::kills) raise(SIGKILL);
     if (offer_.behaviour == Behaviour::asks_to_stop) raise(SIGTERM);
     while (offer_.behaviour == Behaviour::hangs) pause();
-    emulation::enqueue([=, this] {
+    emulation::enqueue(stream, work_of(shape_, pass_), [=, this] {
       std::memset(workspace, 0xFF, kWorkspace);
       const double before = offer_.behaviour == Behaviour::accumulates ? last_value(tensors) : 0;
       loops_.run(pass_, tensors);
@@ -306,9 +320,9 @@ class LoopProduct final : public Product {
 
   std::size_t workspace_bytes() const override { return kWorkspace; }
 
-  void run(void* c, const void* a, const void* b, void* workspace) const override {
+  void run(void* c, const void* a, const void* b, void* workspace, Stream stream) const override {
     if (offer_.behaviour == Behaviour::throws) fail(ExitCode::device, "this algorithm does not run");
-    emulation::enqueue([=, this] {
+    emulation::enqueue(stream, work_of(s_), [=, this] {
       multiply(c, a, b, workspace);
       emulated_milliseconds() += offer_.milliseconds;
     });

@@ -2,40 +2,197 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+#include <map>
 #include <memory>
+#include <random>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "dpll/core/trace.h"
 #include "emulation/device_memory.h"
 #include "emulation/emulator.h"
 
 namespace dpll::emulation {
 namespace {
 
+// Keeps the names of the ranges that are open, and passes them on to whoever listened before.
+class OpenRanges final : public trace::Sink {
+ public:
+  OpenRanges() : before_(std::exchange(trace::sink, this)) {}
+  ~OpenRanges() override { trace::sink = before_; }
+  OpenRanges(const OpenRanges&) = delete;
+  OpenRanges& operator=(const OpenRanges&) = delete;
+
+  void begin(const char* name) override {
+    names_.emplace_back(name);
+    if (before_ != nullptr) before_->begin(name);
+  }
+  void end() override {
+    names_.pop_back();
+    if (before_ != nullptr) before_->end();
+  }
+  std::string innermost() const { return names_.empty() ? "" : names_.back(); }
+
+ private:
+  trace::Sink* before_;
+  std::vector<std::string> names_;
+};
+
 struct Capture {
-  std::vector<std::function<void()>> work;
-  const char* forbidden = nullptr;  // what was noted
+  Graph graph;
+  OpenRanges ranges;
+  std::map<int, std::vector<int>> last;  // by stream: the nodes that its next one waits for
+  std::set<int> open;                    // side streams whose last work nobody has waited for yet
+  const char* forbidden = nullptr;       // what was noted
 };
 
 Capture* running = nullptr;  // or null
+std::function<void(const Graph&)> counting;
+StreamSchedule schedule;
+std::mt19937_64 draws;
 
 void run_now(const std::function<void()>& work) {
   const DeviceAccess access;
   work();
 }
 
-[[noreturn]] void throw_fault(const char* what) {
+[[noreturn]] void throw_fault(const std::string& what) {
   throw EmulationFault(fmt::format("{} during the capture of a sequence", what));
+}
+
+int index_of(Stream stream) {
+  return stream == nullptr ? 0 : stream->index;
+}
+
+// An order of the nodes in which each comes behind those it waits for.
+std::vector<int> drawn_order(const Graph& graph) {
+  std::vector<int> waits(graph.nodes.size()), ready, order;
+  std::vector<std::vector<int>> followers(graph.nodes.size());
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    waits[i] = static_cast<int>(graph.nodes[i].after.size());
+    for (const int before : graph.nodes[i].after) {
+      followers[static_cast<std::size_t>(before)].push_back(static_cast<int>(i));
+    }
+    if (waits[i] == 0) ready.push_back(static_cast<int>(i));
+  }
+  // One stream is preferred for a while, so that it gets far ahead of the others.
+  int preferred = 0;
+  while (!ready.empty()) {
+    if (draws() % 8 == 0)
+      preferred = graph.nodes[static_cast<std::size_t>(ready[draws() % ready.size()])].stream;
+    auto next = std::find_if(ready.begin(), ready.end(), [&](int i) {
+      return graph.nodes[static_cast<std::size_t>(i)].stream == preferred;
+    });
+    if (next == ready.end()) next = ready.begin() + static_cast<std::ptrdiff_t>(draws() % ready.size());
+    const int node = *next;
+    ready.erase(next);
+    order.push_back(node);
+    for (const int follower : followers[static_cast<std::size_t>(node)]) {
+      if (--waits[static_cast<std::size_t>(follower)] == 0) ready.push_back(follower);
+    }
+  }
+  return order;
+}
+
+// Bytes that a node has left in the device's memory.
+struct Written {
+  std::size_t offset;
+  std::string bytes;
+};
+
+// Exact to the byte, because the bytes beside those that have changed may be another node's.
+std::vector<Written> changes(std::string& before, const unsigned char* memory) {
+  constexpr std::size_t kPiece = 64;
+  std::vector<Written> written;
+  for (std::size_t at = 0; at < before.size(); at += kPiece) {
+    const std::size_t end = std::min(at + kPiece, before.size());
+    if (std::memcmp(before.data() + at, memory + at, end - at) == 0) continue;
+    for (std::size_t i = at; i < end; ++i) {
+      const auto byte = static_cast<char>(memory[i]);
+      if (before[i] == byte) continue;
+      before[i] = byte;
+      if (written.empty() || written.back().offset + written.back().bytes.size() != i)
+        written.push_back({i, ""});
+      written.back().bytes += byte;
+    }
+  }
+  return written;
+}
+
+void replay_compared(const Graph& graph) {
+  const DeviceAccess access;
+  unsigned char* const memory = device_memory();
+  const std::string first(reinterpret_cast<const char*>(memory), device_memory_bytes());
+  std::string seen = first;
+  std::vector<std::vector<Written>> written;
+  for (const Node& node : graph.nodes) {
+    node.run();
+    written.push_back(changes(seen, memory));
+  }
+  std::memcpy(memory, first.data(), first.size());
+  std::vector<int> done;
+  for (const int i : drawn_order(graph)) {
+    const Node& node = graph.nodes[static_cast<std::size_t>(i)];
+    node.run();
+    for (const Written& w : written[static_cast<std::size_t>(i)]) {
+      if (std::memcmp(memory + w.offset, w.bytes.data(), w.bytes.size()) == 0) continue;
+      std::string others;
+      for (const int other : done) {
+        if (other < i) continue;
+        others = graph.nodes[static_cast<std::size_t>(other)].work.name + " of " +
+                 graph.nodes[static_cast<std::size_t>(other)].layer;
+      }
+      throw EmulationFault(fmt::format(
+          "{} of {} on stream {} leaves other bytes when the streams run in another order (last before it, "
+          "and behind it in the program: {}): an event is missing",
+          node.work.name, node.layer, node.stream, others.empty() ? "nothing" : others));
+    }
+    done.push_back(i);
+  }
+}
+
+void replay(const Graph& graph) {
+  if (counting) return;
+  if (schedule.compare) return replay_compared(graph);
+  if (schedule.seed == 0) {
+    for (const Node& node : graph.nodes) run_now(node.run);
+    return;
+  }
+  for (const int i : drawn_order(graph)) run_now(graph.nodes[static_cast<std::size_t>(i)].run);
 }
 
 }  // namespace
 
-void enqueue(std::function<void()> work) {
-  if (running != nullptr) {
-    running->work.push_back(std::move(work));
-  } else {
-    run_now(work);
+void enqueue(Stream stream, Work work, std::function<void()> run) {
+  const int index = index_of(stream);
+  if (running == nullptr) {
+    if (!counting) run_now(run);
+    return;
   }
+  if (index != 0 && running->last.find(index) == running->last.end()) {
+    throw_fault(fmt::format("{} on stream {}, which does not wait for the captured one,", work.name, index));
+  }
+  const int number = static_cast<int>(running->graph.nodes.size());
+  std::vector<int>& last = running->last[index];
+  running->graph.nodes.push_back({.work = std::move(work),
+                                  .layer = running->ranges.innermost(),
+                                  .stream = index,
+                                  .after = last,
+                                  .run = std::move(run)});
+  last = {number};
+  if (index != 0) running->open.insert(index);
+}
+
+void order(Stream later, Stream first) {
+  if (running == nullptr) return;  // everything runs at once
+  std::vector<int>& waits = running->last[index_of(later)];
+  for (const int node : running->last[index_of(first)]) {
+    if (std::find(waits.begin(), waits.end(), node) == waits.end()) waits.push_back(node);
+  }
+  running->open.erase(index_of(first));
 }
 
 void forbid_in_capture(const char* what) {
@@ -48,7 +205,7 @@ void note_in_capture(const char* what) noexcept {
 
 std::function<void()> capture(const std::function<void()>& sequence) {
   forbid_in_capture("record");
-  const auto captured = std::make_shared<Capture>();
+  const auto captured = std::make_unique<Capture>();
   running = captured.get();
   try {
     sequence();
@@ -58,9 +215,20 @@ std::function<void()> capture(const std::function<void()>& sequence) {
   }
   running = nullptr;
   if (captured->forbidden != nullptr) throw_fault(captured->forbidden);
-  return [captured] {
-    for (const std::function<void()>& work : captured->work) enqueue(work);
-  };
+  if (!captured->open.empty()) {
+    throw_fault(fmt::format("work of stream {} that nothing waits for", *captured->open.begin()));
+  }
+  if (counting) counting(captured->graph);
+  return [graph = std::make_shared<const Graph>(std::move(captured->graph))] { replay(*graph); };
+}
+
+void set_counting(std::function<void(const Graph&)> take) {
+  counting = std::move(take);
+}
+
+void set_stream_schedule(const StreamSchedule& wanted) {
+  schedule = wanted;
+  draws.seed(wanted.seed);
 }
 
 }  // namespace dpll::emulation

@@ -3,8 +3,9 @@
 // can join. A pass of a convolution has several ways to be computed (engines, tile sizes); which one is used
 // is decided elsewhere (tuner.h).
 //
-// Tensors are of one type, DType::f32, f16 or bf16; sums are float32. Calls enqueue on the stream that the
-// provider was made with; nothing is allocated and nothing waits, so calls can be captured into a graph.
+// Tensors are of one type, DType::f32, f16 or bf16; sums are float32. Calls enqueue on the stream that they
+// are given, one of those that the provider was made with; nothing is allocated and nothing waits, so calls
+// can be captured into a graph.
 #pragma once
 
 #include <algorithm>
@@ -98,7 +99,7 @@ class ConvolutionWay {
   virtual ~ConvolutionWay() = default;
   virtual const std::string& name() const = 0;
   virtual std::size_t workspace_bytes() const = 0;
-  virtual void run(const ConvolutionTensors& tensors, void* workspace) const = 0;
+  virtual void run(const ConvolutionTensors& tensors, void* workspace, Stream stream) const = 0;
 };
 
 // A way that the library offers. The name says which one it is: the same name is the same way in every run
@@ -123,7 +124,7 @@ class Product {
  public:
   virtual ~Product() = default;
   virtual std::size_t workspace_bytes() const = 0;
-  virtual void run(void* c, const void* a, const void* b, void* workspace) const = 0;
+  virtual void run(void* c, const void* a, const void* b, void* workspace, Stream stream) const = 0;
 };
 
 // As ConvolutionOffer.

@@ -145,13 +145,13 @@ Contest convolution_contest(Runtime& runtime, const ConvolutionShape& s, Convolu
     }
   }
   for (const ConvolutionOffer& offer : offers) {
-    contest.contenders.push_back({offer.name, [&runtime, offer, t]() -> std::function<void()> {
-                                    const std::shared_ptr<const ConvolutionWay> way = offer.make();
-                                    if (way == nullptr) return {};
-                                    const auto workspace =
-                                        std::make_shared<ScratchMemory>(runtime, way->workspace_bytes());
-                                    return [=] { way->run(t, workspace->data()); };
-                                  }});
+    contest.contenders.push_back(
+        {offer.name, [&runtime, offer, t]() -> std::function<void()> {
+           const std::shared_ptr<const ConvolutionWay> way = offer.make();
+           if (way == nullptr) return {};
+           const auto workspace = std::make_shared<ScratchMemory>(runtime, way->workspace_bytes());
+           return [=, &runtime] { way->run(t, workspace->data(), runtime.stream()); };
+         }});
   }
   return contest;
 }

@@ -48,7 +48,7 @@ class CudaLinear final : public Linear {
     check_type(context_, call.y, "y");
     check_type(context_, call.weight, "weight");
     void* const scratch = scratch_.in(call.workspace);
-    forward_->run(call.y.data, call.x.data, call.weight.data, scratch);
+    forward_->run(call.y.data, call.x.data, call.weight.data, scratch, context_.stream());
     view_statistics({.type = context_.compute,
                      .shape = rows_,
                      .y = call.y.data,
@@ -62,11 +62,11 @@ class CudaLinear final : public Linear {
     DPLL_CHECK(spec_.mode == Mode::train, "linear has no backward in evaluation");
     void* const scratch = scratch_.in(call.workspace);
     check_type(context_, call.d_weight, "d_weight");
-    d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch);
+    d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch, context_.stream());
     column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
                 scratch, context_.stream());
     if (!d_x_) return;
-    d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch);
+    d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch, context_.stream());
   }
 
  private:

@@ -27,22 +27,22 @@ PaddedConvolution::PaddedConvolution(const Context& context, const ConvolutionSh
 
 void PaddedConvolution::forward(void* y, const void* x, const Tensor& weight, void* workspace,
                                 void* scratch) const {
-  forward_->run(forward_tensors(y, x, padded(weight, workspace)), scratch);
+  forward_->run(forward_tensors(y, x, padded(weight, workspace)), scratch, context_.stream());
 }
 
 void PaddedConvolution::data_gradient(void* d_x, const void* d_y, const Tensor& weight, void* workspace,
                                       void* scratch) const {
-  data_gradient_->run(data_gradient_tensors(d_x, d_y, padded(weight, workspace)), scratch);
+  data_gradient_->run(data_gradient_tensors(d_x, d_y, padded(weight, workspace)), scratch, context_.stream());
 }
 
 void PaddedConvolution::weight_gradient(const Tensor& d_weight, const void* d_y, const void* x,
                                         void* workspace, void* scratch) const {
   check_type(context_, d_weight, "d_weight");
   if (!padded()) {
-    weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch);
+    weight_gradient_->run(weight_gradient_tensors(d_weight.data, d_y, x), scratch, context_.stream());
     return;
   }
-  weight_gradient_->run(weight_gradient_tensors(padded_.in(workspace), d_y, x), scratch);
+  weight_gradient_->run(weight_gradient_tensors(padded_.in(workspace), d_y, x), scratch, context_.stream());
   copy_channels(d_weight.data, channels_, padded_.in(workspace), padded_channels_, rows_, context_.compute,
                 context_.stream());
 }

@@ -276,7 +276,7 @@ class CudaPreactConv final : public PreactConv {
       }
       t.sum = y_sum_.in(call.workspace) + std::int64_t{view} * spec_.out_channels;
       t.squares = y_squares_.in(call.workspace) + std::int64_t{view} * spec_.out_channels;
-      measured_->run(t, scratch_.in(call.workspace));
+      measured_->run(t, scratch_.in(call.workspace), context_.stream());
     }
   }
 
@@ -290,7 +290,7 @@ class CudaPreactConv final : public PreactConv {
                                   view_of(call.x.data, view, x_elements()));
       t.scale = view_of(scale_.in(call.workspace), view, in_rows_.channels);
       t.bias = view_of(bias_.in(call.workspace), view, in_rows_.channels);
-      weight_gradient_->run(t, scratch_.in(call.workspace));
+      weight_gradient_->run(t, scratch_.in(call.workspace), context_.stream());
     }
     sum_parts(call.d_weight.data, parts, context_.compute, call.d_weight.elements(), stride, spec_.views,
               context_.stream());
@@ -313,7 +313,7 @@ class CudaPreactConv final : public PreactConv {
           .d_beta = d_beta_.in(call.workspace) + at,
           .unused = unused_.in(call.workspace),
       };
-      reductions_->run(t, scratch_.in(call.workspace));
+      reductions_->run(t, scratch_.in(call.workspace), context_.stream());
     }
   }
 

@@ -26,13 +26,13 @@ Contest product_contest(Runtime& runtime, const ProductShape& s, const std::vect
         s, index, [&](std::int64_t i) { return (*host_a)[i]; }, [&](std::int64_t i) { return (*host_b)[i]; });
   });
   for (const ProductOffer& offer : offers) {
-    contest.contenders.push_back({offer.name, [&runtime, offer, a, b, c]() -> std::function<void()> {
-                                    const std::shared_ptr<const Product> product = offer.make();
-                                    if (product == nullptr) return {};
-                                    const auto workspace =
-                                        std::make_shared<ScratchMemory>(runtime, product->workspace_bytes());
-                                    return [=] { product->run(c, a, b, workspace->data()); };
-                                  }});
+    contest.contenders.push_back(
+        {offer.name, [&runtime, offer, a, b, c]() -> std::function<void()> {
+           const std::shared_ptr<const Product> product = offer.make();
+           if (product == nullptr) return {};
+           const auto workspace = std::make_shared<ScratchMemory>(runtime, product->workspace_bytes());
+           return [=, &runtime] { product->run(c, a, b, workspace->data(), runtime.stream()); };
+         }});
   }
   return contest;
 }

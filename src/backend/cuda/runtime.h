@@ -25,14 +25,19 @@ class Runtime {
   virtual ~Runtime() = default;
   virtual std::string description() const = 0;  // "NVIDIA H100 80GB HBM3, sm_90, CUDA 13.0"
   virtual bool host_addressable() const = 0;
-  virtual Stream stream() const = 0;  // all work of the backend goes through it
+  virtual Stream stream() const = 0;  // the work of the backend goes through it
+  // For work that nothing on the main stream needs soon. A sequence that is recorded may use it once it has
+  // been ordered behind the main stream, which must be ordered behind it again before the sequence ends.
+  virtual Stream side_stream() const = 0;
+  // What is enqueued on `later` from now on begins when all that is on `first` so far is done.
+  virtual void order(Stream later, Stream first) = 0;
 
   // 256-byte aligned, or null where there is not enough.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* data) noexcept = 0;
   virtual std::size_t free_bytes() const = 0;
 
-  // In the order of the stream. Copies return when the host's side is done with.
+  // In the order of the main stream. Copies return when the host's side is done with.
   virtual void copy_in(void* to, const void* from_host, std::size_t bytes) = 0;
   virtual void copy_out(void* to_host, const void* from, std::size_t bytes) = 0;
   virtual void fill_zero(void* data, std::size_t bytes) = 0;

@@ -167,6 +167,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t) {
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
   return result("cudaEventRecord");
 }
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+  return result("cudaStreamWaitEvent");
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   return result("cudaEventSynchronize");
 }

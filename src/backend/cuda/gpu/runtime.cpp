@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
@@ -157,12 +158,18 @@ class GpuRuntime final : public Runtime {
  public:
   explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    check(cudaStreamCreateWithFlags(&side_stream_, cudaStreamNonBlocking), "creating a stream");
+    for (cudaEvent_t& event : orders_) {
+      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    }
     check(cudaEventCreate(&begin_), "creating an event");
     check(cudaEventCreate(&end_), "creating an event");
   }
   ~GpuRuntime() override {
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
+    for (const cudaEvent_t event : orders_) cudaEventDestroy(event);
+    cudaStreamDestroy(side_stream_);
     cudaStreamDestroy(stream_);
   }
   GpuRuntime(const GpuRuntime&) = delete;
@@ -176,6 +183,13 @@ class GpuRuntime final : public Runtime {
   }
   bool host_addressable() const override { return false; }
   Stream stream() const override { return stream_; }
+  Stream side_stream() const override { return side_stream_; }
+  // A wait refers to the event as it was recorded last, so a few events can be used in turn.
+  void order(Stream later, Stream first) override {
+    const cudaEvent_t event = orders_[next_order_++ % orders_.size()];
+    check(cudaEventRecord(event, first), "marking a place in a stream");
+    check(cudaStreamWaitEvent(later, event, 0), "making a stream wait");
+  }
 
   void* allocate(std::size_t bytes) override {
     void* data = nullptr;
@@ -249,7 +263,9 @@ class GpuRuntime final : public Runtime {
 
  private:
   cudaDeviceProp properties_;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
+  std::array<cudaEvent_t, 16> orders_ = {};
+  std::size_t next_order_ = 0;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;  // of milliseconds()
 };
 

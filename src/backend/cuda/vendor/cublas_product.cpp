@@ -188,21 +188,20 @@ std::vector<cublasLtMatmulHeuristicResult_t> algorithms_for(const Description& d
 class CublasProduct final : public Product {
  public:
   CublasProduct(std::shared_ptr<const Description> description, const cublasLtMatmulHeuristicResult_t& result,
-                std::string text, Stream stream)
+                std::string text)
       : description_(std::move(description)),
         algorithm_(result.algo),
         workspace_bytes_(result.workspaceSize),
-        text_(std::move(text)),
-        stream_(stream) {}
+        text_(std::move(text)) {}
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
 
-  void run(void* c, const void* a, const void* b, void* workspace) const override {
+  void run(void* c, const void* a, const void* b, void* workspace, Stream stream) const override {
     const float one = 1, zero = 0;
     const CublasLt& lt = description_->library();
     const cublasStatus_t status =
         lt.matmul(lt.handle, description_->operation, &one, b, description_->b, a, description_->a, &zero, c,
-                  description_->c, c, description_->c, &algorithm_, workspace, workspace_bytes_, stream_);
+                  description_->c, c, description_->c, &algorithm_, workspace, workspace_bytes_, stream);
     if (status != CUBLAS_STATUS_SUCCESS) check(status, ("starting " + text_).c_str());
   }
 
@@ -211,7 +210,6 @@ class CublasProduct final : public Product {
   cublasLtMatmulAlgo_t algorithm_;
   std::size_t workspace_bytes_;
   std::string text_;
-  Stream stream_;
 };
 
 }  // namespace
@@ -226,13 +224,13 @@ std::string description(const CublasLt& library) {
 }
 
 std::vector<ProductOffer> cublas_offers(const std::shared_ptr<const CublasLt>& library,
-                                        const ProductShape& shape, bool tf32, Stream stream) {
+                                        const ProductShape& shape, bool tf32) {
   const auto description = std::make_shared<const Description>(library, shape, tf32);
   std::vector<ProductOffer> offers;
   for (const cublasLtMatmulHeuristicResult_t& result : algorithms_for(*description)) {
     std::string name = name_of_algorithm(*library, result.algo);
     offers.push_back({name, [=, text = shape.text() + ", " + name] {
-                        return std::make_shared<const CublasProduct>(description, result, text, stream);
+                        return std::make_shared<const CublasProduct>(description, result, text);
                       }});
   }
   return offers;

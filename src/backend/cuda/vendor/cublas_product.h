@@ -16,6 +16,6 @@ std::string description(const CublasLt& library);  // "cuBLAS 13.1"
 // Sums in float32, in an order that is the same in every run: no split-k with atomics. `tf32`: float32
 // inputs are multiplied in tf32 on tensor cores. Best first, by cuBLASLt's heuristic.
 std::vector<ProductOffer> cublas_offers(const std::shared_ptr<const CublasLt>& library,
-                                        const ProductShape& shape, bool tf32, Stream stream);
+                                        const ProductShape& shape, bool tf32);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -53,9 +53,9 @@ class CudnnWay final : public ConvolutionWay {
 
   const std::string& name() const override { return name_; }
   std::size_t workspace_bytes() const override { return plan_.workspace_bytes; }
-  void run(const ConvolutionTensors& tensors, void* workspace) const override {
+  void run(const ConvolutionTensors& tensors, void* workspace, Stream stream) const override {
     const Descriptor pack = variant_pack(pass_, tensors, workspace, shape_.in_channels);
-    const cudnnStatus_t status = cudnn().execute(device_->handle(), plan_.plan.raw(), pack.raw());
+    const cudnnStatus_t status = cudnn().execute(device_->handle(stream), plan_.plan.raw(), pack.raw());
     if (status == CUDNN_STATUS_SUCCESS) return;
     check_cudnn(status, fmt::format("starting {} of {}, {}", DPLL_CUDA_NAMESPACE::name_of(pass_),
                                     shape_.text(), name_)
@@ -85,7 +85,7 @@ std::vector<EngineConfiguration> engine_configurations(const CudnnDevice& device
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    if (device.handle() == nullptr) {
+    if (device.described()) {
       device.apply(heuristics, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP);
     }
     if (!heuristics.try_finalize()) continue;

@@ -4,9 +4,20 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-CudnnDevice::CudnnDevice(Stream stream) {
-  check_cudnn(cudnn().create(&handle_), "starting");
-  check_cudnn(cudnn().set_stream(handle_, stream), "taking the stream");
+CudnnDevice::CudnnDevice(const std::vector<Stream>& streams) {
+  for (const Stream stream : streams) {
+    cudnnHandle_t handle = nullptr;
+    check_cudnn(cudnn().create(&handle), "starting");
+    handles_.emplace_back(stream, handle);
+    check_cudnn(cudnn().set_stream(handle, stream), "taking the stream");
+  }
+}
+
+cudnnHandle_t CudnnDevice::handle(Stream stream) const {
+  for (const auto& [of, handle] : handles_) {
+    if (of == stream) return handle;
+  }
+  fail(ExitCode::internal, "cuDNN has no handle for this stream");
 }
 
 CudnnDevice::CudnnDevice(const std::string& description) {
@@ -21,13 +32,13 @@ CudnnDevice::CudnnDevice(const std::string& description) {
 }
 
 CudnnDevice::~CudnnDevice() {
-  if (handle_ != nullptr) cudnn().destroy(handle_);
+  for (const auto& [stream, handle] : handles_) cudnn().destroy(handle);
 }
 
 void CudnnDevice::apply(Descriptor& descriptor, cudnnBackendAttributeName_t handle_name,
                         std::optional<cudnnBackendAttributeName_t> description_name) const {
-  if (handle_ != nullptr) {
-    descriptor.set(handle_name, CUDNN_TYPE_HANDLE, 1, &handle_);
+  if (!described()) {
+    descriptor.set(handle_name, CUDNN_TYPE_HANDLE, 1, &handles_.front().second);
   } else if (description_name) {
     descriptor.set(*description_name, *description_);
   }

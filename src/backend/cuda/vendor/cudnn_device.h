@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "backend/cuda/vendor/cudnn_api.h"
 
@@ -13,19 +15,22 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 class CudnnDevice {
  public:
   // Error(device) where cuDNN finds no GPU.
-  explicit CudnnDevice(Stream stream);
+  // A handle for each of `streams`, on which plans will be run: one that changes its stream makes cuDNN
+  // synchronise. At least one.
+  explicit CudnnDevice(const std::vector<Stream>& streams);
   explicit CudnnDevice(const std::string& description);
   ~CudnnDevice();
   CudnnDevice(const CudnnDevice&) = delete;
   CudnnDevice& operator=(const CudnnDevice&) = delete;
 
-  cudnnHandle_t handle() const { return handle_; }  // null: described
+  bool described() const { return handles_.empty(); }
+  cudnnHandle_t handle(Stream stream) const;
   // Sets the attribute that says for which device `descriptor` is made.
   void apply(Descriptor& descriptor, cudnnBackendAttributeName_t handle_name,
              std::optional<cudnnBackendAttributeName_t> description_name) const;
 
  private:
-  cudnnHandle_t handle_ = nullptr;
+  std::vector<std::pair<Stream, cudnnHandle_t>> handles_;
   std::optional<Descriptor> description_;
 };
 

@@ -1,0 +1,59 @@
+#include "emulation/step_graph.h"
+
+#include <algorithm>
+
+#include "bench/step_bench.h"
+#include "dpll/candidates.h"
+#include "emulation/emulated_backend.h"
+
+namespace dpll::test {
+
+emulation::Graph step_graph(const StepShape& shape) {
+  RunConfig config = bench::config_of_model(shape.model);
+  config.optimiser.batch = shape.batch;
+  config.views.strong = shape.strong;
+  const DataSet data = bench::noise_data(config, std::int64_t{2} * shape.batch, shape.classes, 0);
+  CandidateSets candidates(data.train.count, shape.classes);
+  for (std::int64_t i = 0; i < data.train.count; ++i)
+    candidates.insert(i, static_cast<int>(i % shape.classes));
+
+  std::vector<emulation::Graph> graphs;
+  emulation::set_counting([&](const emulation::Graph& graph) { graphs.push_back(graph); });
+  struct Counted {
+    ~Counted() { emulation::set_counting({}); }
+  } const counted;
+  const std::unique_ptr<Backend> backend = emulated_cuda::make_counting_backend(shape.compute);
+  const InputShape input{static_cast<int>(data.train.height), static_cast<int>(data.train.width),
+                         static_cast<int>(data.train.channels), data.classes};
+  const ViewSetup views = resolve_views(config, input.height, input.width, input.channels);
+  const std::unique_ptr<Network> network = make_network(*backend, config, input);
+  TrainingStep step(*backend, *network, config, views, data, candidates);
+  step.attach(backend->allocate(step.arena_bytes(), "the activations").data());
+  DPLL_CHECK(!graphs.empty(), "no graph was captured");
+  return graphs.front();
+}
+
+std::vector<int> longest_chain(const emulation::Graph& graph,
+                               const std::function<double(const emulation::Node&)>& weight) {
+  std::vector<double> length;
+  std::vector<int> before;
+  for (const emulation::Node& node : graph.nodes) {
+    int last = -1;
+    for (const int other : node.after) {
+      if (last < 0 || length[static_cast<std::size_t>(other)] > length[static_cast<std::size_t>(last)])
+        last = other;
+    }
+    before.push_back(last);
+    length.push_back(weight(node) + (last < 0 ? 0 : length[static_cast<std::size_t>(last)]));
+  }
+  std::vector<int> chain;
+  if (length.empty()) return chain;
+  for (auto at = static_cast<int>(std::max_element(length.begin(), length.end()) - length.begin()); at >= 0;
+       at = before[static_cast<std::size_t>(at)]) {
+    chain.push_back(at);
+  }
+  std::reverse(chain.begin(), chain.end());
+  return chain;
+}
+
+}  // namespace dpll::test

@@ -13,7 +13,7 @@ __global__ void advance_kernel(AdvanceCall call) {
 }  // namespace
 
 void advance(const AdvanceCall& call, Stream stream) {
-  launch("advance", advance_kernel, LaunchShape{{1, 1, 1}, kWarp, 0}, stream, call);
+  launch("advance", advance_kernel, LaunchShape{{1, 1, 1}, kWarp, 0, 296}, stream, call);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

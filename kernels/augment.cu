@@ -221,7 +221,11 @@ std::size_t augment_shared_bytes(const AugmentSpec& spec) {
 void augment(const AugmentTask& task, DType type, Stream stream) {
   const LaunchShape shape{{static_cast<unsigned>(task.spec.batch), static_cast<unsigned>(task.spec.views), 1},
                           kThreads,
-                          augment_shared_bytes(task.spec)};
+                          augment_shared_bytes(task.spec),
+                          static_cast<double>(task.spec.batch) * task.spec.views * task.spec.height *
+                              task.spec.width *
+                              (task.spec.channels + (task.spec.channels + task.spec.zero_channels) *
+                                                        static_cast<double>(size_of(type)))};
   const int stride = static_cast<int>(image_bytes(task.spec));
   for_type(type, [&](auto element) {
     launch("augment", augment_views<decltype(element)>, shape, stream, task, stride);

@@ -63,6 +63,7 @@ struct BatchNormBackwardCall {
   // only the pass that writes d_x runs over x. Only with Pool::none and without dropout.
   const float *view_d_gamma = nullptr, *view_d_beta = nullptr;
   void* workspace = nullptr;
+  unsigned* counters = nullptr;  // channel_counters(shape), see last_block.cuh
 };
 
 std::size_t batch_norm_backward_workspace(const ViewRows& shape);

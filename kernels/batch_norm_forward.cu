@@ -1,5 +1,5 @@
-// The running statistics are updated by the threads of the first block of view 0 (for all views, in order),
-// so they cost no launch of their own.
+// Every block computes the numbers of its channels once, in shared memory. The running statistics are a
+// block's beside them, so they cost no launch of their own.
 #include "batch_norm.h"
 #include "dpll/core/philox.h"
 #include "normalise.cuh"
@@ -7,8 +7,6 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
-
-constexpr int kRowsPerThread = 8, kMaxRowBlocks = 1024;
 
 struct Task {
   ViewRows in, out;  // rows of x and of y
@@ -59,51 +57,111 @@ __device__ inline std::int64_t first_of_window(const Task& task, std::int64_t ro
   return (image * task.image.height + pixel / width * 2) * task.image.width + pixel % width * 2;
 }
 
-// Cost "batch_norm_forward" of a value of x: 2 S bytes, 4 operations; pooled, y is smaller; dropout draws a
-// Philox block for four values.
-template <typename T, int kVec, Pool kPool>
-__global__ void forward(Task task) {
-  const ChannelThread<kVec> thread(task.tiling, task.out);
-  if (!thread.has_channel) return;
+// Cost "batch_norm_forward" of a value of x: 2 S bytes, 4 operations; dropout draws a Philox block for four
+// values.
+template <typename T, int kVec>
+__global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
+  const bool training = task.bn.stats != nullptr;
+  if (is_running_block(training)) return update_running_of_block<kVec>(task.bn, task.in, task.tiling);
+  const ChannelThread<kVec> thread(task.tiling, task.out, row_block_of(training));
+  const Normaliser<kVec> normalise = shared_normaliser(task.bn, task.in, task.tiling, thread, numbers);
   const int channels = task.in.channels;
-  if (task.bn.stats != nullptr && thread.view == 0 && thread.first == 0) {
-    update_running<kVec>(task.bn, task.in, thread.channel);
-  }
-  const Normaliser<kVec> normalise(task.bn, task.in, thread.view, thread.channel);
+  const std::int64_t offset = std::int64_t{thread.view} * task.in.rows * channels + thread.channel;
+  const T* const x = static_cast<const T*>(task.x) + offset;
+  T* const y = static_cast<T*>(task.y) + offset;
+  constexpr int kAtOnce = 4;
+  Vector<T, kVec> of_x[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, task.out.rows,
+      [&](int i, std::int64_t row) { of_x[i] = load_vector<kVec>(x + row * channels); },
+      [&](int i, std::int64_t row) {
+        float a[kVec];
+        unpack(a, of_x[i]);
+        for (int c = 0; c < kVec; ++c) a[c] = relu(normalise(c, a[c]));
+        if (task.drop_below != 0) drop(a, task, thread.view, row, thread.channel);
+        store(y + row * channels, a);
+      });
+}
+
+// A thread a window and kVec channels.
+// Cost "batch_norm_forward max" of a value of x: 1.25 S bytes, 5 operations.
+template <typename T, int kVec>
+__global__ void __launch_bounds__(kTileThreads, 2) forward_max(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
+  const bool training = task.bn.stats != nullptr;
+  if (is_running_block(training)) return update_running_of_block<kVec>(task.bn, task.in, task.tiling);
+  const ChannelThread<kVec> thread(task.tiling, task.out, row_block_of(training));
+  const Normaliser<kVec> normalise = shared_normaliser(task.bn, task.in, task.tiling, thread, numbers);
+  const int channels = task.in.channels;
   const T* const x =
       static_cast<const T*>(task.x) + std::int64_t{thread.view} * task.in.rows * channels + thread.channel;
   T* const y =
       static_cast<T*>(task.y) + std::int64_t{thread.view} * task.out.rows * channels + thread.channel;
-  const auto activation = [&](float(&a)[kVec], std::int64_t row) {
-    load(a, x + row * channels);
-    for (int i = 0; i < kVec; ++i) a[i] = relu(normalise(i, a[i]));
-  };
-
-  for (std::int64_t row = thread.first; row < task.out.rows; row += thread.step) {
-    float result[kVec], a[kVec];
-    if constexpr (kPool == Pool::none) {
-      activation(result, row);
-      if (task.drop_below != 0) drop(result, task, thread.view, row, thread.channel);
-    } else if constexpr (kPool == Pool::max2) {
-      const std::int64_t first = first_of_window(task, row);
-      activation(result, first);
-      for (int k = 1; k < 4; ++k) {
-        activation(a, first + k / 2 * task.image.width + k % 2);
-        for (int i = 0; i < kVec; ++i) {
-          if (a[i] > result[i] || a[i] != a[i]) result[i] = a[i];  // NaN stays NaN
+  Vector<T, kVec> window[4] = {};
+  for_rows<1>(
+      thread, task.out.rows,
+      [&](int, std::int64_t row) {
+        const std::int64_t first = first_of_window(task, row);
+        DPLL_UNROLL
+        for (int k = 0; k < 4; ++k) {
+          window[k] = load_vector<kVec>(x + (first + k / 2 * task.image.width + k % 2) * channels);
         }
-      }
-    } else {
-      const std::int64_t pixels = std::int64_t{task.image.height} * task.image.width;
-      for (int i = 0; i < kVec; ++i) result[i] = 0;
-      for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
-        activation(a, row * pixels + pixel);
-        for (int i = 0; i < kVec; ++i) result[i] += a[i];
-      }
-      for (int i = 0; i < kVec; ++i) result[i] /= static_cast<float>(pixels);
-    }
-    store(y + row * channels, result);
-  }
+      },
+      [&](int, std::int64_t row) {
+        float result[kVec] = {}, a[kVec];
+        DPLL_UNROLL
+        for (int k = 0; k < 4; ++k) {
+          unpack(a, window[k]);
+          for (int c = 0; c < kVec; ++c) {
+            a[c] = relu(normalise(c, a[c]));
+            if (k == 0 || a[c] > result[c] || a[c] != a[c]) result[c] = a[c];  // NaN stays NaN
+          }
+        }
+        store(y + row * channels, result);
+      });
+}
+
+// A block an image and the channels of `lanes` threads; the row lanes share the pixels.
+// Cost "batch_norm_forward average" of a value of x: S bytes, 5 operations.
+template <typename T, int kVec>
+__global__ void __launch_bounds__(kTileThreads, 2) forward_average(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
+  DPLL_SHARED(float, shared, kTileThreads* kVec);
+  const bool training = task.bn.stats != nullptr;
+  if (is_running_block(training)) return update_running_of_block<kVec>(task.bn, task.in, task.tiling);
+  const ChannelThread<kVec> thread(task.tiling, task.in, 0);
+  const Normaliser<kVec> normalise = shared_normaliser(task.bn, task.in, task.tiling, thread, numbers);
+  const int channels = task.in.channels;
+  const std::int64_t pixels = std::int64_t{task.image.height} * task.image.width,
+                     image = std::int64_t{thread.view} * task.out.rows + row_block_of(training);
+  const T* const x = static_cast<const T*>(task.x) + image * pixels * channels + thread.channel;
+  constexpr int kAtOnce = 4;
+  Vector<T, kVec> of_x[kAtOnce] = {};
+  float sum[kVec] = {};
+  for_rows<kAtOnce>(
+      thread, pixels, [&](int i, std::int64_t pixel) { of_x[i] = load_vector<kVec>(x + pixel * channels); },
+      [&](int i, std::int64_t) {
+        float a[kVec];
+        unpack(a, of_x[i]);
+        for (int c = 0; c < kVec; ++c) sum[c] += relu(normalise(c, a[c]));
+      });
+  sum_over_row_lanes(sum, task.tiling, thread.row_lane, shared);
+  if (!thread.has_channel || thread.row_lane != 0) return;
+  for (int c = 0; c < kVec; ++c) sum[c] /= static_cast<float>(pixels);
+  store(static_cast<T*>(task.y) + image * channels + thread.channel, sum);
+}
+
+// As channel_tiling(), of one image.
+ChannelTiling image_tiling(const Task& task, int vec) {
+  ChannelTiling tiling =
+      channel_tiling({1, std::int64_t{task.image.height} * task.image.width, task.in.channels}, vec);
+  tiling.row_blocks = 1;
+  return tiling;
+}
+
+double values_of(const ViewRows& shape) {
+  return static_cast<double>(shape.views * shape.rows) * shape.channels;
 }
 
 }  // namespace
@@ -125,15 +183,24 @@ void batch_norm_forward(const BatchNormForwardCall& call, Stream stream) {
   } else if (call.pool == Pool::global_average) {
     task.out.rows = images;
   }
+  const bool training = call.bn.stats != nullptr;
+  const double bytes = (values_of(task.in) + values_of(task.out)) * static_cast<double>(size_of(call.type));
   for_type_and_vector(call.type, call.shape.channels, [&](auto element, auto vec) {
     using T = decltype(element);
     constexpr int kVec = vec;
-    const int rows_per_thread = call.pool == Pool::none ? kRowsPerThread : 1;
-    task.tiling = channel_tiling(task.out, kVec, rows_per_thread, kMaxRowBlocks);
-    const auto kernel = call.pool == Pool::none   ? forward<T, kVec, Pool::none>
-                        : call.pool == Pool::max2 ? forward<T, kVec, Pool::max2>
-                                                  : forward<T, kVec, Pool::global_average>;
-    launch("batch_norm_forward", kernel, task.tiling.launch(call.shape.views), stream, task);
+    task.tiling =
+        call.pool == Pool::global_average ? image_tiling(task, kVec) : channel_tiling(task.out, kVec, 1024);
+    LaunchShape shape = task.tiling.launch(call.shape.views, bytes, normaliser_bytes<kVec>(task.tiling));
+    if (call.pool == Pool::none) {
+      launch("batch_norm_forward", forward<T, kVec>, with_running_block(shape, training), stream, task);
+    } else if (call.pool == Pool::max2) {
+      launch("batch_norm_forward max", forward_max<T, kVec>, with_running_block(shape, training), stream,
+             task);
+    } else {
+      shape.blocks.x = static_cast<unsigned>(images);
+      launch("batch_norm_forward average", forward_average<T, kVec>, with_running_block(shape, training),
+             stream, task);
+    }
   });
 }
 

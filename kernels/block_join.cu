@@ -1,19 +1,22 @@
-// Backward is two passes over memory with a small merge between them. The first writes d_z, the gradient that
-// ReLU lets through, over the shortcut's gradient, and sums what the statistics contribute; the second makes
+// Backward is two passes over memory. The first writes d_z, the gradient that ReLU lets through, over the
+// shortcut's gradient, and sums what the statistics contribute, which its last block merges; the second makes
 // d_x of it, and, behind a second batch norm, d_s. The sums are those of batch_norm_backward.cu.
 #include "block_join.h"
 
+#include "last_block.cuh"
 #include "normalise.cuh"
 #include "running_statistics.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kForwardRowsPerThread = 8, kForwardRowBlocks = 1024;
-constexpr int kRowsPerThread = 16, kMaxRowBlocks = 256;
-constexpr int kMergeLanes = 32, kMergeStrips = 8;
-constexpr int kSums = 3;  // of d_z, d_z x_hat, d_z s_hat
+constexpr int kSums = 3;  // of d_z, d_z (x - mean), d_z (s - mean)
 constexpr int kThreads = 256;
+
+// What the first pass backward writes of the parameters' gradients.
+struct ParameterGradients {
+  float *d_gamma, *d_beta, *s_d_gamma, *s_d_beta;  // the last two null without a second batch norm
+};
 
 struct Task {
   ViewRows shape;
@@ -21,23 +24,33 @@ struct Task {
   void *y, *d_x, *d_s;
   const void *d_y, *x, *s;
   BatchNormParameters bn, s_bn;
+  ParameterGradients gradients;
   float* partial;  // [V, row_blocks, kSums, C]
   float* means;    // [V, kSums, C]: mean(d_z), mean(d_z x_hat) / deviation, mean(d_z s_hat) / deviation of s
+  unsigned* counters;  // [channel_blocks]
 };
 
-// Both tensors' numbers at a thread's channels.
+// Both tensors' numbers at a thread's channels. numbers: shared memory, join_bytes().
 template <int kVec, bool kNormalised>
 struct Join {
   Normaliser<kVec> x, s;
 
-  __device__ Join(const Task& task, const ChannelThread<kVec>& thread)
-      : x(task.bn, task.shape, thread.view, thread.channel) {
-    if constexpr (kNormalised) s = Normaliser<kVec>(task.s_bn, task.shape, thread.view, thread.channel);
+  __device__ Join(const Task& task, const ChannelThread<kVec>& thread, float* numbers)
+      : x(shared_normaliser(task.bn, task.shape, task.tiling, thread, numbers)) {
+    if constexpr (kNormalised) {
+      s = shared_normaliser(task.s_bn, task.shape, task.tiling, thread,
+                            numbers + 3 * task.tiling.lanes * kVec);
+    }
   }
   __device__ float z(int i, float of_x, float of_s) const {
     return x(i, of_x) + (kNormalised ? s(i, of_s) : of_s);
   }
 };
+
+template <int kVec>
+std::size_t join_bytes(const ChannelTiling& tiling, bool normalised) {
+  return normaliser_bytes<kVec>(tiling) * (normalised ? 2 : 1);
+}
 
 template <typename T, int kVec>
 __device__ std::int64_t first_element(const Task& task, const ChannelThread<kVec>& thread) {
@@ -47,165 +60,189 @@ __device__ std::int64_t first_element(const Task& task, const ChannelThread<kVec
 // Cost "block_join_forward" of a value of x: 3 S bytes, 5 operations; 4 operations more behind a second batch
 // norm.
 template <typename T, int kVec, bool kNormalised>
-__global__ void forward(Task task) {
-  const ChannelThread<kVec> thread(task.tiling, task.shape);
-  if (!thread.has_channel) return;
-  const int channels = task.shape.channels;
-  if (task.bn.stats != nullptr && thread.view == 0 && thread.first == 0) {
-    update_running<kVec>(task.bn, task.shape, thread.channel);
-    if constexpr (kNormalised) update_running<kVec>(task.s_bn, task.shape, thread.channel);
+__global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
+  const bool training = task.bn.stats != nullptr;
+  if (is_running_block(training)) {
+    update_running_of_block<kVec>(task.bn, task.shape, task.tiling);
+    if constexpr (kNormalised) update_running_of_block<kVec>(task.s_bn, task.shape, task.tiling);
+    return;
   }
-  const Join<kVec, kNormalised> join(task, thread);
+  const ChannelThread<kVec> thread(task.tiling, task.shape, row_block_of(training));
+  const Join<kVec, kNormalised> join(task, thread, numbers);
+  const int channels = task.shape.channels;
   const std::int64_t first = first_element<T>(task, thread);
-  for (std::int64_t row = thread.first; row < task.shape.rows; row += thread.step) {
-    const std::int64_t at = first + row * channels;
-    float x[kVec], s[kVec];
-    load(x, static_cast<const T*>(task.x) + at);
-    load(s, static_cast<const T*>(task.s) + at);
-    for (int i = 0; i < kVec; ++i) x[i] = relu(join.z(i, x[i], s[i]));
-    store(static_cast<T*>(task.y) + at, x);
+  const T* const of_x = static_cast<const T*>(task.x) + first;
+  const T* const of_s = static_cast<const T*>(task.s) + first;
+  T* const y = static_cast<T*>(task.y) + first;
+  constexpr int kAtOnce = 4;
+  Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, task.shape.rows,
+      [&](int i, std::int64_t row) {
+        x_vector[i] = load_vector<kVec>(of_x + row * channels);
+        s_vector[i] = load_vector<kVec>(of_s + row * channels);
+      },
+      [&](int i, std::int64_t row) {
+        float x[kVec], s[kVec];
+        unpack(x, x_vector[i]);
+        unpack(s, s_vector[i]);
+        for (int c = 0; c < kVec; ++c) x[c] = relu(join.z(c, x[c], s[c]));
+        store(y + row * channels, x);
+      });
+}
+
+// The last block of these channels makes of all blocks' sums what apply() reads, and the parameters'
+// gradients.
+template <int kVec, bool kNormalised>
+__device__ void merge(const Task& task, const ChannelThread<kVec>& thread, double* shared) {
+  const int channels = task.shape.channels;
+  const bool first_lane = thread.has_channel && thread.row_lane == 0;
+  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  for (int k = 0; k < (kNormalised ? 3 : 2); ++k) {
+    double total[kVec] = {}, sums[kVec];
+    for (int view = 0; view < task.shape.views; ++view) {
+      const float* const partial = task.partial +
+                                   (std::int64_t{view} * task.tiling.row_blocks * kSums + k) * channels +
+                                   thread.channel;
+      sum_over_blocks(sums, partial, std::int64_t{kSums} * channels, task.tiling.row_blocks,
+                      thread.has_channel, task.tiling, thread.row_lane, shared);
+      if (!first_lane) continue;
+      float* const means = task.means + (std::int64_t{view} * kSums + k) * channels + thread.channel;
+      const BatchNormParameters& bn = k == 2 ? task.s_bn : task.bn;
+      for (int i = 0; i < kVec; ++i) {
+        const double inverse_deviation =
+            k == 0 ? 1.0 : ChannelNorm(bn, task.shape, view, thread.channel + i).inverse_deviation;
+        const double sum_of_hat = sums[i] * inverse_deviation;
+        means[i] = static_cast<float>(sum_of_hat * inverse_n * inverse_deviation);
+        total[i] += sum_of_hat;
+      }
+    }
+    if (!first_lane) continue;
+    const ParameterGradients& to = task.gradients;
+    float* const gradient = (k == 0 ? to.d_beta : k == 1 ? to.d_gamma : to.s_d_gamma) + thread.channel;
+    for (int i = 0; i < kVec; ++i) gradient[i] = static_cast<float>(total[i]);
+    if (kNormalised && k == 0) {
+      for (int i = 0; i < kVec; ++i) to.s_d_beta[thread.channel + i] = static_cast<float>(total[i]);
+    }
   }
 }
 
-// Cost "block_join_backward reduce" of a value of x: 4 S bytes, 10 operations; 6 operations more behind a
+// Cost "block_join_backward reduce" of a value of x: 4 S bytes, 9 operations; 6 operations more behind a
 // second batch norm.
 template <typename T, int kVec, bool kNormalised>
-__global__ void reduce(Task task) {
+__global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
+  DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
+  const Join<kVec, kNormalised> join(task, thread, numbers);
   const int channels = task.shape.channels;
-  float sum[kVec] = {}, product[kVec] = {}, s_product[kVec] = {};
-  if (thread.has_channel) {
-    const Join<kVec, kNormalised> join(task, thread);
-    const std::int64_t first = first_element<T>(task, thread);
-    for (std::int64_t row = thread.first; row < task.shape.rows; row += thread.step) {
-      const std::int64_t at = first + row * channels;
-      float x[kVec], s[kVec], d_z[kVec];
-      load(x, static_cast<const T*>(task.x) + at);
-      load(s, static_cast<const T*>(task.s) + at);
-      load(d_z, static_cast<const T*>(task.d_y) + at);
-      for (int i = 0; i < kVec; ++i) {
-        if (!(join.z(i, x[i], s[i]) > 0)) d_z[i] = 0;
-        sum[i] += d_z[i];
-        product[i] = fmaf(d_z[i], (x[i] - join.x.mean[i]) * join.x.inverse_deviation[i], product[i]);
-        if constexpr (kNormalised) {
-          s_product[i] = fmaf(d_z[i], (s[i] - join.s.mean[i]) * join.s.inverse_deviation[i], s_product[i]);
+  const std::int64_t first = first_element<T>(task, thread);
+  const T* const of_x = static_cast<const T*>(task.x) + first;
+  const T* const of_s = static_cast<const T*>(task.s) + first;
+  const T* const d_y = static_cast<const T*>(task.d_y) + first;
+  T* const d_s = static_cast<T*>(task.d_s) + first;
+  float sums[kSums][kVec] = {};
+  constexpr int kAtOnce = 2;
+  Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {}, d_y_vector[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, task.shape.rows,
+      [&](int i, std::int64_t row) {
+        x_vector[i] = load_vector<kVec>(of_x + row * channels);
+        s_vector[i] = load_vector<kVec>(of_s + row * channels);
+        d_y_vector[i] = load_vector<kVec>(d_y + row * channels);
+      },
+      [&](int i, std::int64_t row) {
+        float x[kVec], s[kVec], d_z[kVec];
+        unpack(x, x_vector[i]);
+        unpack(s, s_vector[i]);
+        unpack(d_z, d_y_vector[i]);
+        for (int c = 0; c < kVec; ++c) {
+          if (!(join.z(c, x[c], s[c]) > 0)) d_z[c] = 0;
+          sums[0][c] += d_z[c];
+          sums[1][c] = fmaf(d_z[c], x[c] - join.x.mean.v[c], sums[1][c]);
+          if constexpr (kNormalised) sums[2][c] = fmaf(d_z[c], s[c] - join.s.mean.v[c], sums[2][c]);
         }
-      }
-      store(static_cast<T*>(task.d_s) + at, d_z);
-    }
-  }
-  sum_over_row_lanes(sum, task.tiling, thread.row_lane);
-  sum_over_row_lanes(product, task.tiling, thread.row_lane);
-  if constexpr (kNormalised) sum_over_row_lanes(s_product, task.tiling, thread.row_lane);
-  if (!thread.has_channel || thread.row_lane != 0) return;
+        store(d_s + row * channels, d_z);
+      });
   float* const partial =
-      task.partial + (std::int64_t{thread.view} * task.tiling.row_blocks + blockIdx.x) * kSums * channels;
-  for (int i = 0; i < kVec; ++i) {
-    partial[thread.channel + i] = sum[i];
-    partial[channels + thread.channel + i] = product[i];
-    partial[2 * channels + thread.channel + i] = s_product[i];
+      task.partial + (std::int64_t{thread.view} * task.tiling.row_blocks + blockIdx.x) * kSums * channels +
+      thread.channel;
+  DPLL_UNROLL
+  for (int k = 0; k < (kNormalised ? 3 : 2); ++k) {
+    sum_over_row_lanes(sums[k], task.tiling, thread.row_lane, reinterpret_cast<float*>(shared));
+    if (!thread.has_channel || thread.row_lane != 0) continue;
+    for (int i = 0; i < kVec; ++i) partial[std::int64_t{k} * channels + i] = sums[k][i];
   }
-}
-
-// What merge() writes.
-struct ParameterGradients {
-  float *d_gamma, *d_beta, *s_d_gamma, *s_d_beta;  // the last two null without a second batch norm
-};
-
-// Sums over the row blocks of every view in turn, in double. Block: kMergeLanes channels x kMergeStrips
-// threads that share the blocks.
-//
-// Cost "block_join_backward merge" of a partial sum: 4 bytes, 1 operation; in float64.
-__global__ void merge(Task task, ParameterGradients to) {
-  DPLL_SHARED(double, shared, kSums* kMergeLanes* kMergeStrips);
-  const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;
-  const int strip = static_cast<int>(threadIdx.x) / kMergeLanes;
-  const int channels = task.shape.channels;
-  const int channel = static_cast<int>(blockIdx.x) * kMergeLanes + lane;
-  double totals[kSums] = {};
-  for (int view = 0; view < task.shape.views; ++view) {
-    double sums[kSums] = {};
-    for (int block = strip; block < task.tiling.row_blocks && channel < channels; block += kMergeStrips) {
-      const float* const partial =
-          task.partial + (std::int64_t{view} * task.tiling.row_blocks + block) * kSums * channels + channel;
-      for (int k = 0; k < kSums; ++k) sums[k] += partial[k * channels];
-    }
-    for (int k = 0; k < kSums; ++k) shared[kSums * threadIdx.x + k] = sums[k];
-    __syncthreads();
-    if (strip == 0 && channel < channels) {
-      for (int other = 1; other < kMergeStrips; ++other) {
-        for (int k = 0; k < kSums; ++k) sums[k] += shared[kSums * (other * kMergeLanes + lane) + k];
-      }
-      const auto n = static_cast<double>(task.shape.rows);
-      const Normaliser<1> x(task.bn, task.shape, view, channel);
-      float* const means = task.means + std::int64_t{view} * kSums * channels + channel;
-      means[0] = static_cast<float>(sums[0] / n);
-      means[channels] = static_cast<float>(sums[1] / n * static_cast<double>(x.inverse_deviation[0]));
-      if (to.s_d_gamma != nullptr) {
-        const Normaliser<1> s(task.s_bn, task.shape, view, channel);
-        means[2 * channels] = static_cast<float>(sums[2] / n * static_cast<double>(s.inverse_deviation[0]));
-      }
-      for (int k = 0; k < kSums; ++k) totals[k] += sums[k];
-    }
-    __syncthreads();
+  if (is_last_block(task.counters + blockIdx.z, gridDim.x * gridDim.y)) {
+    merge<kVec, kNormalised>(task, thread, shared);
   }
-  if (strip != 0 || channel >= channels) return;
-  to.d_beta[channel] = static_cast<float>(totals[0]);
-  to.d_gamma[channel] = static_cast<float>(totals[1]);
-  if (to.s_d_gamma == nullptr) return;
-  to.s_d_beta[channel] = static_cast<float>(totals[0]);
-  to.s_d_gamma[channel] = static_cast<float>(totals[2]);
 }
 
 // Cost "block_join_backward apply" of a value of x: 3 S bytes, 5 operations; 2 S bytes and 5 operations more
 // behind a second batch norm.
 template <typename T, int kVec, bool kNormalised>
-__global__ void apply(Task task) {
+__global__ void __launch_bounds__(kTileThreads, 2) apply(Task task) {
+  DPLL_DYNAMIC_SHARED(float, numbers);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
-  if (!thread.has_channel) return;
+  const Join<kVec, kNormalised> join(task, thread, numbers);
   const int channels = task.shape.channels;
-  const Join<kVec, kNormalised> join(task, thread);
   const std::int64_t first = first_element<T>(task, thread);
-  float mean[kVec], slope[kVec], s_slope[kVec] = {};
-  for (int i = 0; i < kVec; ++i) {
-    const float* const means = task.means + std::int64_t{thread.view} * kSums * channels + thread.channel + i;
-    mean[i] = means[0];
-    slope[i] = means[channels];
-    if constexpr (kNormalised) s_slope[i] = means[2 * channels];
+  const T* const of_x = static_cast<const T*>(task.x) + first;
+  const T* const of_s = static_cast<const T*>(task.s) + first;
+  T* const d_x = static_cast<T*>(task.d_x) + first;
+  T* const d_s = static_cast<T*>(task.d_s) + first;
+  Vector<float, kVec> mean{}, slope{}, s_slope{};
+  if (thread.has_channel) {
+    const float* const means = task.means + std::int64_t{thread.view} * kSums * channels + thread.channel;
+    mean = load_vector<kVec>(means);
+    slope = load_vector<kVec>(means + channels);
+    if constexpr (kNormalised) s_slope = load_vector<kVec>(means + std::int64_t{2} * channels);
   }
-  for (std::int64_t row = thread.first; row < task.shape.rows; row += thread.step) {
-    const std::int64_t at = first + row * channels;
-    float x[kVec], d_z[kVec];
-    load(x, static_cast<const T*>(task.x) + at);
-    load(d_z, static_cast<const T*>(task.d_s) + at);
-    for (int i = 0; i < kVec; ++i) {
-      x[i] = join.x.scale[i] * (d_z[i] - mean[i] - (x[i] - join.x.mean[i]) * slope[i]);
-    }
-    store(static_cast<T*>(task.d_x) + at, x);
-    if constexpr (kNormalised) {
-      float s[kVec];
-      load(s, static_cast<const T*>(task.s) + at);
-      for (int i = 0; i < kVec; ++i) {
-        s[i] = join.s.scale[i] * (d_z[i] - mean[i] - (s[i] - join.s.mean[i]) * s_slope[i]);
-      }
-      store(static_cast<T*>(task.d_s) + at, s);
-    }
-  }
+  constexpr int kAtOnce = 2;
+  Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {}, d_z_vector[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, task.shape.rows,
+      [&](int i, std::int64_t row) {
+        x_vector[i] = load_vector<kVec>(of_x + row * channels);
+        d_z_vector[i] = load_vector<kVec>(d_s + row * channels);
+        if constexpr (kNormalised) s_vector[i] = load_vector<kVec>(of_s + row * channels);
+      },
+      [&](int i, std::int64_t row) {
+        float x[kVec], d_z[kVec];
+        unpack(x, x_vector[i]);
+        unpack(d_z, d_z_vector[i]);
+        for (int c = 0; c < kVec; ++c) {
+          x[c] = join.x.scale.v[c] * (d_z[c] - mean.v[c] - (x[c] - join.x.mean.v[c]) * slope.v[c]);
+        }
+        store(d_x + row * channels, x);
+        if constexpr (kNormalised) {
+          float s[kVec];
+          unpack(s, s_vector[i]);
+          for (int c = 0; c < kVec; ++c) {
+            s[c] = join.s.scale.v[c] * (d_z[c] - mean.v[c] - (s[c] - join.s.mean.v[c]) * s_slope.v[c]);
+          }
+          store(d_s + row * channels, s);
+        }
+      });
+}
+
+double values_of(const ViewRows& shape) {
+  return static_cast<double>(shape.views * shape.rows) * shape.channels;
 }
 
 template <typename T, int kVec, bool kNormalised>
-void run_backward(const Task& task, const BlockJoinBackwardCall& call, Stream stream) {
-  const LaunchShape rows = task.tiling.launch(task.shape.views);
-  const ParameterGradients to{call.d_gamma, call.d_beta, call.s_d_gamma, call.s_d_beta};
-  launch("block_join_backward reduce", reduce<T, kVec, kNormalised>, rows, stream, task);
-  launch("block_join_backward merge", merge,
-         LaunchShape{{blocks_for(task.shape.channels, kMergeLanes), 1, 1}, kMergeLanes * kMergeStrips, 0},
-         stream, task, to);
-  launch("block_join_backward apply", apply<T, kVec, kNormalised>, rows, stream, task);
+void run_backward(const Task& task, Stream stream) {
+  const double tensor = values_of(task.shape) * sizeof(T);
+  const std::size_t shared = join_bytes<kVec>(task.tiling, kNormalised);
+  launch("block_join_backward reduce", reduce<T, kVec, kNormalised>,
+         task.tiling.launch(task.shape.views, 4 * tensor, shared), stream, task);
+  launch("block_join_backward apply", apply<T, kVec, kNormalised>,
+         task.tiling.launch(task.shape.views, (kNormalised ? 5 : 3) * tensor, shared), stream, task);
 }
 
 std::size_t partial_bytes(const ViewRows& shape) {
-  return static_cast<std::size_t>(kMaxRowBlocks) * static_cast<std::size_t>(shape.views) * kSums *
+  return static_cast<std::size_t>(kMostRowBlocks) * static_cast<std::size_t>(shape.views) * kSums *
          static_cast<std::size_t>(shape.channels) * sizeof(float);
 }
 
@@ -258,9 +295,11 @@ void block_join_forward(const BlockJoinForwardCall& call, Stream stream) {
   for_type_and_vector(call.type, call.shape.channels, [&](auto element, auto vec) {
     using T = decltype(element);
     constexpr int kVec = vec;
-    task.tiling = channel_tiling(call.shape, kVec, kForwardRowsPerThread, kForwardRowBlocks);
+    task.tiling = channel_tiling(call.shape, kVec, 1024);
+    const LaunchShape rows = task.tiling.launch(call.shape.views, 3 * values_of(call.shape) * sizeof(T),
+                                                join_bytes<kVec>(task.tiling, call.normalised));
     launch("block_join_forward", call.normalised ? forward<T, kVec, true> : forward<T, kVec, false>,
-           task.tiling.launch(call.shape.views), stream, task);
+           with_running_block(rows, call.bn.stats != nullptr), stream, task);
   });
 }
 
@@ -282,14 +321,16 @@ void block_join_backward(const BlockJoinBackwardCall& call, Stream stream) {
   task.s_bn = call.s_bn;
   task.partial = reinterpret_cast<float*>(workspace);
   task.means = reinterpret_cast<float*>(workspace + partial_bytes(call.shape));
+  task.gradients = {call.d_gamma, call.d_beta, call.s_d_gamma, call.s_d_beta};
+  task.counters = call.counters;
   for_type_and_vector(call.type, call.shape.channels, [&](auto element, auto vec) {
     using T = decltype(element);
     constexpr int kVec = vec;
-    task.tiling = channel_tiling(call.shape, kVec, kRowsPerThread, kMaxRowBlocks);
+    task.tiling = channel_tiling(call.shape, kVec);
     if (call.normalised) {
-      run_backward<T, kVec, true>(task, call, stream);
+      run_backward<T, kVec, true>(task, stream);
     } else {
-      run_backward<T, kVec, false>(task, call, stream);
+      run_backward<T, kVec, false>(task, stream);
     }
   });
 }
@@ -298,7 +339,11 @@ void spread_shortcut(void* to, const void* s, const SubsampledShape& shape, DTyp
   const std::int64_t elements = shape.images * shape.height * shape.width * shape.channels;
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("spread_shortcut", spread<T>, LaunchShape{{blocks_for(elements, kThreads), 1, 1}, kThreads, 0},
+    launch("spread_shortcut", spread<T>,
+           LaunchShape{{blocks_for(elements, kThreads), 1, 1},
+                       kThreads,
+                       0,
+                       1.5 * static_cast<double>(elements) * sizeof(T)},
            stream, static_cast<T*>(to), static_cast<const T*>(s), shape, elements);
   });
 }
@@ -307,7 +352,11 @@ void gather_shortcut(void* d_s, const void* from, const SubsampledShape& shape, 
   const std::int64_t elements = shape.images * shape.s_height * shape.s_width * shape.s_channels;
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("gather_shortcut", gather<T>, LaunchShape{{blocks_for(elements, kThreads), 1, 1}, kThreads, 0},
+    launch("gather_shortcut", gather<T>,
+           LaunchShape{{blocks_for(elements, kThreads), 1, 1},
+                       kThreads,
+                       0,
+                       1.25 * static_cast<double>(elements) * sizeof(T)},
            stream, static_cast<T*>(d_s), static_cast<const T*>(from), shape, elements);
   });
 }

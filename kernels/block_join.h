@@ -35,6 +35,7 @@ struct BlockJoinBackwardCall {
   BatchNormParameters s_bn = {};
   float *s_d_gamma = nullptr, *s_d_beta = nullptr;
   void* workspace = nullptr;
+  unsigned* counters = nullptr;  // channel_counters(shape), see last_block.cuh
 };
 
 std::size_t block_join_backward_workspace(const ViewRows& shape);

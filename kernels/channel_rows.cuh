@@ -22,26 +22,40 @@ struct ChannelTiling {
   int row_blocks = 1, channel_blocks = 1;
 
   int threads() const { return (lanes * rows_at_once + kWarp - 1) / kWarp * kWarp; }
-  LaunchShape launch(int views) const {
+  // `bytes`: see LaunchShape.
+  LaunchShape launch(int views, double bytes, std::size_t shared_bytes = 0) const {
     return {{static_cast<unsigned>(row_blocks), static_cast<unsigned>(views),
              static_cast<unsigned>(channel_blocks)},
             threads(),
-            0};
+            shared_bytes,
+            bytes};
   }
 };
 
-// `rows_per_thread`: about how many rows one thread should work on; the blocks of a view are at most
-// max_row_blocks. Neither depends on the GPU, so sums come out the same on all of them.
-inline ChannelTiling channel_tiling(const ViewRows& shape, int vec, int rows_per_thread, int max_row_blocks) {
+// A block takes at most so many threads side by side: 256 neighbouring bytes where a thread has a vector, 128
+// else. More would not be read faster, and leave fewer rows to a block: a block that merges what others have
+// left would have fewer threads for each channel.
+inline constexpr int kMostLanes = 16, kMostSingleLanes = 64;
+// About so many blocks are wanted: three for each multiprocessor of the largest GPUs, so that all have work
+// where an activation is small. Beyond them a thread gets more rows, which costs fewer parameters and partial
+// results for each row, up to kMostRowsPerThread and down to kFewestRowsPerThread.
+inline constexpr int kWantedBlocks = 384, kMostRowsPerThread = 16, kFewestRowsPerThread = 2;
+inline constexpr int kMostRowBlocks = 256;  // of a view: bounds the memory for partial results
+
+// Does not depend on the GPU, so sums come out the same on all of them.
+inline ChannelTiling channel_tiling(const ViewRows& shape, int vec, int most_row_blocks = kMostRowBlocks) {
   ChannelTiling tiling;
-  const int vectors = (shape.channels + vec - 1) / vec;
-  tiling.lanes = std::min(vectors, kTileThreads);
-  tiling.channel_blocks = (vectors + tiling.lanes - 1) / tiling.lanes;
+  const int vectors = (shape.channels + vec - 1) / vec, most = vec > 1 ? kMostLanes : kMostSingleLanes;
+  tiling.channel_blocks = (vectors + most - 1) / most;
+  tiling.lanes = (vectors + tiling.channel_blocks - 1) / tiling.channel_blocks;
   tiling.rows_at_once = static_cast<int>(
       std::min<std::int64_t>(kTileThreads / tiling.lanes, std::max<std::int64_t>(shape.rows, 1)));
-  const std::int64_t per_block = std::int64_t{tiling.rows_at_once} * rows_per_thread;
-  tiling.row_blocks =
-      static_cast<int>(std::clamp<std::int64_t>((shape.rows + per_block - 1) / per_block, 1, max_row_blocks));
+  const std::int64_t tiles = (shape.rows + tiling.rows_at_once - 1) / tiling.rows_at_once,
+                     all = tiles * shape.views * tiling.channel_blocks,
+                     rows_per_thread = std::clamp<std::int64_t>(all / kWantedBlocks, kFewestRowsPerThread,
+                                                                kMostRowsPerThread);
+  tiling.row_blocks = static_cast<int>(
+      std::clamp<std::int64_t>((tiles + rows_per_thread - 1) / rows_per_thread, 1, most_row_blocks));
   return tiling;
 }
 
@@ -62,30 +76,61 @@ struct ChannelThread {
   bool has_channel;          // else it only takes part in barriers
   std::int64_t first, step;  // rows first, first + step, ... of its view
 
-  __device__ ChannelThread(const ChannelTiling& tiling, const ViewRows& shape) {
+  // `row_block`: which of the blocks that share the rows of the view this one is.
+  __device__ ChannelThread(const ChannelTiling& tiling, const ViewRows& shape, unsigned row_block) {
     const int thread = static_cast<int>(threadIdx.x);
     lane = thread % tiling.lanes;
     row_lane = thread / tiling.lanes;
     view = static_cast<int>(blockIdx.y);
     channel = (static_cast<int>(blockIdx.z) * tiling.lanes + lane) * kVec;
     has_channel = row_lane < tiling.rows_at_once && channel < shape.channels;
-    first = std::int64_t{blockIdx.x} * tiling.rows_at_once + row_lane;
+    first = std::int64_t{row_block} * tiling.rows_at_once + row_lane;
     step = std::int64_t{tiling.row_blocks} * tiling.rows_at_once;
     if (!has_channel) first = shape.rows;
   }
+  __device__ ChannelThread(const ChannelTiling& tiling, const ViewRows& shape)
+      : ChannelThread(tiling, shape, blockIdx.x) {}
 };
+
+// Calls fetch(i, row) for kAtOnce rows and then use(i, row) for them, and so on to the last row: what fetch()
+// loads is under way at the same time, which is what keeps the memory busy.
+template <int kAtOnce, int kVec, typename Fetch, typename Use>
+__device__ inline void for_rows(const ChannelThread<kVec>& thread, std::int64_t rows, const Fetch& fetch,
+                                const Use& use) {
+  for (std::int64_t first = thread.first; first < rows; first += kAtOnce * thread.step) {
+    DPLL_UNROLL
+    for (int i = 0; i < kAtOnce; ++i) {
+      const std::int64_t row = first + i * thread.step;
+      if (row < rows) fetch(i, row);
+    }
+    DPLL_UNROLL
+    for (int i = 0; i < kAtOnce; ++i) {
+      const std::int64_t row = first + i * thread.step;
+      if (row < rows) use(i, row);
+    }
+  }
+}
 
 // ---- vectors of elements
 
 template <typename T, int N>
-struct alignas(sizeof(T) * N) Vector {
+struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
   T v[N];
 };
 
 template <int N, typename T>
-__device__ inline void load(float (&to)[N], const T* from) {
-  const Vector<T, N> vector = *reinterpret_cast<const Vector<T, N>*>(from);
+__device__ inline Vector<T, N> load_vector(const T* from) {
+  return *reinterpret_cast<const Vector<T, N>*>(from);
+}
+
+template <int N, typename T>
+__device__ inline void unpack(float (&to)[N], const Vector<T, N>& vector) {
   for (int i = 0; i < N; ++i) to[i] = to_float(vector.v[i]);
+}
+
+template <int N, typename T>
+__device__ inline void load(float (&to)[N], const T* from) {
+  unpack(to, load_vector<N>(from));
 }
 
 template <int N, typename T>
@@ -118,24 +163,42 @@ void for_type_and_vector(DType type, int channels, const Body& body) {
 // ---- sums over the row lanes of a block
 
 // Adds `values` over the threads with the same channels, in a fixed order; the sum is row lane 0's. Every
-// thread of the block must call it.
-template <int kVec>
-__device__ inline void sum_over_row_lanes(float (&values)[kVec], const ChannelTiling& tiling, int row_lane) {
-  DPLL_SHARED(float, shared, kTileThreads* kVec);
-  float* const own = shared + threadIdx.x * kVec;
-  __syncthreads();  // of a sum before
-  for (int i = 0; i < kVec; ++i) own[i] = values[i];
+// thread of the block must call it. `shared`: kTileThreads * kVec of the block, which the call may overwrite;
+// a thread's values lie kTileThreads apart, so that the threads of a warp use different banks.
+template <typename Real, int kVec>
+__device__ inline void sum_over_row_lanes(Real (&values)[kVec], const ChannelTiling& tiling, int row_lane,
+                                          Real* shared) {
+  Real* const own = shared + threadIdx.x;
+  __syncthreads();  // of what `shared` held before
+  for (int i = 0; i < kVec; ++i) own[i * kTileThreads] = values[i];
   __syncthreads();
   int span = 1;
   while (span < tiling.rows_at_once) span *= 2;
   for (int half = span / 2; half > 0; half /= 2) {
     if (row_lane < half && row_lane + half < tiling.rows_at_once) {
-      const float* const other = own + half * tiling.lanes * kVec;
-      for (int i = 0; i < kVec; ++i) own[i] += other[i];
+      const Real* const other = own + half * tiling.lanes;
+      for (int i = 0; i < kVec; ++i) own[i * kTileThreads] += other[i * kTileThreads];
     }
     __syncthreads();
   }
-  for (int i = 0; i < kVec; ++i) values[i] = own[i];
+  for (int i = 0; i < kVec; ++i) values[i] = own[i * kTileThreads];
+}
+
+// The parts of a sum that `parts` blocks have left, `stride` values apart and beginning at `partial`, of a
+// thread's channels: added over all blocks, in double and a fixed order; the sum is row lane 0's.
+template <int kVec>
+__device__ inline void sum_over_blocks(double (&sums)[kVec], const float* partial, std::int64_t stride,
+                                       int parts, bool has_channel, const ChannelTiling& tiling, int row_lane,
+                                       double* shared) {
+  for (int i = 0; i < kVec; ++i) sums[i] = 0;
+  if (has_channel) {
+    DPLL_UNROLL_BY(4)
+    for (int part = row_lane; part < parts; part += tiling.rows_at_once) {
+      const Vector<float, kVec> values = load_vector<kVec>(partial + part * stride);
+      for (int i = 0; i < kVec; ++i) sums[i] += static_cast<double>(values.v[i]);
+    }
+  }
+  sum_over_row_lanes(sums, tiling, row_lane, shared);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -4,6 +4,8 @@
 //   DPLL_SHARED(Type, name, count)      a static shared array
 //   DPLL_DYNAMIC_SHARED(Type, name)     the launch's dynamic shared memory, 16-byte aligned
 //   launch(...)                         instead of <<<>>>, see launch.cuh
+//   count_block(counter)                atomicAdd(counter, 1u) behind a __threadfence() of every thread
+//   DPLL_UNROLL, DPLL_UNROLL_BY(n)      before a loop that must become straight code, or n passes of it
 //   Half, Bfloat                        16-bit storage types, arithmetic is always in float
 #pragma once
 
@@ -19,6 +21,9 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#define DPLL_UNROLL _Pragma("unroll")
+#define DPLL_UNROLL_BY(times) DPLL_UNROLL_PRAGMA(unroll times)
+#define DPLL_UNROLL_PRAGMA(text) _Pragma(#text)
 #define DPLL_SHARED(Type, name, count) __shared__ Type name[count]
 #define DPLL_DYNAMIC_SHARED(Type, name)                                \
   extern __shared__ __align__(16) unsigned char dpll_dynamic_shared[]; \
@@ -29,6 +34,9 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 using Half = __half;
 using Bfloat = __nv_bfloat16;
 
+__device__ inline unsigned count_block(unsigned* counter) {
+  return atomicAdd(counter, 1u);
+}
 __device__ inline float to_float(Half x) {
   return __half2float(x);
 }

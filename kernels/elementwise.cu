@@ -1,12 +1,12 @@
 #include "elementwise.h"
 
 #include "channel_rows.cuh"
+#include "last_block.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kRowsPerThread = 16, kMaxRowBlocks = 256;
 
 template <int kVec, typename T>
 __device__ void add_some(T* to, const T* first_term, const T* second_term, int accumulate, std::int64_t at) {
@@ -54,32 +54,39 @@ __global__ void copy_channels_kernel(T* to, int to_channels, const T* from, int 
   to[at] = channel < from_channels ? from[row * from_channels + channel] : from_float<T>(0);
 }
 
+// The last block of these channels adds what the others have left.
 // Cost "column_sums" of a value: S bytes, 1 operation.
 template <typename T, int kVec>
-__global__ void column_partials(float* partial, const T* values, ViewRows shape, ChannelTiling tiling) {
+__global__ void column_sums_kernel(float* sums, float* partial, const T* values, ViewRows shape,
+                                   ChannelTiling tiling, unsigned* counters) {
+  DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(tiling, shape);
   float sum[kVec] = {};
-  for (std::int64_t row = thread.first; row < shape.rows; row += thread.step) {
-    float value[kVec];
-    load(value, values + row * shape.channels + thread.channel);
-    for (int i = 0; i < kVec; ++i) sum[i] += value[i];
+  constexpr int kAtOnce = 4;
+  Vector<T, kVec> row_values[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, shape.rows,
+      [&](int i, std::int64_t row) {
+        row_values[i] = load_vector<kVec>(values + row * shape.channels + thread.channel);
+      },
+      [&](int i, std::int64_t) {
+        float value[kVec];
+        unpack(value, row_values[i]);
+        for (int c = 0; c < kVec; ++c) sum[c] += value[c];
+      });
+  sum_over_row_lanes(sum, tiling, thread.row_lane, reinterpret_cast<float*>(shared));
+  const bool first_lane = thread.has_channel && thread.row_lane == 0;
+  if (first_lane) {
+    for (int i = 0; i < kVec; ++i) {
+      partial[std::int64_t{blockIdx.x} * shape.channels + thread.channel + i] = sum[i];
+    }
   }
-  sum_over_row_lanes(sum, tiling, thread.row_lane);
-  if (!thread.has_channel || thread.row_lane != 0) return;
-  for (int i = 0; i < kVec; ++i) {
-    partial[std::int64_t{blockIdx.x} * shape.channels + thread.channel + i] = sum[i];
-  }
-}
-
-// Cost "column_sums merge" of a partial sum: 4 bytes, 1 operation; in float64.
-__global__ void column_merge(float* sums, const float* partial, int channels, int row_blocks) {
-  const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
-  if (channel >= channels) return;
-  double sum = 0;
-  for (int block = 0; block < row_blocks; ++block) {
-    sum += static_cast<double>(partial[std::int64_t{block} * channels + channel]);
-  }
-  sums[channel] = static_cast<float>(sum);
+  if (!is_last_block(counters + blockIdx.z, gridDim.x)) return;
+  double all[kVec];
+  sum_over_blocks(all, partial + thread.channel, shape.channels, tiling.row_blocks, thread.has_channel,
+                  tiling, thread.row_lane, shared);
+  if (!first_lane) return;
+  for (int i = 0; i < kVec; ++i) sums[thread.channel + i] = static_cast<float>(all[i]);
 }
 
 }  // namespace
@@ -92,8 +99,12 @@ void add_gradients(void* to, const void* first, const void* second, bool accumul
     const bool wide = aligned(to) && aligned(first) && aligned(second);
     const auto kernel = wide ? add_kernel<T, kWide> : add_kernel<T, 1>;
     launch("add_gradients", kernel,
-           LaunchShape{{blocks_for(elements, kThreads * (wide ? kWide : 1)), 1, 1}, kThreads, 0}, stream,
-           static_cast<T*>(to), static_cast<const T*>(first), static_cast<const T*>(second),
+           LaunchShape{{blocks_for(elements, kThreads * (wide ? kWide : 1)), 1, 1},
+                       kThreads,
+                       0,
+                       (2.0 + (second != nullptr ? 1 : 0) + (accumulate ? 1 : 0)) *
+                           static_cast<double>(elements) * sizeof(T)},
+           stream, static_cast<T*>(to), static_cast<const T*>(first), static_cast<const T*>(second),
            accumulate ? 1 : 0, elements);
   });
 }
@@ -104,27 +115,28 @@ void copy_channels(void* to, int to_channels, const void* from, int from_channel
   for_type(type, [&](auto element) {
     using T = decltype(element);
     launch("copy_channels", copy_channels_kernel<T>,
-           LaunchShape{{blocks_for(elements, kThreads), 1, 1}, kThreads, 0}, stream, static_cast<T*>(to),
-           to_channels, static_cast<const T*>(from), from_channels, elements);
+           LaunchShape{{blocks_for(elements, kThreads), 1, 1},
+                       kThreads,
+                       0,
+                       2.0 * static_cast<double>(elements) * sizeof(T)},
+           stream, static_cast<T*>(to), to_channels, static_cast<const T*>(from), from_channels, elements);
   });
 }
 
 std::size_t column_sums_workspace(std::int64_t, int channels) {
-  return static_cast<std::size_t>(kMaxRowBlocks) * static_cast<std::size_t>(channels) * sizeof(float);
+  return static_cast<std::size_t>(kMostRowBlocks) * static_cast<std::size_t>(channels) * sizeof(float);
 }
 
 void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels,
-                 void* workspace, Stream stream) {
+                 void* workspace, unsigned* counters, Stream stream) {
   auto* const partial = static_cast<float*>(workspace);
   const ViewRows shape{1, rows, channels};
   for_type_and_vector(type, channels, [&](auto element, auto vec) {
     using T = decltype(element);
-    const ChannelTiling tiling = channel_tiling(shape, vec, kRowsPerThread, kMaxRowBlocks);
-    launch("column_sums", column_partials<T, vec>, tiling.launch(1), stream, partial,
-           static_cast<const T*>(values), shape, tiling);
-    launch("column_sums merge", column_merge,
-           LaunchShape{{blocks_for(channels, kThreads), 1, 1}, kThreads, 0}, stream, sums,
-           static_cast<const float*>(partial), channels, tiling.row_blocks);
+    const ChannelTiling tiling = channel_tiling(shape, vec);
+    const double bytes = static_cast<double>(rows) * channels * sizeof(T);
+    launch("column_sums", column_sums_kernel<T, vec>, tiling.launch(1, bytes), stream, sums, partial,
+           static_cast<const T*>(values), shape, tiling, counters);
   });
 }
 

@@ -17,9 +17,10 @@ void add_gradients(void* to, const void* first, const void* second, bool accumul
 void copy_channels(void* to, int to_channels, const void* from, int from_channels, std::int64_t rows,
                    DType type, Stream stream);
 
-// sums [C] = column sums of values [rows, C], in float32 and a fixed order.
+// sums [C] = column sums of values [rows, C], in a fixed order. counters: channel_counters({1, rows, C}), see
+// last_block.cuh.
 std::size_t column_sums_workspace(std::int64_t rows, int channels);
 void column_sums(float* sums, const void* values, DType type, std::int64_t rows, int channels,
-                 void* workspace, Stream stream);
+                 void* workspace, unsigned* counters, Stream stream);
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

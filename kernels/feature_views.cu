@@ -36,7 +36,11 @@ void feature_views(const FeatureViewsTask& task, DType type, Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
     launch("feature_views", feature_views_kernel<T>,
-           LaunchShape{{blocks_for(threads, kThreads), 1, 1}, kThreads, 0}, stream, task);
+           LaunchShape{{blocks_for(threads, kThreads), 1, 1},
+                       kThreads,
+                       0,
+                       static_cast<double>(threads) * 2 * (sizeof(float) + sizeof(T))},
+           stream, task);
   });
 }
 

@@ -18,14 +18,13 @@ __global__ void vectors_kernel(NormVectorsCall call) {
   const int channels = call.shape.channels;
   if (channel >= channels) return;
   for (int view = 0; view < call.shape.views; ++view) {
-    const Normaliser<1> normalise(call.bn, call.shape, view, channel);
+    const ChannelNorm norm(call.bn, call.shape, view, channel);
     const std::int64_t at = std::int64_t{view} * channels + channel;
-    static_cast<T*>(call.scale)[at] = from_float<T>(normalise.scale[0]);
-    static_cast<T*>(call.bias)[at] =
-        from_float<T>(fmaf(-normalise.mean[0], normalise.scale[0], normalise.beta[0]));
-    call.inverse_deviation[at] = normalise.inverse_deviation[0];
+    static_cast<T*>(call.scale)[at] = from_float<T>(norm.scale);
+    static_cast<T*>(call.bias)[at] = from_float<T>(fmaf(-norm.mean, norm.scale, norm.beta));
+    call.inverse_deviation[at] = norm.inverse_deviation;
   }
-  if (call.bn.running_mean != nullptr) update_running<1>(call.bn, call.shape, channel);
+  if (call.bn.running_mean != nullptr) update_running(call.bn, call.shape, channel);
 }
 
 // Cost "statistics_from_sums" of a channel of a view: 16 bytes, 5 operations; in float64.

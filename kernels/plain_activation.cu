@@ -46,8 +46,11 @@ __global__ void average_gradients(T* d_x, const T* d_y, PixelsOf shape) {
   d_x[at] = from_float<T>(gradient / static_cast<float>(shape.pixels));
 }
 
-LaunchShape a_thread_each(std::int64_t items) {
-  return {{blocks_for(items, kThreads), 1, 1}, kThreads, 0};
+LaunchShape a_thread_each(std::int64_t items, double bytes) {
+  return {{blocks_for(items, kThreads), 1, 1}, kThreads, 0, bytes};
+}
+double bytes_of(const PixelsOf& shape, std::size_t size) {
+  return static_cast<double>(shape.images * (shape.pixels + 1) * shape.channels) * static_cast<double>(size);
 }
 
 }  // namespace
@@ -55,8 +58,9 @@ LaunchShape a_thread_each(std::int64_t items) {
 void relu_forward(void* y, const void* x, std::int64_t elements, DType type, Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("relu_forward", relu_values<T>, a_thread_each(elements), stream, static_cast<T*>(y),
-           static_cast<const T*>(x), elements);
+    launch("relu_forward", relu_values<T>,
+           a_thread_each(elements, 2.0 * sizeof(T) * static_cast<double>(elements)), stream,
+           static_cast<T*>(y), static_cast<const T*>(x), elements);
   });
 }
 
@@ -64,15 +68,17 @@ void relu_backward(void* d_x, const void* d_y, const void* x, std::int64_t eleme
                    Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("relu_backward", relu_gradients<T>, a_thread_each(elements), stream, static_cast<T*>(d_x),
-           static_cast<const T*>(d_y), static_cast<const T*>(x), elements);
+    launch("relu_backward", relu_gradients<T>,
+           a_thread_each(elements, 3.0 * sizeof(T) * static_cast<double>(elements)), stream,
+           static_cast<T*>(d_x), static_cast<const T*>(d_y), static_cast<const T*>(x), elements);
   });
 }
 
 void average_forward(void* y, const void* x, const PixelsOf& shape, DType type, Stream stream) {
   for_type(type, [&](auto element) {
     using T = decltype(element);
-    launch("average_forward", averages<T>, a_thread_each(shape.images * shape.channels), stream,
+    launch("average_forward", averages<T>,
+           a_thread_each(shape.images * shape.channels, bytes_of(shape, sizeof(T))), stream,
            static_cast<T*>(y), static_cast<const T*>(x), shape);
   });
 }
@@ -81,8 +87,8 @@ void average_backward(void* d_x, const void* d_y, const PixelsOf& shape, DType t
   for_type(type, [&](auto element) {
     using T = decltype(element);
     launch("average_backward", average_gradients<T>,
-           a_thread_each(shape.images * shape.pixels * shape.channels), stream, static_cast<T*>(d_x),
-           static_cast<const T*>(d_y), shape);
+           a_thread_each(shape.images * shape.pixels * shape.channels, bytes_of(shape, sizeof(T))), stream,
+           static_cast<T*>(d_x), static_cast<const T*>(d_y), shape);
   });
 }
 

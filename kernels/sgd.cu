@@ -2,6 +2,7 @@
 
 #include "channel_rows.cuh"
 #include "dpll/core/host_device.h"
+#include "last_block.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -45,9 +46,7 @@ __global__ void check(SgdTask task) {
   const unsigned long long found = count_nonfinite(static_cast<const W*>(task.d_weight), task.spec.weights) +
                                    count_nonfinite(task.d_value, task.spec.elements - task.spec.weights);
   if (found > 0) atomicAdd(&scratch.nonfinite, found);
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x != 0 || atomicAdd(&scratch.blocks_done, 1u) != gridDim.x - 1) return;
+  if (!is_last_block(&scratch.blocks_done, gridDim.x) || threadIdx.x != 0) return;
   const unsigned long long all = atomicAdd(&scratch.nonfinite, 0ull);  // as the other blocks left it
   scratch.loss_scale = task.step->loss_scale;
   scratch.update =
@@ -56,7 +55,6 @@ __global__ void check(SgdTask task) {
   scratch.first_correction = static_cast<float>(correction.first);
   scratch.second_root = static_cast<float>(correction.second_root);
   scratch.nonfinite = 0;
-  scratch.blocks_done = 0;
 }
 
 // Rounds as PyTorch and the CPU backend do: x + alpha * y is one fused multiply-add, momentum * velocity is
@@ -175,8 +173,16 @@ void sgd(const SgdTask& task, DType weight_type, Stream stream) {
                        task.spec.kind == OptimiserKind::adamw ? 1 : 0};
   for_type(weight_type, [&](auto element) {
     using W = decltype(element);
-    launch("sgd check", check<W>, LaunchShape{{check_blocks, 1, 1}, kThreads, 0}, stream, task);
-    launch("sgd update", update<W>, LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1}, kThreads, 0},
+    const auto weights = static_cast<double>(task.spec.weights), all = static_cast<double>(elements),
+               checked = weights * sizeof(W) + (all - weights) * sizeof(float);
+    launch("sgd check", check<W>, LaunchShape{{check_blocks, 1, 1}, kThreads, 0, checked}, stream, task);
+    const double floats = 4.0 + (task.average != nullptr ? 2 : 0) + (task.square != nullptr ? 2 : 0);
+    const double written = task.weight != nullptr ? weights * sizeof(W) : 0;
+    launch("sgd update", update<W>,
+           LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1},
+                       kThreads,
+                       0,
+                       checked + written + floats * sizeof(float) * all},
            stream, task, k);
   });
 }

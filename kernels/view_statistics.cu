@@ -1,26 +1,15 @@
 #include "view_statistics.h"
 
 #include "channel_rows.cuh"
+#include "last_block.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-constexpr int kRowsPerThread = 16, kMaxRowBlocks = 256;
-constexpr int kMergeLanes = 32, kMergeStrips = 8;
-
 // n values with mean `mean`, whose squared differences from it sum to `m2`.
-template <typename Real>
 struct Moments {
-  Real n = 0, mean = 0, m2 = 0;
+  float n = 0, mean = 0, m2 = 0;
 };
-
-template <typename Real>
-__device__ inline Moments<Real> merged(const Moments<Real>& a, const Moments<Real>& b) {
-  if (b.n == 0) return a;
-  if (a.n == 0) return b;
-  const Real n = a.n + b.n, delta = b.mean - a.mean;
-  return {n, a.mean + delta * (b.n / n), a.m2 + b.m2 + delta * delta * (a.n * (b.n / n))};
-}
 
 struct Task {
   ViewRows shape;
@@ -28,20 +17,24 @@ struct Task {
   void* y;
   const float* bias;
   const void* residual;
-  float* partial;  // [V, row_blocks, 2, C]: mean and m2
+  float* stats;        // [V, 2, C] or null
+  float* partial;      // [V, row_blocks, 2, C]: mean and m2
+  unsigned* counters;  // [V, channel_blocks]
 };
 
-// Merges the moments of the threads with the same channels; row lane 0 has the result.
+// Merges the moments of the threads with the same channels; row lane 0 has the result. shared:
+// 2 * kTileThreads * kVec.
 template <int kVec>
-__device__ void merge_row_lanes(Moments<float> (&moments)[kVec], const ChannelTiling& tiling, int row_lane) {
+__device__ void merge_row_lanes(Moments (&moments)[kVec], const ChannelTiling& tiling, int row_lane,
+                                float* shared) {
   DPLL_SHARED(float, counts, kTileThreads);
-  DPLL_SHARED(float, means, kTileThreads* kVec);
-  DPLL_SHARED(float, m2s, kTileThreads* kVec);
-  const int own = static_cast<int>(threadIdx.x);
+  const auto own = static_cast<int>(threadIdx.x);
+  float* const means = shared;
+  float* const m2s = shared + kTileThreads * kVec;
   counts[own] = moments[0].n;
   for (int i = 0; i < kVec; ++i) {
-    means[own * kVec + i] = moments[i].mean;
-    m2s[own * kVec + i] = moments[i].m2;
+    means[i * kTileThreads + own] = moments[i].mean;
+    m2s[i * kTileThreads + own] = moments[i].m2;
   }
   __syncthreads();
   int span = 1;
@@ -49,139 +42,162 @@ __device__ void merge_row_lanes(Moments<float> (&moments)[kVec], const ChannelTi
   for (int half = span / 2; half > 0; half /= 2) {
     if (row_lane < half && row_lane + half < tiling.rows_at_once) {
       const int other = own + half * tiling.lanes;
-      const float n = counts[own], other_n = counts[other];
+      const float n = counts[own], other_n = counts[other], all = n + other_n;
+      // The other's share of the values; a thread without rows has no mean.
+      const float share = all > 0 ? other_n / all : 0.0F;
       for (int i = 0; i < kVec; ++i) {
-        const Moments<float> sum = merged<float>({n, means[own * kVec + i], m2s[own * kVec + i]},
-                                                 {other_n, means[other * kVec + i], m2s[other * kVec + i]});
-        means[own * kVec + i] = sum.mean;
-        m2s[own * kVec + i] = sum.m2;
+        const int at = i * kTileThreads + own, from = i * kTileThreads + other;
+        const float delta = n > 0 && other_n > 0 ? means[from] - means[at] : 0.0F;
+        means[at] = n > 0 ? means[at] + delta * share : means[from];
+        m2s[at] = m2s[at] + m2s[from] + delta * delta * (n * share);
       }
-      counts[own] = n + other_n;
+      counts[own] = all;
     }
     __syncthreads();
   }
-  for (int i = 0; i < kVec; ++i) moments[i] = {counts[own], means[own * kVec + i], m2s[own * kVec + i]};
+  for (int i = 0; i < kVec; ++i) {
+    moments[i] = {counts[own], means[i * kTileThreads + own], m2s[i * kTileThreads + own]};
+  }
 }
 
+// The moments of a view from those of its row blocks: with d a block's mean less that of the first block,
+//   mean = mean of the first + sum(n d) / N,  m2 = sum(m2) + sum(n d^2) - sum(n d)^2 / N
+// in double, so that the differences do not cancel.
+template <int kVec>
+__device__ void merge_row_blocks(const Task& task, const ChannelThread<kVec>& thread, double* shared) {
+  const int channels = task.shape.channels;
+  const float* const of_view =
+      task.partial + std::int64_t{thread.view} * task.tiling.row_blocks * 2 * channels + thread.channel;
+  double first_moment[kVec] = {}, second_moment[kVec] = {};
+  Vector<float, kVec> shift{};
+  if (thread.has_channel) {
+    shift = load_vector<kVec>(of_view);
+    DPLL_UNROLL_BY(2)
+    for (int block = thread.row_lane; block < task.tiling.row_blocks; block += task.tiling.rows_at_once) {
+      const float* const partial = of_view + std::int64_t{block} * 2 * channels;
+      const Vector<float, kVec> mean = load_vector<kVec>(partial), m2 = load_vector<kVec>(partial + channels);
+      const auto n = static_cast<double>(rows_of_block(task.tiling, task.shape.rows, block));
+      for (int i = 0; i < kVec; ++i) {
+        const double d = static_cast<double>(mean.v[i]) - static_cast<double>(shift.v[i]);
+        first_moment[i] += n * d;
+        second_moment[i] += static_cast<double>(m2.v[i]) + n * d * d;
+      }
+    }
+  }
+  sum_over_row_lanes(first_moment, task.tiling, thread.row_lane, shared);
+  sum_over_row_lanes(second_moment, task.tiling, thread.row_lane, shared);
+  if (!thread.has_channel || thread.row_lane != 0) return;
+  float* const stats = task.stats + std::int64_t{thread.view} * 2 * channels + thread.channel;
+  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  for (int i = 0; i < kVec; ++i) {
+    const double mean = first_moment[i] * inverse_n;
+    stats[i] = static_cast<float>(static_cast<double>(shift.v[i]) + mean);
+    const double variance = second_moment[i] * inverse_n - mean * mean;
+    // Rounding may leave a constant channel slightly below zero; NaN stays NaN.
+    stats[channels + i] = variance < 0 ? 0.0F : static_cast<float>(variance);
+  }
+}
+
+// The last block of a view's channels merges what the others have left.
 // Cost "view_statistics" of a value of y: S bytes, 4 operations; S bytes more where y changes, S for a
 // residual.
-template <typename T, int kVec>
-__global__ void add_and_measure(Task task) {
+template <typename T, int kVec, bool kChanges>
+__global__ void __launch_bounds__(kTileThreads, 2) add_and_measure(Task task) {
+  DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
   const int channels = task.shape.channels;
-  T* const y = static_cast<T*>(task.y) + std::int64_t{thread.view} * task.shape.rows * channels;
+  const std::int64_t offset = std::int64_t{thread.view} * task.shape.rows * channels + thread.channel;
+  T* const y = static_cast<T*>(task.y) + offset;
   const T* const residual =
-      task.residual == nullptr
-          ? nullptr
-          : static_cast<const T*>(task.residual) + std::int64_t{thread.view} * task.shape.rows * channels;
-  const bool changes = task.bias != nullptr || task.residual != nullptr;
+      task.residual == nullptr ? nullptr : static_cast<const T*>(task.residual) + offset;
 
-  float bias[kVec] = {};
-  if (task.bias != nullptr && thread.has_channel) {
-    for (int i = 0; i < kVec; ++i) bias[i] = task.bias[thread.channel + i];
-  }
+  Vector<float, kVec> bias{};
+  if (kChanges && task.bias != nullptr && thread.has_channel)
+    bias = load_vector<kVec>(task.bias + thread.channel);
   float shift[kVec] = {}, sum[kVec] = {}, squares[kVec] = {};
   float count = 0;
-  for (std::int64_t row = thread.first; row < task.shape.rows; row += thread.step) {
-    const std::int64_t at = row * channels + thread.channel;
-    float value[kVec];
-    load(value, y + at);
-    if (changes) {
-      float other[kVec] = {};
-      if (residual != nullptr) load(other, residual + at);
-      for (int i = 0; i < kVec; ++i) value[i] += bias[i] + other[i];
-      store(y + at, value);
-      round_to<T>(value);
-    }
-    if (count == 0) {
-      for (int i = 0; i < kVec; ++i) shift[i] = value[i];
-    }
-    for (int i = 0; i < kVec; ++i) {
-      const float difference = value[i] - shift[i];
-      sum[i] += difference;
-      squares[i] = fmaf(difference, difference, squares[i]);
-    }
-    count += 1;
-  }
-  if (task.partial == nullptr) return;
+  constexpr int kAtOnce = kChanges ? 2 : 4;
+  Vector<T, kVec> of_y[kAtOnce] = {}, of_residual[kAtOnce] = {};
+  for_rows<kAtOnce>(
+      thread, task.shape.rows,
+      [&](int i, std::int64_t row) {
+        of_y[i] = load_vector<kVec>(y + row * channels);
+        if (kChanges && residual != nullptr) of_residual[i] = load_vector<kVec>(residual + row * channels);
+      },
+      [&](int i, std::int64_t row) {
+        float value[kVec];
+        unpack(value, of_y[i]);
+        if constexpr (kChanges) {
+          float other[kVec] = {};
+          if (residual != nullptr) unpack(other, of_residual[i]);
+          for (int c = 0; c < kVec; ++c) value[c] += bias.v[c] + other[c];
+          store(y + row * channels, value);
+          round_to<T>(value);
+        }
+        if (count == 0) {
+          for (int c = 0; c < kVec; ++c) shift[c] = value[c];
+        }
+        for (int c = 0; c < kVec; ++c) {
+          const float difference = value[c] - shift[c];
+          sum[c] += difference;
+          squares[c] = fmaf(difference, difference, squares[c]);
+        }
+        count += 1;
+      });
+  if (task.stats == nullptr) return;
 
-  Moments<float> moments[kVec];
+  Moments moments[kVec];
+  const float inverse_count = count > 0 ? 1 / count : 0.0F;
   for (int i = 0; i < kVec; ++i) {
-    const float mean = count > 0 ? sum[i] / count : 0.0F;
+    const float mean = sum[i] * inverse_count;
     moments[i] = {count, shift[i] + mean, fmaf(-mean, sum[i], squares[i])};
   }
-  merge_row_lanes(moments, task.tiling, thread.row_lane);
-  if (!thread.has_channel || thread.row_lane != 0) return;
-  float* const partial =
-      task.partial + (std::int64_t{thread.view} * task.tiling.row_blocks + blockIdx.x) * 2 * channels;
-  for (int i = 0; i < kVec; ++i) {
-    partial[thread.channel + i] = moments[i].mean;
-    partial[channels + thread.channel + i] = moments[i].m2;
+  merge_row_lanes(moments, task.tiling, thread.row_lane, reinterpret_cast<float*>(shared));
+  if (thread.has_channel && thread.row_lane == 0) {
+    float* const partial = task.partial +
+                           (std::int64_t{thread.view} * task.tiling.row_blocks + blockIdx.x) * 2 * channels +
+                           thread.channel;
+    for (int i = 0; i < kVec; ++i) {
+      partial[i] = moments[i].mean;
+      partial[channels + i] = moments[i].m2;
+    }
+  }
+  if (is_last_block(task.counters + blockIdx.y * gridDim.z + blockIdx.z, gridDim.x)) {
+    merge_row_blocks(task, thread, shared);
   }
 }
 
-// Merges the row blocks of one view. Block: kMergeLanes channels x kMergeStrips threads that share the
-// blocks.
-// Cost "view_statistics merge" of a partial mean and m2: 8 bytes, 10 operations; in float64.
-__global__ void merge_row_blocks(Task task, float* stats) {
-  DPLL_SHARED(double, shared, 3 * kMergeLanes * kMergeStrips);
-  const int lane = static_cast<int>(threadIdx.x) % kMergeLanes;
-  const int strip = static_cast<int>(threadIdx.x) / kMergeLanes;
-  const int channels = task.shape.channels, view = static_cast<int>(blockIdx.y);
-  const int channel = static_cast<int>(blockIdx.x) * kMergeLanes + lane;
-  Moments<double> moments;
-  for (int block = strip; block < task.tiling.row_blocks && channel < channels; block += kMergeStrips) {
-    const float* const partial =
-        task.partial + (std::int64_t{view} * task.tiling.row_blocks + block) * 2 * channels + channel;
-    const auto n = static_cast<double>(rows_of_block(task.tiling, task.shape.rows, block));
-    moments = merged<double>(moments, {n, partial[0], partial[channels]});
-  }
-  double* const own = shared + 3 * threadIdx.x;
-  own[0] = moments.n;
-  own[1] = moments.mean;
-  own[2] = moments.m2;
-  __syncthreads();
-  if (strip != 0 || channel >= channels) return;
-  for (int other = 1; other < kMergeStrips; ++other) {
-    const double* const theirs = own + 3 * other * kMergeLanes;
-    moments = merged<double>(moments, {theirs[0], theirs[1], theirs[2]});
-  }
-  stats[std::int64_t{view} * 2 * channels + channel] = static_cast<float>(moments.mean);
-  stats[(std::int64_t{view} * 2 + 1) * channels + channel] = static_cast<float>(moments.m2 / moments.n);
-}
-
-int vector_of(DType type, int channels) {
-  int result = 1;
-  for_type_and_vector(type, channels, [&](auto, auto vec) { result = vec; });
-  return result;
+double bytes_of(const ViewStatisticsCall& call) {
+  const double tensor = static_cast<double>(call.shape.views * call.shape.rows) * call.shape.channels *
+                        static_cast<double>(size_of(call.type));
+  const int residual = call.residual != nullptr ? 1 : 0,
+            written = call.residual != nullptr || call.bias != nullptr ? 1 : 0;
+  return tensor * (1 + residual + written);
 }
 
 }  // namespace
 
 std::size_t view_statistics_workspace(const ViewRows& shape) {
-  // The tiling for one channel a thread has the most row blocks.
-  const ChannelTiling tiling = channel_tiling(shape, 1, kRowsPerThread, kMaxRowBlocks);
-  const ChannelTiling wide = channel_tiling(shape, 8, kRowsPerThread, kMaxRowBlocks);
-  return static_cast<std::size_t>(std::max(tiling.row_blocks, wide.row_blocks)) *
-         static_cast<std::size_t>(shape.views) * 2 * static_cast<std::size_t>(shape.channels) * sizeof(float);
+  return static_cast<std::size_t>(kMostRowBlocks) * static_cast<std::size_t>(shape.views) * 2 *
+         static_cast<std::size_t>(shape.channels) * sizeof(float);
 }
 
 void view_statistics(const ViewStatisticsCall& call, Stream stream) {
-  const ChannelTiling tiling =
-      channel_tiling(call.shape, vector_of(call.type, call.shape.channels), kRowsPerThread, kMaxRowBlocks);
-  const Task task{call.shape,    tiling,
-                  call.y,        call.bias,
-                  call.residual, call.stats == nullptr ? nullptr : static_cast<float*>(call.workspace)};
   for_type_and_vector(call.type, call.shape.channels, [&](auto element, auto vec) {
-    launch("view_statistics", add_and_measure<decltype(element), vec>, tiling.launch(call.shape.views),
-           stream, task);
+    const ChannelTiling tiling = channel_tiling(call.shape, vec);
+    const Task task{call.shape,
+                    tiling,
+                    call.y,
+                    call.bias,
+                    call.residual,
+                    call.stats,
+                    static_cast<float*>(call.workspace),
+                    call.counters};
+    using T = decltype(element);
+    const bool changes = call.bias != nullptr || call.residual != nullptr;
+    launch("view_statistics", changes ? add_and_measure<T, vec, true> : add_and_measure<T, vec, false>,
+           tiling.launch(call.shape.views, bytes_of(call)), stream, task);
   });
-  if (call.stats == nullptr) return;
-  const LaunchShape merge{
-      {blocks_for(call.shape.channels, kMergeLanes), static_cast<unsigned>(call.shape.views), 1},
-      kMergeLanes * kMergeStrips,
-      0};
-  launch("view_statistics merge", merge_row_blocks, merge, stream, task, call.stats);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

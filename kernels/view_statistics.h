@@ -20,6 +20,7 @@ struct ViewStatisticsCall {
   const void* residual = nullptr;  // as y, or null; may be y
   float* stats = nullptr;          // [V, 2, C], or null: then only bias and residual are added
   void* workspace = nullptr;       // view_statistics_workspace() bytes
+  unsigned* counters = nullptr;    // channel_counters(shape), see last_block.cuh; only with stats
 };
 
 std::size_t view_statistics_workspace(const ViewRows& shape);

@@ -18,6 +18,8 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define DPLL_UNROLL
+#define DPLL_UNROLL_BY(times)
 
 #define threadIdx (::dpll::emulation::place().thread)
 #define blockIdx (::dpll::emulation::place().block)
@@ -65,8 +67,11 @@ inline void __syncwarp(unsigned = 0xFFFFFFFFu, source_location where = source_lo
   emulation::warp_barrier(where);
 }
 
-// One thread runs at a time on one memory.
-inline void __threadfence() {}
+// One thread runs at a time on one memory, so that a missing fence changes nothing here: count_block() asks
+// for them instead.
+inline void __threadfence() {
+  emulation::fence();
+}
 
 inline int lane_index() {
   return static_cast<int>(emulation::place().thread.x % 32);
@@ -97,6 +102,10 @@ T atomicAdd(T* at, T value) {
   const T before = *at;
   *at = static_cast<T>(before + value);
   return before;
+}
+inline unsigned count_block(unsigned* counter, source_location where = source_location::current()) {
+  emulation::require_fences(where);
+  return atomicAdd(counter, 1u);
 }
 template <typename T>
 T atomicMin(T* at, T value) {

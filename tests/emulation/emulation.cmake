@@ -46,11 +46,10 @@ function(dpll_remove_barrier name fault before)
 endfunction()
 
 dpll_remove_barrier(augment.cu augment_barrier "[image[i]], 1);\n  }\n  ")
-dpll_remove_barrier(batch_norm_backward.cu backward_barrier "shared[2 * threadIdx.x + 1] = product;\n    ")
-dpll_remove_barrier(block_join.cu join_barrier "shared[kSums * threadIdx.x + k] = sums[k];\n    ")
+dpll_remove_barrier(normalise.cuh normaliser_barrier "shared[2 * channels + c] = norm.beta;\n  }\n  ")
 dpll_remove_barrier(comparison.cu compare_barrier "first[threadIdx.x] = index;\n  ")
-dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "own[i] += other[i];\n    }\n    ")
-dpll_remove_barrier(view_statistics.cu statistics_barrier "own[2] = moments.m2;\n  ")
+dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "+= other[i * kTileThreads];\n    }\n    ")
+dpll_remove_barrier(view_statistics.cu statistics_barrier "counts[own] = all;\n    }\n    ")
 
 dpll_mutate(augment.cu "in_box(draw, i / width" "in_box(draw, DPLL_FAULT(augment_box) ? i % width : i / width")
 dpll_mutate(batch_norm_backward.cu "view_d_beta[std::int64_t{view}"
@@ -70,25 +69,28 @@ dpll_mutate(sgd.cu "task.spec.elements - first, weights"
 dpll_mutate(elementwise.cu "for (; at < elements; ++at)"
   "for (; at + DPLL_ONE_IF_FAULT(add_gradients_tail) < elements; ++at)")
 dpll_mutate(advance.cu "threadIdx.x == 0" "threadIdx.x == 0 || DPLL_FAULT(advance_every_thread)")
-dpll_mutate(batch_norm_backward.cu "other < kMergeStrips"
-  "other + DPLL_ONE_IF_FAULT(backward_strip) < kMergeStrips")
-dpll_mutate(elementwise.cu "block < row_blocks" "block + DPLL_ONE_IF_FAULT(column_sums_block) < row_blocks")
-dpll_mutate(block_join.cu "(s[i] - join.s.mean[i]) * s_slope[i]"
-  "(s[i] - join.s.mean[i]) * (DPLL_FAULT(join_shortcut_slope) ? slope[i] : s_slope[i])")
+dpll_mutate(batch_norm_backward.cu "chosen[c] != k"
+  "chosen[c] != k - DPLL_ONE_IF_FAULT(backward_window)")
+dpll_mutate(channel_rows.cuh "part < parts;" "part + DPLL_ONE_IF_FAULT(sums_last_block) < parts;")
+dpll_mutate(last_block.cuh "if (is_last) *counter = 0;"
+  "if (is_last && !DPLL_FAULT(counter_not_reset)) *counter = 0;")
+dpll_mutate(last_block.cuh "  __threadfence();  // what" "  if (!DPLL_FAULT(fence_missing)) __threadfence();  // what")
+dpll_mutate(block_join.cu "(s[c] - join.s.mean.v[c]) * s_slope.v[c]"
+  "(s[c] - join.s.mean.v[c]) * (DPLL_FAULT(join_shortcut_slope) ? slope.v[c] : s_slope.v[c])")
 dpll_mutate(plain_activation.cu "at / image * shape.channels"
   "(at / image + DPLL_ONE_IF_FAULT(average_next_image)) % shape.images * shape.channels")
 dpll_mutate(comparison.cu "for (int i = 1; i < kThreads; ++i)"
   "for (int i = 1; i + DPLL_ONE_IF_FAULT(compare_last_thread) < kThreads; ++i)")
-dpll_mutate(fused_batch_norm.cu "fmaf(-normalise.mean[0]"
-  "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * normalise.mean[0]")
+dpll_mutate(fused_batch_norm.cu "fmaf(-norm.mean"
+  "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * norm.mean")
 dpll_mutate(pll_objective.cu "row < batch; ++row) sum"
   "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < batch; ++row) sum")
 # One method is enough to find faults, and each takes its time to compile.
 dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);"
   "run_method(task, std::get<Plcr>(method), per_sample, stream);")
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
-dpll_mutate(view_statistics.cu "other < kMergeStrips"
-  "other + DPLL_ONE_IF_FAULT(statistics_strip) < kMergeStrips")
+dpll_mutate(view_statistics.cu "block < task.tiling.row_blocks"
+  "block + DPLL_ONE_IF_FAULT(statistics_last_block) < task.tiling.row_blocks")
 dpll_mutate(fused_batch_norm.cu "part < parts" "part + DPLL_ONE_IF_FAULT(sum_parts_last) < parts")
 
 set(mutant_sources)

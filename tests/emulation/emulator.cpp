@@ -51,6 +51,7 @@ struct Thread {
   std::source_location where;
   std::uint64_t handed_in[2] = {};  // by parity of the warp operation: a fast lane may already be at the next
   unsigned operations = 0;
+  bool fenced = false;
   void* fake_stack = nullptr;
 };
 
@@ -99,6 +100,15 @@ class Emulator {
     const unsigned warp = current_->place.thread.x / kWarp * kWarp;
     pause(State::at_warp_operation);
     return threads_[warp + static_cast<unsigned>(lane) % kWarp].handed_in[parity];
+  }
+
+  void fence() { current_->fenced = true; }
+  void require_fences(const std::source_location& where) {
+    for (unsigned i = 0; i < launch_->threads; ++i) {
+      if (threads_[i].fenced) continue;
+      fault(fmt::format("{}: the block counts itself as done, thread {} has had no fence", text(where), i));
+      throw Abandon{};
+    }
   }
 
   void* shared_array(std::size_t bytes, const std::source_location& where) {
@@ -199,6 +209,7 @@ class Emulator {
     Thread& thread = threads_[i];
     thread.place = {Index(i, 0, 0), block, Index(launch_->threads), launch_->blocks};
     thread.operations = 0;
+    thread.fenced = false;
     thread.fake_stack = nullptr;
     thread.state = State::ready;
     ready_.push_back(i);
@@ -351,6 +362,12 @@ Counters counters() {
 }
 const ThreadPlace& place() {
   return emulator().place();
+}
+void fence() {
+  emulator().fence();
+}
+void require_fences(const std::source_location& where) {
+  emulator().require_fences(where);
 }
 void block_barrier(const std::source_location& where) {
   emulator().block_barrier(where);

@@ -4,6 +4,7 @@
 // from seed to seed. Blocks run one after the other, in an order drawn from the same seed.
 //
 // What it reports, as an EmulationFault that names kernel, block and source lines:
+//   - a block that counts itself as done before each of its threads has had a fence
 //   - a barrier or warp operation that not all threads reach, or that they reach at different lines
 //   - writes between shared arrays (also by AddressSanitizer, where it is on), more shared memory than there
 //   is
@@ -62,6 +63,11 @@ void block_barrier(const std::source_location& where);
 // All lanes of the warp meet; returns what `lane` handed in. Lanes of the caller's warp only.
 std::uint64_t exchange(std::uint64_t value, int lane, const std::source_location& where);
 void warp_barrier(const std::source_location& where);
+
+// What the running thread has written is seen by other blocks. A block that counts itself as done must have
+// had one in every thread: an EmulationFault otherwise.
+void fence();
+void require_fences(const std::source_location& where);
 
 // The block's array that is declared at `where`; the same for all its threads.
 void* shared_array(std::size_t bytes, const std::source_location& where);

@@ -8,9 +8,8 @@ enum class Fault {
   none,
   // a barrier is missing
   augment_barrier,
-  backward_barrier,
   compare_barrier,
-  join_barrier,
+  normaliser_barrier,
   row_lanes_barrier,
   statistics_barrier,
   // an index is off
@@ -26,15 +25,17 @@ enum class Fault {
   add_gradients_tail,
   advance_every_thread,
   average_next_image,
-  backward_strip,
-  column_sums_block,
+  backward_window,
+  counter_not_reset,
+  fence_missing,
   compare_last_thread,
   fused_bias_sign,
   join_shortcut_slope,
   metrics_last_sample,
   reduce_half_a_warp,
-  statistics_strip,
+  statistics_last_block,
   sum_parts_last,
+  sums_last_block,
 };
 
 inline Fault active_fault = Fault::none;

@@ -2,6 +2,7 @@
 // case where the true kernels give no complaint.
 #include <cmath>
 
+#include "backend/host_copy.h"
 #include "emulation/emulated_backend.h"
 #include "emulation/emulator.h"
 #include "emulation/faults.h"
@@ -103,8 +104,8 @@ TEST_CASE("mutants: a removed barrier is found") {
   AugmentSpec spec = augment_spec();
   spec.weak = policy_recipe(AugmentPolicy::randaugment);  // reaches equalize and autocontrast
   check_augment(Fault::augment_barrier, spec);
-  check_batch_norm(Fault::backward_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
-  check_batch_norm(Fault::join_barrier, joined({Mode::train, 2, 9, 1, 1, 5}, Shortcut::normalised));
+  check_batch_norm(Fault::normaliser_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
+  check_batch_norm(Fault::normaliser_barrier, joined({Mode::train, 2, 9, 1, 1, 5}, Shortcut::normalised));
   check_batch_norm(Fault::row_lanes_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
   check_linear(Fault::statistics_barrier, {Mode::train, 2, 9, 3, 5, true, true});
 }
@@ -137,9 +138,10 @@ TEST_CASE("mutants: an index that is off is found") {
 TEST_CASE("mutants: a wrong reduction is found") {
   check_batch_norm(Fault::join_shortcut_slope, joined({Mode::train, 2, 3, 3, 2, 5}, Shortcut::normalised));
   check_batch_norm(Fault::average_next_image, average_alone({Mode::train, 2, 3, 3, 2, 5}));
-  check_batch_norm(Fault::backward_strip, long_bn_relu_pool_cases().front().spec);
-  check_linear(Fault::statistics_strip, long_linear_cases().front().spec);
-  check_linear(Fault::column_sums_block, long_linear_cases().front().spec);
+  check_batch_norm(Fault::backward_window, {Mode::train, 2, 2, 6, 4, 3, Pool::max2});
+  check_batch_norm(Fault::sums_last_block, long_bn_relu_pool_cases().front().spec);
+  check_linear(Fault::statistics_last_block, long_linear_cases().front().spec);
+  check_linear(Fault::sums_last_block, long_linear_cases().front().spec);
   check_preact_conv(Fault::add_gradients_tail, {2, 1, 5, 3, 3, 2, 3, 1, 1}, kProjection);
   check_fused(Fault::fused_bias_sign);
   check_fused(Fault::sum_parts_last);
@@ -152,6 +154,46 @@ TEST_CASE("mutants: a wrong reduction is found") {
         [&](Backend& backend) { return with_metric_fields(run_pll_objective(backend, objective, inputs)); },
         pll_objective_tolerances(objective, inputs));
   }
+}
+
+TEST_CASE("mutants: a counter of blocks that is not reset is found when its kernel runs again") {
+  const auto second_statistics = [](Backend& backend) {
+    const std::unique_ptr<Linear> op = backend.make_linear(
+        {.mode = Mode::train, .views = 1, .batch = 300, .in_features = 1, .out_features = 1, .stats = true});
+    const auto tensor = [&](Buffer& buffer, const Shape& shape, float value) {
+      const Tensor like{nullptr, DType::f32, shape};
+      buffer = backend.allocate(like.bytes(), "a test");
+      write_floats(backend, buffer.tensor(DType::f32, shape),
+                   std::vector<float>(static_cast<std::size_t>(like.elements()), value));
+      return buffer.tensor(DType::f32, shape);
+    };
+    Buffer buffers[6];
+    const LinearForward call = {
+        .y = tensor(buffers[0], {300, 1}, 0),
+        .y_stats = tensor(buffers[1], {1, 2, 1}, 0),
+        .x = tensor(buffers[2], {300, 1}, 3),
+        .weight = tensor(buffers[3], {1, 1}, 1),
+        .bias = tensor(buffers[4], {1}, 0),
+        .workspace = (buffers[5] = backend.allocate(op->workspace_bytes(), "a test"), buffers[5].data())};
+    op->forward(call);
+    write_floats(backend, call.y_stats, {0, 0});
+    op->forward(call);
+    return read_floats(backend, call.y_stats).front();
+  };
+  CHECK(second_statistics(*make_emulated_cuda_backend(DType::f32)) == 3);
+  CHECK(second_statistics(*make_mutant_cuda_backend(DType::f32)) == 3);
+  const ActiveFault active(Fault::counter_not_reset);
+  CHECK(second_statistics(*make_mutant_cuda_backend(DType::f32)) == 0);
+}
+
+TEST_CASE("mutants: a block that counts itself as done without a fence is found") {
+  const LinearCase c{"mutant", {Mode::train, 2, 9, 3, 5, true, true}};
+  const Tensors inputs = linear_inputs(c, kSeed);
+  const auto mutant = make_mutant_cuda_backend(DType::f32);
+  const auto run = [&] { run_linear(*mutant, c, inputs, Passes::forward_and_backward); };
+  CHECK_NOTHROW(run());
+  const ActiveFault active(Fault::fence_missing);
+  CHECK_THROWS_AS(run(), emulation::EmulationFault);
 }
 
 TEST_CASE("mutants: a step that is counted by every thread is found") {

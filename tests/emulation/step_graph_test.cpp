@@ -16,8 +16,8 @@ TEST_CASE("step graph: the nodes of a step and its longest chain are those that 
     const char* model;
     int nodes, chain;
   };
-  for (const Bound& bound : {Bound{"lenet", 46, 46}, Bound{"wrn-16-2", 139, 139}, Bound{"wrn-28-2", 247, 247},
-                             Bound{"wrn-34-10", 301, 301}, Bound{"resnet-32", 319, 319}}) {
+  for (const Bound& bound : {Bound{"lenet", 36, 36}, Bound{"wrn-16-2", 112, 112}, Bound{"wrn-28-2", 196, 196},
+                             Bound{"wrn-34-10", 238, 238}, Bound{"resnet-32", 254, 254}}) {
     const emulation::Graph graph = step_graph({.model = bound.model});
     std::map<std::string, int> counts;
     for (const emulation::Node& node : graph.nodes) {

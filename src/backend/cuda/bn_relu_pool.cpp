@@ -18,7 +18,7 @@ ViewRows rows_of_x(const BnReluPoolSpec& spec) {
 class CudaBnReluPool final : public BnReluPool {
  public:
   CudaBnReluPool(const Context& context, const BnReluPoolSpec& spec)
-      : context_(context), spec_(spec), rows_(rows_of_x(spec)) {}
+      : context_(context), spec_(spec), rows_(rows_of_x(spec)), counters_(context, channel_counters(rows_)) {}
 
   std::size_t saved_bytes() const override { return 0; }
   std::size_t workspace_bytes() const override {
@@ -51,7 +51,8 @@ class CudaBnReluPool final : public BnReluPool {
                          .d_y = call.d_y.data,
                          .x = call.x.data,
                          .bn = parameters_of(call.bn, call.x_stats),
-                         .workspace = call.workspace},
+                         .workspace = call.workspace,
+                         .counters = counters_.data()},
                         context_.stream());
   }
 
@@ -59,12 +60,13 @@ class CudaBnReluPool final : public BnReluPool {
   Context context_;
   BnReluPoolSpec spec_;
   ViewRows rows_;  // of x
+  Counters counters_;
 };
 
 class CudaBlockJoin final : public BnReluPool {
  public:
   CudaBlockJoin(const Context& context, const BnReluPoolSpec& spec)
-      : context_(context), spec_(spec), rows_(rows_of_x(spec)) {
+      : context_(context), spec_(spec), rows_(rows_of_x(spec)), counters_(context, channel_counters(rows_)) {
     if (train()) scratch_ = plan_.add_bytes(block_join_backward_workspace(rows_));
     if (!subsampled()) return;
     const std::size_t bytes =
@@ -111,7 +113,8 @@ class CudaBlockJoin final : public BnReluPool {
          .s_bn = normalised() ? parameters_of(call.shortcut_bn, call.shortcut_stats) : BatchNormParameters{},
          .s_d_gamma = normalised() ? floats(call.shortcut_bn.d_gamma) : nullptr,
          .s_d_beta = normalised() ? floats(call.shortcut_bn.d_beta) : nullptr,
-         .workspace = scratch_.in(call.workspace)},
+         .workspace = scratch_.in(call.workspace),
+         .counters = counters_.data()},
         context_.stream());
     if (subsampled()) {
       gather_shortcut(call.d_shortcut.data, d_s, subsampled_shape(), context_.compute, context_.stream());
@@ -143,6 +146,7 @@ class CudaBlockJoin final : public BnReluPool {
   Context context_;
   BnReluPoolSpec spec_;
   ViewRows rows_;
+  Counters counters_;
   MemoryPlan plan_;
   Piece<std::byte> scratch_, spread_, d_spread_;
 };

@@ -114,6 +114,12 @@ std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::uni
   return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute, std::move(tuning));
 }
 
+Counters::Counters(const Context& context, std::size_t count)
+    : runtime_(context.runtime), data_(runtime_.allocate(count * sizeof(unsigned))) {
+  if (data_ == nullptr) fail(ExitCode::device, "not enough GPU memory for {} counters", count);
+  runtime_.fill_zero(data_, count * sizeof(unsigned));
+}
+
 void check_type(const Context& context, const Tensor& tensor, const char* name) {
   DPLL_CHECK(tensor.dtype == context.compute, "{} {} holds {}, not {}", name, tensor.shape.to_string(),
              name_of(tensor.dtype), name_of(context.compute));

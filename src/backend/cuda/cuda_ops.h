@@ -21,6 +21,22 @@ struct Context {
   Stream stream() const { return runtime.stream(); }
 };
 
+// Counters for kernels whose last block merges (kernels/last_block.cuh): zero between launches. Kernels that
+// may run at the same time need counters of their own.
+class Counters {
+ public:
+  Counters(const Context& context, std::size_t count);
+  ~Counters() { runtime_.release(data_); }
+  Counters(const Counters&) = delete;
+  Counters& operator=(const Counters&) = delete;
+
+  unsigned* data() const { return static_cast<unsigned*>(data_); }
+
+ private:
+  Runtime& runtime_;
+  void* data_;
+};
+
 std::unique_ptr<PreactConv> make_preact_conv(const Context& context, const PreactConvSpec& spec);
 std::unique_ptr<BnReluPool> make_bn_relu_pool(const Context& context, const BnReluPoolSpec& spec);
 std::unique_ptr<Linear> make_linear(const Context& context, const LinearSpec& spec);

@@ -103,6 +103,9 @@ void examine_large_means(Runtime& runtime, Contest& contest, ContestTensors& mak
   const std::int64_t elements = std::int64_t{2} * of.views * s.out_channels;
   auto* const measure = static_cast<float*>(make.memory(static_cast<std::size_t>(elements) * sizeof(float)));
   void* const workspace = make.memory(view_statistics_workspace(rows));
+  const std::size_t counter_bytes = channel_counters(rows) * sizeof(unsigned);
+  auto* const counters = static_cast<unsigned*>(make.memory(counter_bytes));
+  runtime.fill_zero(counters, counter_bytes);
 
   const double bound = bound_of(s.type, static_cast<double>(rows.rows), of.deviation);
   contest.examination = {
@@ -118,7 +121,8 @@ void examine_large_means(Runtime& runtime, Contest& contest, ContestTensors& mak
                              .shape = rows,
                              .y = const_cast<void*>(of.y),
                              .stats = measure,
-                             .workspace = workspace},
+                             .workspace = workspace,
+                             .counters = counters},
                             runtime.stream());
           },
       .leave =

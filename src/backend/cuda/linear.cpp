@@ -18,7 +18,8 @@ class CudaLinear final : public Linear {
                                         .k = spec.in_features,
                                         .transposed_b = true,
                                         .type = context.compute,
-                                        .out = context.compute})) {
+                                        .out = context.compute})),
+        counters_(context, channel_counters(rows_)) {
     std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
     if (spec.mode == Mode::train) {
       d_weight_ = context.tuner.product({.m = spec.out_features,
@@ -54,7 +55,8 @@ class CudaLinear final : public Linear {
                      .y = call.y.data,
                      .bias = floats(call.bias),
                      .stats = spec_.stats ? floats(call.y_stats) : nullptr,
-                     .workspace = scratch},
+                     .workspace = scratch,
+                     .counters = counters_.data()},
                     context_.stream());
   }
 
@@ -64,7 +66,7 @@ class CudaLinear final : public Linear {
     check_type(context_, call.d_weight, "d_weight");
     d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch, context_.stream());
     column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
-                scratch, context_.stream());
+                scratch, counters_.data(), context_.stream());
     if (!d_x_) return;
     d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch, context_.stream());
   }
@@ -74,6 +76,7 @@ class CudaLinear final : public Linear {
   LinearSpec spec_;
   ViewRows rows_;  // of y
   std::shared_ptr<const Product> forward_, d_weight_, d_x_;
+  Counters counters_;
   MemoryPlan plan_;
   Piece<std::byte> scratch_;
 };

@@ -47,7 +47,8 @@ class CudaPreactConv final : public PreactConv {
               {.forward = variant.forward == Forward::plain,
                .data_gradient = train_ && needs_d_a() && !variant.reductions,
                .weight_gradient = train_ && variant.forward != Forward::activated},
-              plan_) {
+              plan_),
+        counters_(context, std::max(channel_counters(in_rows_), channel_counters(out_rows_))) {
     DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
     scratch_bytes_ = conv_.scratch_bytes();
@@ -110,7 +111,8 @@ class CudaPreactConv final : public PreactConv {
                                  : spec_.residual ? call.residual.data
                                                   : nullptr,
                      .stats = spec_.stats ? floats(call.y_stats) : nullptr,
-                     .workspace = scratch},
+                     .workspace = scratch,
+                     .counters = counters_.data()},
                     context_.stream());
   }
 
@@ -135,7 +137,7 @@ class CudaPreactConv final : public PreactConv {
     }
     if (spec_.bias) {
       column_sums(floats(call.d_bias), call.d_y.data, context_.compute, out_rows_.views * out_rows_.rows,
-                  spec_.out_channels, scratch, context_.stream());
+                  spec_.out_channels, scratch, counters_.data(), context_.stream());
     }
     if (!spec_.preact && !spec_.input_gradient) return;
     const bool accumulate = call.accumulate == Accumulate::yes;
@@ -173,7 +175,8 @@ class CudaPreactConv final : public PreactConv {
                          .dropout = spec_.dropout,
                          .view_d_gamma = variant_.reductions ? d_gamma_.in(workspace) : nullptr,
                          .view_d_beta = variant_.reductions ? d_beta_.in(workspace) : nullptr,
-                         .workspace = scratch},
+                         .workspace = scratch,
+                         .counters = counters_.data()},
                         context_.stream());
   }
 
@@ -324,6 +327,7 @@ class CudaPreactConv final : public PreactConv {
   ViewRows in_rows_, out_rows_;  // of x and of y
   MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
   PaddedConvolution conv_;
+  Counters counters_;
   std::optional<PaddedConvolution> projection_;
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x

@@ -32,7 +32,8 @@ std::unique_ptr<Backend> CudaPort::make(const GpuOptions& options) {
   if (trace::sink == nullptr) trace::sink = &cuda::nvtx_ranges();
   const cuda::EngineRules rules{.deterministic = options.deterministic, .tf32 = options.tf32};
   std::unique_ptr<cuda::Runtime> runtime = cuda::make_gpu_runtime(options.index);
-  std::unique_ptr<cuda::MathLibrary> math = cuda::make_vendor_library({runtime->stream(), runtime->side_stream()}, rules);
+  std::unique_ptr<cuda::MathLibrary> math =
+      cuda::make_vendor_library({runtime->stream(), runtime->side_stream()}, rules);
   cuda::TuningOptions tuning{
       .enabled = options.tuning,
       .prove = true,

@@ -158,6 +158,7 @@ std::size_t image_bytes(const AugmentSpec& spec) {
 // shared memory.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask task, int stride) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(std::uint8_t, shared);
   const AugmentSpec& spec = task.spec;
   const Block block{{spec.height, spec.width, spec.channels}, static_cast<int>(threadIdx.x)};

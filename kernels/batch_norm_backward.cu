@@ -148,6 +148,7 @@ __device__ void finish_sums(const Task& task, const ChannelThread<kVec>& thread,
 // second gradient and dropout; behind an average, d_y is smaller.
 template <typename T, int kVec, Pool kPool>
 __global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
@@ -174,6 +175,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
 //
 // Cost "batch_norm_backward merge_views" of a channel of a view: 24 bytes, 8 operations; in float64.
 __global__ void merge_views(Task task, const float* view_d_gamma, const float* view_d_beta) {
+  wait_for_previous_kernel();
   const int channel = static_cast<int>(blockIdx.x) * kMergeLanes + static_cast<int>(threadIdx.x);
   const int channels = task.shape.channels;
   if (channel >= channels) return;
@@ -219,6 +221,7 @@ struct Means {
 // as in reduce.
 template <typename T, int kVec, Pool kPool>
 __global__ void __launch_bounds__(kTileThreads, 2) apply(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
   const Normaliser<kVec> normalise = shared_normaliser(task.bn, task.shape, task.tiling, thread, numbers);
@@ -303,6 +306,7 @@ struct WindowInputs {
 // Cost "batch_norm_backward max reduce" of a value of x: 1.25 S bytes, 6 operations.
 template <typename T, int kVec>
 __global__ void __launch_bounds__(kTileThreads, 2) reduce_max(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.walked);
@@ -333,6 +337,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) reduce_max(Task task) {
 // Cost "batch_norm_backward max apply" of a value of x: 2.25 S bytes, 9 operations.
 template <typename T, int kVec>
 __global__ void __launch_bounds__(kTileThreads, 2) apply_max(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const ChannelThread<kVec> thread(task.tiling, task.walked);
   const Normaliser<kVec> normalise = shared_normaliser(task.bn, task.shape, task.tiling, thread, numbers);

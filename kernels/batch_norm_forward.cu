@@ -61,6 +61,7 @@ __device__ inline std::int64_t first_of_window(const Task& task, std::int64_t ro
 // values.
 template <typename T, int kVec>
 __global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const bool training = task.bn.stats != nullptr;
   if (is_running_block(training)) return update_running_of_block<kVec>(task.bn, task.in, task.tiling);
@@ -88,6 +89,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
 // Cost "batch_norm_forward max" of a value of x: 1.25 S bytes, 5 operations.
 template <typename T, int kVec>
 __global__ void __launch_bounds__(kTileThreads, 2) forward_max(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const bool training = task.bn.stats != nullptr;
   if (is_running_block(training)) return update_running_of_block<kVec>(task.bn, task.in, task.tiling);
@@ -126,6 +128,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) forward_max(Task task) {
 // Cost "batch_norm_forward average" of a value of x: S bytes, 5 operations.
 template <typename T, int kVec>
 __global__ void __launch_bounds__(kTileThreads, 2) forward_average(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   DPLL_SHARED(float, shared, kTileThreads* kVec);
   const bool training = task.bn.stats != nullptr;

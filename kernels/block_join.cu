@@ -61,6 +61,7 @@ __device__ std::int64_t first_element(const Task& task, const ChannelThread<kVec
 // norm.
 template <typename T, int kVec, bool kNormalised>
 __global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const bool training = task.bn.stats != nullptr;
   if (is_running_block(training)) {
@@ -132,6 +133,7 @@ __device__ void merge(const Task& task, const ChannelThread<kVec>& thread, doubl
 // second batch norm.
 template <typename T, int kVec, bool kNormalised>
 __global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
@@ -183,6 +185,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
 // behind a second batch norm.
 template <typename T, int kVec, bool kNormalised>
 __global__ void __launch_bounds__(kTileThreads, 2) apply(Task task) {
+  wait_for_previous_kernel();
   DPLL_DYNAMIC_SHARED(float, numbers);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
   const Join<kVec, kNormalised> join(task, thread, numbers);
@@ -261,6 +264,7 @@ __device__ inline std::int64_t place_in_shortcut(const SubsampledShape& shape, s
 // Cost "spread_shortcut" of a value of x: 1.5 S bytes, 0 operations.
 template <typename T>
 __global__ void spread(T* to, const T* s, SubsampledShape shape, std::int64_t elements) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at >= elements) return;
   const std::int64_t from =
@@ -271,6 +275,7 @@ __global__ void spread(T* to, const T* s, SubsampledShape shape, std::int64_t el
 // Cost "gather_shortcut" of a value of s: 1.25 S bytes, 0 operations.
 template <typename T>
 __global__ void gather(T* d_s, const T* from, SubsampledShape shape, std::int64_t elements) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at >= elements) return;
   const std::int64_t pixel = at / shape.s_channels;

@@ -14,6 +14,7 @@ constexpr int kThreads = 256, kLeastPerThread = 8;
 template <typename T>
 __global__ void fill_kernel(T* values, std::int64_t elements, std::uint64_t seed, float scale,
                             float quantum) {
+  wait_for_previous_kernel();
   const std::int64_t block = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (4 * block >= elements) return;
   const Philox4 draws =
@@ -31,6 +32,7 @@ __global__ void fill_kernel(T* values, std::int64_t elements, std::uint64_t seed
 template <typename T>
 __global__ void compare_kernel(Difference* parts, const T* got, const T* want, std::int64_t elements,
                                float relative, float absolute) {
+  wait_for_previous_kernel();
   DPLL_SHARED(std::int64_t, beyond, kThreads);
   DPLL_SHARED(std::int64_t, first, kThreads);
   std::int64_t own = 0, index = -1;

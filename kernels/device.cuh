@@ -3,6 +3,7 @@
 // tests/emulation:
 //   DPLL_SHARED(Type, name, count)      a static shared array
 //   DPLL_DYNAMIC_SHARED(Type, name)     the launch's dynamic shared memory, 16-byte aligned
+//   wait_for_previous_kernel()          the first thing a kernel does, see launch_rules.h
 //   launch(...)                         instead of <<<>>>, see launch.cuh
 //   count_block(counter)                atomicAdd(counter, 1u) behind a __threadfence() of every thread
 //   DPLL_UNROLL, DPLL_UNROLL_BY(n)      before a loop that must become straight code, or n passes of it
@@ -34,6 +35,12 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 using Half = __half;
 using Bfloat = __nv_bfloat16;
 
+__device__ inline void wait_for_previous_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
 __device__ inline unsigned count_block(unsigned* counter) {
   return atomicAdd(counter, 1u);
 }

@@ -30,6 +30,7 @@ __device__ void add_some(T* to, const T* first_term, const T* second_term, int a
 template <typename T, int kVec>
 __global__ void add_kernel(T* to, const T* first_term, const T* second_term, int accumulate,
                            std::int64_t elements) {
+  wait_for_previous_kernel();
   std::int64_t at = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec;
   if (at + kVec <= elements) {
     add_some<kVec>(to, first_term, second_term, accumulate, at);
@@ -47,6 +48,7 @@ bool aligned(const void* data) {
 template <typename T>
 __global__ void copy_channels_kernel(T* to, int to_channels, const T* from, int from_channels,
                                      std::int64_t elements) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at >= elements) return;
   const std::int64_t row = at / to_channels;
@@ -59,6 +61,7 @@ __global__ void copy_channels_kernel(T* to, int to_channels, const T* from, int 
 template <typename T, int kVec>
 __global__ void column_sums_kernel(float* sums, float* partial, const T* values, ViewRows shape,
                                    ChannelTiling tiling, unsigned* counters) {
+  wait_for_previous_kernel();
   DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(tiling, shape);
   float sum[kVec] = {};

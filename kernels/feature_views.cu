@@ -12,6 +12,7 @@ constexpr int kThreads = 256;
 // features.
 template <typename T>
 __global__ void feature_views_kernel(FeatureViewsTask task) {
+  wait_for_previous_kernel();
   const int pairs = (task.features + 1) / 2;
   const std::int64_t thread = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   const std::int64_t row = thread / pairs;

@@ -14,6 +14,7 @@ constexpr int kThreads = 256;
 // channel.
 template <typename T>
 __global__ void vectors_kernel(NormVectorsCall call) {
+  wait_for_previous_kernel();
   const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int channels = call.shape.channels;
   if (channel >= channels) return;
@@ -29,6 +30,7 @@ __global__ void vectors_kernel(NormVectorsCall call) {
 
 // Cost "statistics_from_sums" of a channel of a view: 16 bytes, 5 operations; in float64.
 __global__ void statistics_kernel(float* stats, const float* sum, const float* squares, ViewRows shape) {
+  wait_for_previous_kernel();
   const int channel = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   const int view = static_cast<int>(blockIdx.y);
   if (channel >= shape.channels) return;
@@ -44,6 +46,7 @@ __global__ void statistics_kernel(float* stats, const float* sum, const float* s
 // Cost "sum_parts" of a value of a part: S bytes, 1 operation; and S bytes for each sum.
 template <typename T>
 __global__ void sum_kernel(T* to, const T* values, std::int64_t elements, std::int64_t stride, int parts) {
+  wait_for_previous_kernel();
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= elements) return;
   float sum = to_float(values[i]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "device.cuh"
+#include "launch_rules.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
@@ -35,24 +36,40 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
                                                    static_cast<int>(shape.shared_bytes));
     if (error != cudaSuccess) throw_launch_error(name, error);
   }
-  kernel<<<shape.blocks, static_cast<unsigned>(shape.threads), shape.shared_bytes, stream>>>(arguments...);
-  const cudaError_t error = cudaGetLastError();
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t configuration = {};
+  configuration.gridDim = shape.blocks;
+  configuration.blockDim = dim3(static_cast<unsigned>(shape.threads));
+  configuration.dynamicSmemBytes = shape.shared_bytes;
+  configuration.stream = stream;
+  configuration.attrs = &attribute;
+  configuration.numAttrs = launch_rules.overlap && !launch_rules.next_waits ? 1 : 0;
+  launch_rules.next_waits = false;
+  const cudaError_t error = cudaLaunchKernelEx(&configuration, kernel, Parameters(arguments)...);
   if (error != cudaSuccess) throw_launch_error(name, error);
 }
 #else
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& shape, Stream stream,
             const Arguments&... arguments) {
-  const emulation::Launch launched{name, shape.blocks, static_cast<unsigned>(shape.threads),
-                                   shape.shared_bytes, shape.shared_bytes > kAskForShared};
+  const emulation::Launch launched{name,
+                                   shape.blocks,
+                                   static_cast<unsigned>(shape.threads),
+                                   shape.shared_bytes,
+                                   shape.shared_bytes > kAskForShared,
+                                   true};
   emulation::enqueue(stream,
                      {.name = name,
                       .kernel = reinterpret_cast<const void*>(kernel),
                       .blocks = shape.blocks,
                       .threads = launched.threads,
                       .shared_bytes = shape.shared_bytes,
-                      .bytes = shape.bytes},
+                      .bytes = shape.bytes,
+                      .overlaps = !launch_rules.next_waits},
                      [=] { emulation::run(launched, [&] { kernel(arguments...); }); });
+  launch_rules.next_waits = false;
 }
 #endif
 

@@ -13,6 +13,7 @@ constexpr int kThreads = 256;
 // Cost "relu_forward" of a value: 2 S bytes, 1 operation.
 template <typename T>
 __global__ void relu_values(T* y, const T* x, std::int64_t elements) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at < elements) y[at] = to_float(x[at]) < 0 ? from_float<T>(0) : x[at];
 }
@@ -20,6 +21,7 @@ __global__ void relu_values(T* y, const T* x, std::int64_t elements) {
 // Cost "relu_backward" of a value: 3 S bytes, 1 operation.
 template <typename T>
 __global__ void relu_gradients(T* d_x, const T* d_y, const T* x, std::int64_t elements) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at < elements) d_x[at] = to_float(x[at]) > 0 ? d_y[at] : from_float<T>(0);
 }
@@ -27,6 +29,7 @@ __global__ void relu_gradients(T* d_x, const T* d_y, const T* x, std::int64_t el
 // Cost "average_forward" of a value of x: S bytes, 1 operation.
 template <typename T>
 __global__ void averages(T* y, const T* x, PixelsOf shape) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (at >= shape.images * shape.channels) return;
   const T* const first = x + at / shape.channels * shape.pixels * shape.channels + at % shape.channels;
@@ -39,6 +42,7 @@ __global__ void averages(T* y, const T* x, PixelsOf shape) {
 // Cost "average_backward" of a value of x: S bytes, 1 operation.
 template <typename T>
 __global__ void average_gradients(T* d_x, const T* d_y, PixelsOf shape) {
+  wait_for_previous_kernel();
   const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   const std::int64_t image = std::int64_t{shape.pixels} * shape.channels;
   if (at >= shape.images * image) return;

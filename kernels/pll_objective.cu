@@ -110,6 +110,7 @@ class BlockLanes {
 // Cost "pll_objective prepare" of a logit: 2 S bytes, 8 operations; in float64.
 template <typename M>
 __global__ void prepare(PllObjectiveTask task, M method, int round, BatchScratch scratch) {
+  wait_for_previous_kernel();
   if constexpr (objectives::rounds_of<M>() > 0) {
     method.prepare(round, BlockLanes(task, scratch, blockIdx.x));
   }
@@ -122,6 +123,7 @@ constexpr int kSumWarps = 4;
 template <typename M>
 __global__ void sum_terms(PllObjectiveTask task, M method, int round, int count, BatchScratch scratch,
                           double* sums) {
+  wait_for_previous_kernel();
   if constexpr (objectives::rounds_of<M>() > 0) {
     const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
     const int index = static_cast<int>(blockIdx.x) * kSumWarps + warp;
@@ -140,6 +142,7 @@ __global__ void sum_terms(PllObjectiveTask task, M method, int round, int count,
 template <typename M>
 __global__ void objective(PllObjectiveTask task, M method, BatchScratch scratch,
                           ObjectiveMetrics* per_sample) {
+  wait_for_previous_kernel();
   const ObjectiveMetrics metrics = objectives::run_sample(method, BlockLanes(task, scratch, blockIdx.x));
   if (threadIdx.x == 0) per_sample[blockIdx.x] = metrics;
 }
@@ -147,6 +150,7 @@ __global__ void objective(PllObjectiveTask task, M method, BatchScratch scratch,
 // A thread a field.
 // Cost "pll_objective metrics" of a metric of a sample: 8 bytes, 1 operation; in float64.
 __global__ void sum_metrics(double* last, double* total, const double* per_sample, int batch) {
+  wait_for_previous_kernel();
   const int field = static_cast<int>(threadIdx.x);
   if (field >= kObjectiveMetricsFields) return;
   double sum = 0;
@@ -160,6 +164,7 @@ constexpr int kEvaluationWarps = 16;
 // Cost "cross_entropy" of a logit: S bytes, 4 operations; in float64.
 template <typename T>
 __global__ void evaluate(CrossEntropyTask task) {
+  wait_for_previous_kernel();
   DPLL_SHARED(double, sums, 3 * kEvaluationWarps);
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
   double samples = 0, loss = 0, correct = 0;

@@ -42,6 +42,7 @@ __device__ unsigned long long count_nonfinite(const T* values, std::int64_t elem
 // Cost "sgd check" of a weight: S bytes, 2 operations; 4 bytes of another parameter.
 template <typename W>
 __global__ void check(SgdTask task) {
+  wait_for_previous_kernel();
   SgdScratch& scratch = *task.scratch;
   const unsigned long long found = count_nonfinite(static_cast<const W*>(task.d_weight), task.spec.weights) +
                                    count_nonfinite(task.d_value, task.spec.elements - task.spec.weights);
@@ -142,6 +143,7 @@ __device__ void update_element(const SgdTask& task, const Coefficients& k, std::
 // an average adds 8 bytes and 3 operations, Adam 8 bytes and 10 operations.
 template <typename W>
 __global__ void update(SgdTask task, Coefficients k) {
+  wait_for_previous_kernel();
   if (task.scratch->update == 0) return;
   const std::int64_t first = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) * kVec;
   if (first >= task.spec.elements) return;

@@ -103,6 +103,7 @@ __device__ void merge_row_blocks(const Task& task, const ChannelThread<kVec>& th
 // residual.
 template <typename T, int kVec, bool kChanges>
 __global__ void __launch_bounds__(kTileThreads, 2) add_and_measure(Task task) {
+  wait_for_previous_kernel();
   DPLL_SHARED(double, shared, kTileThreads* kVec);
   const ChannelThread<kVec> thread(task.tiling, task.shape);
   const int channels = task.shape.channels;

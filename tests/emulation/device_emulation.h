@@ -67,6 +67,10 @@ inline void __syncwarp(unsigned = 0xFFFFFFFFu, source_location where = source_lo
   emulation::warp_barrier(where);
 }
 
+inline void wait_for_previous_kernel() {
+  emulation::wait_for_previous_kernel();
+}
+
 // One thread runs at a time on one memory, so that a missing fence changes nothing here: count_block() asks
 // for them instead.
 inline void __threadfence() {

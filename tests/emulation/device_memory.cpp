@@ -74,6 +74,13 @@ class DeviceMemory {
     open_ = false;
   }
 
+  bool hide() noexcept {
+    if (users_ == 0 || (bytes() > kAlways && ++hidings_ % kSeldom != 0)) return false;
+    protect(PROT_NONE);
+    return true;
+  }
+  void show() noexcept { protect(PROT_READ | PROT_WRITE); }
+
   unsigned char* begin() const { return begin_; }
   std::size_t bytes() const {
     return blocks_.empty() ? 0 : blocks_.rbegin()->first + blocks_.rbegin()->second;
@@ -86,7 +93,7 @@ class DeviceMemory {
 
   unsigned char* begin_;
   std::map<std::size_t, std::size_t> blocks_;  // offset, size
-  int users_ = 0, closings_ = 0;
+  int users_ = 0, closings_ = 0, hidings_ = 0;
   bool open_ = false;
 };
 
@@ -108,6 +115,10 @@ unsigned char* device_memory() {
 }
 std::size_t device_memory_bytes() {
   return memory().bytes();
+}
+HiddenMemory::HiddenMemory() : hidden_(memory().hide()) {}
+HiddenMemory::~HiddenMemory() {
+  if (hidden_) memory().show();
 }
 DeviceAccess::DeviceAccess() {
   memory().open();

@@ -23,4 +23,17 @@ class DeviceAccess {
   DeviceAccess& operator=(const DeviceAccess&) = delete;
 };
 
+// While a DeviceAccess lives: nobody can access it until this ends. Seldom in effect where there is much
+// memory.
+class HiddenMemory {
+ public:
+  HiddenMemory();
+  ~HiddenMemory();
+  HiddenMemory(const HiddenMemory&) = delete;
+  HiddenMemory& operator=(const HiddenMemory&) = delete;
+
+ private:
+  bool hidden_;
+};
+
 }  // namespace dpll::emulation

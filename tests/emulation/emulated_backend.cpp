@@ -14,6 +14,7 @@
 #include "emulation/emulator.h"
 #include "emulation/reference_library.h"
 #include "emulation/stream.h"
+#include "launch_rules.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
@@ -55,7 +56,10 @@ class EmulatedRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   Stream side_stream() const override { return &side_stream_; }
-  void order(Stream later, Stream first) override { emulation::order(later, first); }
+  void order(Stream later, Stream first) override {
+    launch_rules.next_waits = true;
+    emulation::order(later, first);
+  }
   void* allocate(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
     const std::size_t rounded = (bytes + 255) / 256 * 256;
@@ -87,14 +91,17 @@ class EmulatedRuntime final : public Runtime {
     std::memcpy(to_host, from, bytes);
   }
   void fill_zero(void* data, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     emulation::enqueue(nullptr, {.name = "fill_zero", .bytes = static_cast<double>(bytes)},
                        [=] { std::memset(data, 0, bytes); });
   }
   void fill_ones(void* data, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     emulation::enqueue(nullptr, {.name = "fill_ones", .bytes = static_cast<double>(bytes)},
                        [=] { std::memset(data, 0xFF, bytes); });
   }
   void copy(void* to, const void* from, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     emulation::enqueue(nullptr, {.name = "copy", .bytes = static_cast<double>(2 * bytes)},
                        [=] { std::memcpy(to, from, bytes); });
   }
@@ -107,6 +114,7 @@ class EmulatedRuntime final : public Runtime {
     return std::make_unique<EmulatedReadback>(bytes, health_);
   }
   std::function<void()> record(const std::function<void()>& sequence) override {
+    launch_rules.next_waits = true;
     return [this, replay = emulation::capture(sequence)] {
       health_.replays_left -= health_.lost() ? 0 : 1;
       if (!health_.lost()) replay();
@@ -136,7 +144,10 @@ class CountingRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   Stream side_stream() const override { return &side_stream_; }
-  void order(Stream later, Stream first) override { emulation::order(later, first); }
+  void order(Stream later, Stream first) override {
+    launch_rules.next_waits = true;
+    emulation::order(later, first);
+  }
   void* allocate(std::size_t bytes) override {
     void* const data = reinterpret_cast<void*>(next_);
     next_ += (bytes + 255) / 256 * 256;
@@ -152,12 +163,14 @@ class CountingRuntime final : public Runtime {
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t) override { return nullptr; }
   std::function<void()> record(const std::function<void()>& sequence) override {
+    launch_rules.next_waits = true;
     return emulation::capture(sequence);
   }
   double milliseconds(const std::function<void()>&) override { return 0; }
 
  private:
   static void fill(const char* name, std::size_t bytes) {
+    launch_rules.next_waits = true;
     emulation::enqueue(nullptr, {.name = name, .bytes = static_cast<double>(bytes)}, [] {});
   }
 

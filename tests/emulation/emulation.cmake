@@ -72,6 +72,7 @@ dpll_mutate(advance.cu "threadIdx.x == 0" "threadIdx.x == 0 || DPLL_FAULT(advanc
 dpll_mutate(batch_norm_backward.cu "chosen[c] != k"
   "chosen[c] != k - DPLL_ONE_IF_FAULT(backward_window)")
 dpll_mutate(channel_rows.cuh "part < parts;" "part + DPLL_ONE_IF_FAULT(sums_last_block) < parts;")
+dpll_mutate(elementwise.cu "  wait_for_previous_kernel();" "  if (!DPLL_FAULT(no_wait)) wait_for_previous_kernel();")
 dpll_mutate(last_block.cuh "if (is_last) *counter = 0;"
   "if (is_last && !DPLL_FAULT(counter_not_reset)) *counter = 0;")
 dpll_mutate(last_block.cuh "  __threadfence();  // what" "  if (!DPLL_FAULT(fence_missing)) __threadfence();  // what")

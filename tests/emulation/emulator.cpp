@@ -7,9 +7,12 @@
 #include <boost/context/preallocated.hpp>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 #include <vector>
+
+#include "emulation/device_memory.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -51,7 +54,7 @@ struct Thread {
   std::source_location where;
   std::uint64_t handed_in[2] = {};  // by parity of the warp operation: a fast lane may already be at the next
   unsigned operations = 0;
-  bool fenced = false;
+  bool fenced = false, waited = false;
   void* fake_stack = nullptr;
 };
 
@@ -79,6 +82,11 @@ class Emulator {
     }
     launch_ = &launch;
     kernel_ = &kernel;
+    if (launch.must_wait) hidden_.emplace();
+    const struct Shown {
+      std::optional<HiddenMemory>& hidden;
+      ~Shown() { hidden.reset(); }
+    } shown{hidden_};
     ++counters_.launches;
     std::vector<std::uint64_t> order(blocks);
     for (std::uint64_t i = 0; i < blocks; ++i) {
@@ -102,6 +110,10 @@ class Emulator {
     return threads_[warp + static_cast<unsigned>(lane) % kWarp].handed_in[parity];
   }
 
+  void wait_for_previous_kernel() {
+    current_->waited = true;
+    hidden_.reset();
+  }
   void fence() { current_->fenced = true; }
   void require_fences(const std::source_location& where) {
     for (unsigned i = 0; i < launch_->threads; ++i) {
@@ -160,7 +172,11 @@ class Emulator {
         ready_.pop_back();
       }
       resume(threads_[index]);
-      if (threads_[index].state == State::done) --live_;
+      if (threads_[index].state == State::done) {
+        --live_;
+        if (launch_->must_wait && !threads_[index].waited && !abandoned_)
+          stop(fmt::format("thread {} has not waited for the kernel before", index));
+      }
       if (threads_[index].state == State::at_warp_operation) release_warp(index / kWarp * kWarp);
     }
     if (fault_.empty()) check_gaps();
@@ -209,7 +225,7 @@ class Emulator {
     Thread& thread = threads_[i];
     thread.place = {Index(i, 0, 0), block, Index(launch_->threads), launch_->blocks};
     thread.operations = 0;
-    thread.fenced = false;
+    thread.fenced = thread.waited = false;
     thread.fake_stack = nullptr;
     thread.state = State::ready;
     ready_.push_back(i);
@@ -333,6 +349,7 @@ class Emulator {
   const Launch* launch_ = nullptr;
   const std::function<void()>* kernel_ = nullptr;
   Thread* current_ = nullptr;
+  std::optional<HiddenMemory> hidden_;  // until a thread of the launch has waited
   unsigned live_ = 0;
   bool abandoned_ = false;
   std::string fault_;
@@ -362,6 +379,9 @@ Counters counters() {
 }
 const ThreadPlace& place() {
   return emulator().place();
+}
+void wait_for_previous_kernel() {
+  emulator().wait_for_previous_kernel();
 }
 void fence() {
   emulator().fence();

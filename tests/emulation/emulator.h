@@ -4,6 +4,7 @@
 // from seed to seed. Blocks run one after the other, in an order drawn from the same seed.
 //
 // What it reports, as an EmulationFault that names kernel, block and source lines:
+//   - a thread that does not wait for the kernel before
 //   - a block that counts itself as done before each of its threads has had a fence
 //   - a barrier or warp operation that not all threads reach, or that they reach at different lines
 //   - writes between shared arrays (also by AddressSanitizer, where it is on), more shared memory than there
@@ -33,6 +34,7 @@ struct Launch {
   unsigned threads;
   std::size_t shared_bytes;  // dynamic
   bool asked = false;        // for more than 48 KiB of it, static included
+  bool must_wait = false;    // every thread begins with wait_for_previous_kernel()
 };
 
 class EmulationFault : public std::runtime_error {
@@ -63,6 +65,10 @@ void block_barrier(const std::source_location& where);
 // All lanes of the warp meet; returns what `lane` handed in. Lanes of the caller's warp only.
 std::uint64_t exchange(std::uint64_t value, int lane, const std::source_location& where);
 void warp_barrier(const std::source_location& where);
+
+// The first thing that every thread of a launch does that must wait: the device's memory is closed to the
+// first one until then, and a thread that ends without it is an EmulationFault.
+void wait_for_previous_kernel();
 
 // What the running thread has written is seen by other blocks. A block that counts itself as done must have
 // had one in every thread: an EmulationFault otherwise.

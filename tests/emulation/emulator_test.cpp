@@ -26,6 +26,7 @@ std::string fault_of(const std::function<void()>& launches) {
 }
 
 void reverse_in_shared(int* values) {
+  wait_for_previous_kernel();
   DPLL_SHARED(int, shared, kThreads);
   const int thread = static_cast<int>(threadIdx.x);
   shared[thread] = values[thread];
@@ -34,6 +35,7 @@ void reverse_in_shared(int* values) {
 }
 
 void reverse_without_barrier(int* values) {
+  wait_for_previous_kernel();
   DPLL_SHARED(int, shared, kThreads);
   const int thread = static_cast<int>(threadIdx.x);
   shared[thread] = values[thread];
@@ -41,11 +43,13 @@ void reverse_without_barrier(int* values) {
 }
 
 void barrier_of_half_the_block(int* values) {
+  wait_for_previous_kernel();
   if (threadIdx.x < kThreads / 2) __syncthreads();
   values[threadIdx.x] = 1;
 }
 
 void barriers_at_two_lines(int* values) {
+  wait_for_previous_kernel();
   if (threadIdx.x < kThreads / 2) {
     __syncthreads();
   } else {
@@ -55,21 +59,31 @@ void barriers_at_two_lines(int* values) {
 }
 
 void shuffle_of_half_a_warp(int* values) {
+  wait_for_previous_kernel();
   if (threadIdx.x % 32 < 16) values[threadIdx.x] = __shfl_xor_sync(0xFFFFFFFFU, values[threadIdx.x], 1);
 }
 
 void read_unwritten_shared(float* values) {
+  wait_for_previous_kernel();
   DPLL_SHARED(float, shared, kThreads);
   values[threadIdx.x] = shared[threadIdx.x];
 }
 
 void sum_of_warp(int* values) {
+  wait_for_previous_kernel();
   int sum = values[threadIdx.x];
   for (int mask = 16; mask > 0; mask /= 2) sum += __shfl_xor_sync(0xFFFFFFFFU, sum, mask);
   values[threadIdx.x] = sum;
 }
 
+void never_waits(int* values) {
+  if (threadIdx.x == 3) return;
+  wait_for_previous_kernel();
+  values[threadIdx.x] = 1;
+}
+
 void last_block(int* values) {
+  wait_for_previous_kernel();
   if (threadIdx.x == 0) values[0] = static_cast<int>(blockIdx.x);
 }
 
@@ -131,6 +145,14 @@ TEST_CASE("emulator: divergent barriers are faults that name kernel and line") {
   CHECK(fault("two lines", barriers_at_two_lines) != "");
   CHECK(fault("half a warp", shuffle_of_half_a_warp) != "");
   CHECK(fault("none", reverse_in_shared) == "");  // and the emulator works on
+}
+
+TEST_CASE("emulator: a thread that does not wait for the kernel before is a fault") {
+  std::vector<int> values = counted();
+  const std::string found = fault_of([&] {
+    launch("never", never_waits, {{1, 1, 1}, kThreads, 0}, nullptr, values.data());
+  });
+  CHECK_MESSAGE(found.find("thread 3 has not waited for the kernel before") != std::string::npos, found);
 }
 
 TEST_CASE("emulator: shared memory that nobody wrote is NaN") {

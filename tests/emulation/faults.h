@@ -31,6 +31,7 @@ enum class Fault {
   compare_last_thread,
   fused_bias_sign,
   join_shortcut_slope,
+  no_wait,
   metrics_last_sample,
   reduce_half_a_warp,
   statistics_last_block,

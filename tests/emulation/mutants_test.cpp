@@ -1,6 +1,10 @@
 // The comparisons that every kernel goes through find kernels that are broken: each fault of faults.h, on a
 // case where the true kernels give no complaint.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
+#include <csignal>
 
 #include "backend/host_copy.h"
 #include "emulation/emulated_backend.h"
@@ -194,6 +198,22 @@ TEST_CASE("mutants: a block that counts itself as done without a fence is found"
   CHECK_NOTHROW(run());
   const ActiveFault active(Fault::fence_missing);
   CHECK_THROWS_AS(run(), emulation::EmulationFault);
+}
+
+TEST_CASE("mutants: a kernel that does not wait for the one before it is found") {
+  const LinearCase c{"mutant", {Mode::train, 2, 9, 3, 5, true, true}};
+  const Tensors inputs = linear_inputs(c, kSeed);
+  const ActiveFault active(Fault::no_wait);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {  // the memory is closed to it
+    std::signal(SIGSEGV, SIG_DFL);
+    run_linear(*make_mutant_cuda_backend(DType::f32), c, inputs, Passes::forward_and_backward);
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
 }
 
 TEST_CASE("mutants: a step that is counted by every thread is found") {

@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
                        {"threads", work.threads},
                        {"shared", work.shared_bytes},
                        {"bytes", work.bytes},
-                       {"operations", work.operations}});
+                       {"operations", work.operations},
+                       {"dependent_launch", work.overlaps}});
     }
     std::printf(
         "%s\n",

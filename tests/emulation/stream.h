@@ -28,6 +28,7 @@ struct Work {
   unsigned threads = 0;
   std::size_t shared_bytes = 0;      // dynamic
   double bytes = 0, operations = 0;  // that must be moved and computed; operations only of a library's call
+  bool overlaps = false;             // by programmatic dependent launch, see kernels/launch_rules.h
 };
 
 struct Node {

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "dpll/core/check.h"
+#include "launch_rules.h"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
@@ -138,6 +139,7 @@ class GpuReadback final : public Readback {
     if (from.bytes() > bytes_) {
       fail(ExitCode::internal, "{} bytes to read back, {} at most", from.bytes(), bytes_);
     }
+    launch_rules.next_waits = true;
     check(cudaMemcpyAsync(copy_, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream_),
           "copying from the GPU");
     check(cudaEventRecord(done_, stream_), "marking a copy");
@@ -158,6 +160,7 @@ class GpuRuntime final : public Runtime {
  public:
   explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    launch_rules.overlap = properties_.major >= 9;
     check(cudaStreamCreateWithFlags(&side_stream_, cudaStreamNonBlocking), "creating a stream");
     for (cudaEvent_t& event : orders_) {
       check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
@@ -186,6 +189,7 @@ class GpuRuntime final : public Runtime {
   Stream side_stream() const override { return side_stream_; }
   // A wait refers to the event as it was recorded last, so a few events can be used in turn.
   void order(Stream later, Stream first) override {
+    launch_rules.next_waits = true;
     const cudaEvent_t event = orders_[next_order_++ % orders_.size()];
     check(cudaEventRecord(event, first), "marking a place in a stream");
     check(cudaStreamWaitEvent(later, event, 0), "making a stream wait");
@@ -205,20 +209,25 @@ class GpuRuntime final : public Runtime {
   }
 
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     check(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");
     synchronize();
   }
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
     synchronize();
   }
   void fill_zero(void* data, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
   }
   void fill_ones(void* data, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     check(cudaMemsetAsync(data, 0xFF, bytes, stream_), "filling memory");
   }
   void copy(void* to, const void* from, std::size_t bytes) override {
+    launch_rules.next_waits = true;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
   }
   void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
@@ -228,7 +237,34 @@ class GpuRuntime final : public Runtime {
   }
 
   std::function<void()> record(const std::function<void()>& sequence) override {
+    // A driver that cannot make a graph of overlapping launches gets one without them.
+    if (launch_rules.overlap) {
+      try {
+        return record_once(sequence);
+      } catch (const ContextLost&) {
+        throw;
+      } catch (const Error&) {
+        launch_rules.overlap = false;
+      }
+    }
+    return record_once(sequence);
+  }
+
+  double milliseconds(const std::function<void()>& work) override {
+    launch_rules.next_waits = true;
+    check(cudaEventRecord(begin_, stream_), "timing");
+    work();
+    check(cudaEventRecord(end_, stream_), "timing");
+    check(cudaEventSynchronize(end_), "waiting for what is timed");
+    float elapsed = 0;
+    check(cudaEventElapsedTime(&elapsed, begin_, end_), "timing");
+    return static_cast<double>(elapsed);
+  }
+
+ private:
+  std::function<void()> record_once(const std::function<void()>& sequence) {
     cudaGraph_t graph = nullptr;
+    launch_rules.next_waits = true;
     // Relaxed: a kernel's code may be loaded at its first use, which is here.
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "beginning to capture a step");
     try {
@@ -248,20 +284,12 @@ class GpuRuntime final : public Runtime {
     check(error, "making a graph of a step");
     const std::shared_ptr<CUgraphExec_st> owner(instance,
                                                 [](CUgraphExec_st* of) { cudaGraphExecDestroy(of); });
-    return [this, owner] { check(cudaGraphLaunch(owner.get(), stream_), "starting a step"); };
+    return [this, owner] {
+      launch_rules.next_waits = true;
+      check(cudaGraphLaunch(owner.get(), stream_), "starting a step");
+    };
   }
 
-  double milliseconds(const std::function<void()>& work) override {
-    check(cudaEventRecord(begin_, stream_), "timing");
-    work();
-    check(cudaEventRecord(end_, stream_), "timing");
-    check(cudaEventSynchronize(end_), "waiting for what is timed");
-    float elapsed = 0;
-    check(cudaEventElapsedTime(&elapsed, begin_, end_), "timing");
-    return static_cast<double>(elapsed);
-  }
-
- private:
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
   std::array<cudaEvent_t, 16> orders_ = {};

@@ -1,0 +1,22 @@
+// Programmatic dependent launch (sm_90 and newer): a kernel may be brought onto the GPU while the one before
+// it in its stream still runs, and waits there, so that the time between the two becomes shorter. Every
+// kernel of ours begins with wait_for_previous_kernel() (device.cuh): it touches no memory before all that
+// was enqueued before it is done, and it lets the next one come only then. A kernel can therefore count on
+// everything before its predecessor as well, and nothing can overwrite what an earlier kernel still reads.
+#pragma once
+
+#include "namespace.h"
+
+namespace dpll::DPLL_CUDA_NAMESPACE {
+
+struct LaunchRules {
+  bool overlap = false;  // the GPU can
+  // What the next kernel follows in its stream is no kernel, or it waits for another stream as well: CUDA
+  // knows such a launch between two kernels alone.
+  bool next_waits = true;
+};
+
+// Of the GPU of this process; kernels are launched by one thread.
+inline LaunchRules launch_rules;
+
+}  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -49,6 +49,8 @@ dpll_remove_barrier(augment.cu augment_barrier "[image[i]], 1);\n  }\n  ")
 dpll_remove_barrier(batch_norm_backward.cu backward_barrier "shared[2 * threadIdx.x + 1] = product;\n    ")
 dpll_remove_barrier(block_join.cu join_barrier "shared[kSums * threadIdx.x + k] = sums[k];\n    ")
 dpll_remove_barrier(comparison.cu compare_barrier "first[threadIdx.x] = index;\n  ")
+dpll_remove_barrier(reduce.cuh sum_barrier "partial[threadIdx.x / kWarp] = value;\n    ")
+dpll_remove_barrier(reduce.cuh top_barrier "indices[threadIdx.x / kWarp] = top.index;\n    }\n    ")
 dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "own[i] += other[i];\n    }\n    ")
 dpll_remove_barrier(view_statistics.cu statistics_barrier "own[2] = moments.m2;\n  ")
 
@@ -81,11 +83,16 @@ dpll_mutate(comparison.cu "for (int i = 1; i < kThreads; ++i)"
   "for (int i = 1; i + DPLL_ONE_IF_FAULT(compare_last_thread) < kThreads; ++i)")
 dpll_mutate(fused_batch_norm.cu "fmaf(-normalise.mean[0]"
   "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * normalise.mean[0]")
-dpll_mutate(pll_objective.cu "row < batch; ++row) sum"
-  "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < batch; ++row) sum")
+dpll_mutate(pll_objective.cu "row < task.batch; row"
+  "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < task.batch; row")
+dpll_mutate(pll_objective.cu "gridDim.x - 1" "gridDim.x - 1 - DPLL_ONE_IF_FAULT(metrics_too_early)")
+dpll_mutate(pll_objective.cu "task.scratch->samples_done = 0"
+  "task.scratch->samples_done = DPLL_ONE_IF_FAULT(metrics_count_kept)")
+dpll_mutate(pll_objective.cu "if (lane == i) own" "if (lane == i + DPLL_ONE_IF_FAULT(metrics_field)) own")
 # One method is enough to find faults, and each takes its time to compile.
 dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);"
   "run_method(task, std::get<Plcr>(method), per_sample, stream);")
+dpll_mutate(reduce.cuh "i < warps" "i + DPLL_ONE_IF_FAULT(reduce_last_warp) < warps")
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
 dpll_mutate(view_statistics.cu "other < kMergeStrips"
   "other + DPLL_ONE_IF_FAULT(statistics_strip) < kMergeStrips")

@@ -13,6 +13,8 @@ enum class Fault {
   join_barrier,
   row_lanes_barrier,
   statistics_barrier,
+  sum_barrier,
+  top_barrier,
   // an index is off
   augment_box,
   backward_view,
@@ -21,6 +23,7 @@ enum class Fault {
   forward_window,
   fused_statistics_view,
   join_shortcut_pixel,
+  metrics_field,
   sgd_one_too_far,
   // a reduction leaves something out, or a term has another sign
   add_gradients_tail,
@@ -31,8 +34,11 @@ enum class Fault {
   compare_last_thread,
   fused_bias_sign,
   join_shortcut_slope,
+  metrics_count_kept,
   metrics_last_sample,
+  metrics_too_early,
   reduce_half_a_warp,
+  reduce_last_warp,
   statistics_strip,
   sum_parts_last,
 };

@@ -1,5 +1,8 @@
-// The objective: a block a sample, one kernel for each method of src/objectives. Arithmetic is in double:
-// rows are short, and what is stored is then float32's one rounding away from the exact result.
+// The objective: a block a sample, one kernel for each method of src/objectives. With 32 classes or fewer the
+// block is one warp, which meets no barrier, and the samples are spread over as many multiprocessors as there
+// are; more classes a lane would cost more, in exp and log of doubles one after another, than barriers do.
+// Arithmetic is in double: rows are short, and what is stored is then float32's one rounding away from the
+// exact result.
 #include "pll_objective.h"
 
 #include <cmath>
@@ -22,9 +25,16 @@ __device__ inline std::int64_t sample_of(const StepState& step, const std::int32
 
 // Where a batch has its scratch.
 struct BatchScratch {
-  double* samples;  // [batch, scratch_arrays, classes]
+  double* samples;  // [batch, scratch_arrays, classes]; null in objective(): in the block's shared memory
   double* sums;     // of the rounds
+
+  __device__ double* of_sample(const PllObjectiveTask& task, std::int64_t row) const {
+    return samples + row * task.scratch_arrays * task.classes;
+  }
 };
+
+// Shared memory that every GPU from sm_80 on has for a block, less what kernels declare themselves.
+constexpr std::size_t kMostShared = 96 * 1024;
 
 // The group of a block's threads (objectives/sample.h). Loads and stores look at the type, so that a method
 // is compiled once and not once a type: every thread takes the same way, and a row has few classes beside
@@ -33,18 +43,21 @@ class BlockLanes {
  public:
   static constexpr bool kSingle = true;
 
-  __device__ BlockLanes(const PllObjectiveTask& task, const BatchScratch& scratch, std::int64_t row)
-      : task_(task), state_(*task.step), row_(row), sample_(sample_of(*task.step, task.order, row_)) {
-    scratch_ = scratch.samples + row_ * task.scratch_arrays * task.classes;
-    sums_ = scratch.sums;
-  }
+  // scratch: of the sample
+  __device__ BlockLanes(const PllObjectiveTask& task, std::int64_t row, double* scratch, const double* sums)
+      : task_(task),
+        state_(*task.step),
+        row_(row),
+        sample_(sample_of(*task.step, task.order, row)),
+        scratch_(scratch),
+        sums_(sums) {}
 
   __device__ int classes() const { return task_.classes; }
   __device__ int views() const { return task_.views; }
   __device__ int first() const { return static_cast<int>(threadIdx.x); }
   __device__ int stride() const { return static_cast<int>(blockDim.x); }
-  __device__ double sum(double x) const { return block_sum(x); }
-  __device__ Top largest(const Top& top) const { return block_top(top); }
+  __device__ double sum(double x) const { return reductions_.sum(x); }
+  __device__ Top largest(const Top& top) const { return reductions_.largest(top); }
   __device__ double logit(int view, int k) const {
     const std::int64_t at = place(view, k);
     switch (task_.type) {
@@ -104,6 +117,7 @@ class BlockLanes {
   std::int64_t row_, sample_;
   double* scratch_;
   const double* sums_;
+  mutable BlockReductions reductions_;
 };
 
 // A block a sample.
@@ -112,7 +126,8 @@ template <typename M>
 __global__ void prepare(PllObjectiveTask task, M method, int round, BatchScratch scratch) {
   wait_for_previous_kernel();
   if constexpr (objectives::rounds_of<M>() > 0) {
-    method.prepare(round, BlockLanes(task, scratch, blockIdx.x));
+    const std::int64_t row = blockIdx.x;
+    method.prepare(round, BlockLanes(task, row, scratch.of_sample(task, row), scratch.sums));
   }
 }
 
@@ -130,33 +145,57 @@ __global__ void sum_terms(PllObjectiveTask task, M method, int round, int count,
     if (index >= count) return;
     double sum = 0;
     for (int row = lane; row < task.batch; row += kWarp) {
-      sum += method.term(round, BlockLanes(task, scratch, row), index);
+      sum += method.term(round, BlockLanes(task, row, scratch.of_sample(task, row), scratch.sums), index);
     }
-    sum = warp_reduce(sum, [](double a, double b) { return a + b; });
+    sum = warp_sum(sum);
     if (lane == 0) sums[index] = sum;
   }
 }
 
+// Adds the samples' metrics to `last` and `total` once all blocks have their own in `per_sample`. Called by
+// the first warp of every block; the warp that comes last adds, by a tree whose order does not depend on who
+// that is.
+__device__ void add_metrics(const PllObjectiveTask& task, const ObjectiveMetrics& metrics,
+                            ObjectiveMetrics* per_sample) {
+  const int lane = static_cast<int>(threadIdx.x);
+  unsigned before = 0;
+  if (lane == 0) {
+    per_sample[blockIdx.x] = metrics;
+    __threadfence();  // the metrics are there before they are counted
+    before = atomicAdd(&task.scratch->samples_done, 1u);
+  }
+  if (__shfl_sync(kFullMask, before, 0) != gridDim.x - 1) return;
+  __threadfence();  // and are read after they were counted
+  double sums[kObjectiveMetricsFields] = {};
+  for (int row = lane; row < task.batch; row += kWarp) {
+    const auto* const fields = reinterpret_cast<const double*>(per_sample + row);
+    for (int i = 0; i < kObjectiveMetricsFields; ++i) sums[i] += fields[i];
+  }
+  double own = 0;  // field number `lane`
+  for (int i = 0; i < kObjectiveMetricsFields; ++i) {
+    const double sum = warp_sum(sums[i]);
+    if (lane == i) own = sum;
+  }
+  if (lane < kObjectiveMetricsFields) {
+    reinterpret_cast<double*>(task.last)[lane] = own;
+    reinterpret_cast<double*>(task.total)[lane] += own;
+  }
+  if (lane == 0) task.scratch->samples_done = 0;  // for the next launch
+}
+static_assert(kObjectiveMetricsFields <= kWarp);
+
 // Cost "pll_objective" of a logit: 2 S + 8 / V bytes, 12 + 25 / V operations; in float64; V views share a
-// target row.
+// target row; and 224 bytes a sample for its metrics.
 template <typename M>
 __global__ void objective(PllObjectiveTask task, M method, BatchScratch scratch,
                           ObjectiveMetrics* per_sample) {
   wait_for_previous_kernel();
-  const ObjectiveMetrics metrics = objectives::run_sample(method, BlockLanes(task, scratch, blockIdx.x));
-  if (threadIdx.x == 0) per_sample[blockIdx.x] = metrics;
-}
-
-// A thread a field.
-// Cost "pll_objective metrics" of a metric of a sample: 8 bytes, 1 operation; in float64.
-__global__ void sum_metrics(double* last, double* total, const double* per_sample, int batch) {
-  wait_for_previous_kernel();
-  const int field = static_cast<int>(threadIdx.x);
-  if (field >= kObjectiveMetricsFields) return;
-  double sum = 0;
-  for (int row = 0; row < batch; ++row) sum += per_sample[row * kObjectiveMetricsFields + field];
-  last[field] = sum;
-  total[field] += sum;
+  DPLL_DYNAMIC_SHARED(double, shared);
+  const std::int64_t row = blockIdx.x;
+  double* const of_sample = scratch.samples == nullptr ? shared : scratch.of_sample(task, row);
+  const ObjectiveMetrics metrics =
+      objectives::run_sample(method, BlockLanes(task, row, of_sample, scratch.sums));
+  if (threadIdx.x < kWarp) add_metrics(task, metrics, per_sample);
 }
 
 constexpr int kEvaluationWarps = 16;
@@ -174,18 +213,14 @@ __global__ void evaluate(CrossEntropyTask task) {
     for (int k = lane; k < task.classes; k += kWarp) {
       top = larger(top, {static_cast<double>(to_float(logits[k])), k});
     }
-    for (int mask = kWarp / 2; mask > 0; mask /= 2) {
-      const double value = __shfl_xor_sync(kFullMask, top.value, mask);
-      const int index = __shfl_xor_sync(kFullMask, top.index, mask);
-      top = larger(top, {value, index});
-    }
+    top = warp_top(top);
     if (top.index == task.classes) top.index = 0;  // nothing but NaN
     const auto largest = static_cast<double>(to_float(logits[top.index]));
     double others = 0;
     for (int k = lane; k < task.classes; k += kWarp) {
       if (k != top.index) others += exp(static_cast<double>(to_float(logits[k])) - largest);
     }
-    others = warp_reduce(others, [](double a, double b) { return a + b; });
+    others = warp_sum(others);
     if (lane != 0) continue;
     const double log_total = log1p(others);
     const std::int64_t sample = sample_of(*task.step, task.order, row);
@@ -211,52 +246,68 @@ __global__ void evaluate(CrossEntropyTask task) {
   }
 }
 
-}  // namespace
-
-std::size_t pll_objective_workspace(const PllObjectiveSpec& spec) {
-  const objectives::ScratchNeeds needs = objectives::scratch_needs(spec);
-  return static_cast<std::size_t>(spec.batch) *
-             (sizeof(ObjectiveMetrics) + static_cast<std::size_t>(needs.of_sample) * sizeof(double)) +
-         static_cast<std::size_t>(needs.sums) * sizeof(double);
+// Of a sample, in shared memory where it fits and nobody reads it after the kernel.
+std::size_t scratch_bytes(const objectives::ScratchNeeds& needs) {
+  return static_cast<std::size_t>(needs.of_sample) * sizeof(double);
 }
-
-namespace {
+bool is_shared(const objectives::ScratchNeeds& needs) {
+  return !needs.keeps_prepared && scratch_bytes(needs) <= kMostShared;
+}
 
 template <typename M>
 void run_method(PllObjectiveTask task, const M& method, ObjectiveMetrics* per_sample, Stream stream) {
+  const objectives::ScratchNeeds needs = objectives::scratch_needs(method, task.views, task.classes);
   task.scratch_arrays = method.scratch_arrays(task.views);
   BatchScratch scratch;
   scratch.sums = reinterpret_cast<double*>(per_sample + task.batch);
-  scratch.samples = scratch.sums + objectives::batch_sums_of(method, task.classes);
+  scratch.samples = scratch.sums + needs.sums;
   const int threads = (task.classes + kWarp - 1) / kWarp * kWarp;
-  const LaunchShape samples{{static_cast<unsigned>(task.batch), 1, 1}, threads < 256 ? threads : 256, 0};
+  const double logits =
+      static_cast<double>(task.views) * task.batch * task.classes * static_cast<double>(size_of(task.type));
+  LaunchShape samples{{static_cast<unsigned>(task.batch), 1, 1}, threads < 256 ? threads : 256, 0, logits};
   if constexpr (objectives::rounds_of<M>() > 0) {
     double* sums = scratch.sums;
     for (int round = 0; round < M::rounds; ++round) {
       launch("pll_objective prepare", prepare<M>, samples, stream, task, method, round, scratch);
       const int count = method.round_sums(round, task.classes);
       const auto blocks = static_cast<unsigned>((count + kSumWarps - 1) / kSumWarps);
-      launch("pll_objective sums", sum_terms<M>, LaunchShape{{blocks, 1, 1}, kSumWarps * kWarp, 0}, stream,
-             task, method, round, count, scratch, sums);
+      launch("pll_objective sums", sum_terms<M>,
+             LaunchShape{{blocks, 1, 1}, kSumWarps * kWarp, 0, 8.0 * count * task.batch}, stream, task,
+             method, round, count, scratch, sums);
       sums += count;
     }
+  }
+  samples.bytes = 2 * logits + static_cast<double>(task.batch) *
+                                   (8.0 * task.classes + 2 * static_cast<double>(sizeof(ObjectiveMetrics)));
+  if (is_shared(needs)) {
+    scratch.samples = nullptr;
+    samples.shared_bytes = scratch_bytes(needs);
   }
   launch("pll_objective", objective<M>, samples, stream, task, method, scratch, per_sample);
 }
 
 }  // namespace
 
+std::size_t pll_objective_workspace(const PllObjectiveSpec& spec) {
+  const objectives::ScratchNeeds needs = objectives::scratch_needs(spec);
+  const bool in_memory = needs.side_by_side || !is_shared(needs);
+  return static_cast<std::size_t>(spec.batch) *
+             (sizeof(ObjectiveMetrics) + (in_memory ? scratch_bytes(needs) : 0)) +
+         static_cast<std::size_t>(needs.sums) * sizeof(double);
+}
+
 void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream) {
   auto* const per_sample = static_cast<ObjectiveMetrics*>(task.workspace);
   std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);
-  launch("pll_objective metrics", sum_metrics, LaunchShape{{1, 1, 1}, kWarp, 0}, stream,
-         reinterpret_cast<double*>(task.last), reinterpret_cast<double*>(task.total),
-         reinterpret_cast<const double*>(per_sample), task.batch);
 }
 
 void cross_entropy(const CrossEntropyTask& task, DType type, Stream stream) {
   for_type(type, [&](auto element) {
-    launch("cross_entropy", evaluate<decltype(element)>, LaunchShape{{1, 1, 1}, kEvaluationWarps * kWarp, 0},
+    launch("cross_entropy", evaluate<decltype(element)>,
+           LaunchShape{{1, 1, 1},
+                       kEvaluationWarps * kWarp,
+                       0,
+                       static_cast<double>(task.rows) * task.classes * sizeof(element)},
            stream, task);
   });
 }

@@ -9,6 +9,11 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
+// Device memory that one objective owns, zero before its first call.
+struct ObjectiveScratch {
+  unsigned samples_done = 0;  // so far in this step
+};
+
 struct PllObjectiveTask {
   int views = 0, batch = 0, classes = 0;
   DType type = DType::f32;   // of logits and d_logits
@@ -25,10 +30,13 @@ struct PllObjectiveTask {
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null
   void* workspace = nullptr;
+  ObjectiveScratch* scratch = nullptr;
 };
 
-// Two kernels for each round of the method, then one block a sample: a pass over its logits of all views.
-// Then one block sums the samples' metrics in order.
+// Two kernels for each round of the method, then one kernel with a block a sample: a pass over its logits of
+// all views. The block that is last to finish sums the samples' metrics. The arrays of a method are in shared
+// memory, and in the workspace where a round's results are read later or 96 KiB are too little: for six
+// arrays, which PLCR with three views has, with more than 2048 classes.
 std::size_t pll_objective_workspace(const PllObjectiveSpec& spec);
 void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream);
 

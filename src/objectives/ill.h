@@ -38,6 +38,7 @@ struct Ill final {
 
   // One round: sum_i p_0k of sample i.
   static constexpr int rounds = 1;
+  static constexpr bool keeps_prepared = false;
   static int round_sums(int /*round*/, int classes) { return classes; }
   template <typename Group>
   DPLL_HD_MEMBER void prepare(int /*round*/, const Group& g) const {

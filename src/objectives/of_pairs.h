@@ -14,6 +14,7 @@ template <typename M>
 struct OfPairs : OfProbabilities<M> {
   bool operator==(const OfPairs&) const = default;
   static constexpr int rounds = 1;
+  static constexpr bool keeps_prepared = false;
   static int round_sums(int /*round*/, int /*classes*/) { return 1; }
 
   template <typename Group>

@@ -64,16 +64,18 @@ DPLL_HD void add(ObjectiveMetrics& sum, const ObjectiveMetrics& term) {
 struct ScratchNeeds {
   std::int64_t of_sample;  // [..., classes]
   std::int64_t sums;       // of all rounds
-  bool side_by_side;       // does what is prepared for a sample stay until its function runs?
+  bool side_by_side;       // does what is prepared for a sample stay until its sums are taken?
+  bool keeps_prepared;     // and until its function runs?
 };
 
+template <typename M>
+ScratchNeeds scratch_needs(const M& method, int views, int classes) {
+  const int sums = batch_sums_of(method, classes);
+  return {std::int64_t{method.scratch_arrays(views)} * classes, sums, sums > 0, keeps_prepared_of<M>()};
+}
+
 inline ScratchNeeds scratch_needs(const PllObjectiveSpec& spec) {
-  return std::visit(
-      [&](const auto& m) {
-        const int sums = batch_sums_of(m, spec.classes);
-        return ScratchNeeds{std::int64_t{m.scratch_arrays(spec.views)} * spec.classes, sums, sums > 0};
-      },
-      spec.method);
+  return std::visit([&](const auto& m) { return scratch_needs(m, spec.views, spec.classes); }, spec.method);
 }
 
 }  // namespace dpll::objectives

@@ -36,6 +36,8 @@
 //       arrays that stay until the function runs. Then sum i becomes the sum over the samples of term(), in a
 //       fixed order; in term() the group has one lane. batch_sum() numbers the sums of all rounds
 //       consecutively.
+//   keeps_prepared
+//       false: only term() reads the arrays that prepare() fills, not the function.
 //   has_class_values, class_values(sets)
 //       One number for each class, computed from the candidate sets of the whole training set.
 //   make_hook(samples, classes)
@@ -231,6 +233,16 @@ constexpr int rounds_of() {
     return M::rounds;
   } else {
     return 0;
+  }
+}
+
+// Does the function read what prepare() left in scratch?
+template <typename M>
+constexpr bool keeps_prepared_of() {
+  if constexpr (requires { M::keeps_prepared; }) {
+    return M::keeps_prepared;
+  } else {
+    return rounds_of<M>() > 0;
   }
 }
 

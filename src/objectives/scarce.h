@@ -32,6 +32,7 @@ struct Scarce final : objectives::PlainMethod {
 
   // One round, of each class: its pairs, sum_i l_k, and over the pairs sum l_k and sum l'_k.
   static constexpr int rounds = 1;
+  static constexpr bool keeps_prepared = false;
   static int round_sums(int /*round*/, int classes) { return 4 * classes; }
 
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int /*views*/) { return 2; }

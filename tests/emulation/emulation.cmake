@@ -48,6 +48,8 @@ endfunction()
 dpll_remove_barrier(augment.cu augment_barrier "[image[i]], 1);\n  }\n  ")
 dpll_remove_barrier(normalise.cuh normaliser_barrier "shared[2 * channels + c] = norm.beta;\n  }\n  ")
 dpll_remove_barrier(comparison.cu compare_barrier "first[threadIdx.x] = index;\n  ")
+dpll_remove_barrier(reduce.cuh sum_barrier "partial[threadIdx.x / kWarp] = value;\n    ")
+dpll_remove_barrier(reduce.cuh top_barrier "indices[threadIdx.x / kWarp] = top.index;\n    }\n    ")
 dpll_remove_barrier(channel_rows.cuh row_lanes_barrier "+= other[i * kTileThreads];\n    }\n    ")
 dpll_remove_barrier(view_statistics.cu statistics_barrier "counts[own] = all;\n    }\n    ")
 
@@ -84,11 +86,16 @@ dpll_mutate(comparison.cu "for (int i = 1; i < kThreads; ++i)"
   "for (int i = 1; i + DPLL_ONE_IF_FAULT(compare_last_thread) < kThreads; ++i)")
 dpll_mutate(fused_batch_norm.cu "fmaf(-norm.mean"
   "fmaf((DPLL_FAULT(fused_bias_sign) ? 1.0F : -1.0F) * norm.mean")
-dpll_mutate(pll_objective.cu "row < batch; ++row) sum"
-  "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < batch; ++row) sum")
+dpll_mutate(pll_objective.cu "row < task.batch; row"
+  "row + DPLL_ONE_IF_FAULT(metrics_last_sample) < task.batch; row")
+dpll_mutate(pll_objective.cu "gridDim.x - 1" "gridDim.x - 1 - DPLL_ONE_IF_FAULT(metrics_too_early)")
+dpll_mutate(pll_objective.cu "task.scratch->samples_done = 0"
+  "task.scratch->samples_done = DPLL_ONE_IF_FAULT(metrics_count_kept)")
+dpll_mutate(pll_objective.cu "if (lane == i) own" "if (lane == i + DPLL_ONE_IF_FAULT(metrics_field)) own")
 # One method is enough to find faults, and each takes its time to compile.
 dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);"
   "run_method(task, std::get<Plcr>(method), per_sample, stream);")
+dpll_mutate(reduce.cuh "i < warps" "i + DPLL_ONE_IF_FAULT(reduce_last_warp) < warps")
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
 dpll_mutate(view_statistics.cu "block < task.tiling.row_blocks"
   "block + DPLL_ONE_IF_FAULT(statistics_last_block) < task.tiling.row_blocks")

@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "backend/host_copy.h"
+#include "dpll/backend.h"
 #include "emulation/emulated_backend.h"
 #include "emulation/emulator.h"
 #include "emulation/faults.h"
@@ -64,6 +65,20 @@ std::string check_batch_norm(Fault fault, const BnReluPoolSpec& spec) {
       bn_relu_pool_tolerances(c, inputs));
 }
 
+// Two warps a sample, and more samples than a warp has lanes.
+PllObjectiveCase objective_case() {
+  return {"mutant", {3, 34, 40, Plcr{.variant = ObjectiveVariant::published}}};
+}
+
+void check_objective(Fault fault) {
+  const PllObjectiveCase c = objective_case();
+  const Tensors inputs = pll_objective_inputs(c, kSeed);
+  check_found(
+      fault, "pll_objective",
+      [&](Backend& backend) { return with_metric_fields(run_pll_objective(backend, c, inputs)); },
+      pll_objective_tolerances(c, inputs));
+}
+
 void check_linear(Fault fault, const LinearSpec& spec) {
   const LinearCase c{"mutant", spec};
   const Tensors inputs = linear_inputs(c, kSeed);
@@ -112,6 +127,7 @@ TEST_CASE("mutants: a removed barrier is found") {
   check_batch_norm(Fault::normaliser_barrier, joined({Mode::train, 2, 9, 1, 1, 5}, Shortcut::normalised));
   check_batch_norm(Fault::row_lanes_barrier, {Mode::train, 2, 9, 1, 1, 5, Pool::none});
   check_linear(Fault::statistics_barrier, {Mode::train, 2, 9, 3, 5, true, true});
+  for (const Fault fault : {Fault::sum_barrier, Fault::top_barrier}) check_objective(fault);
 }
 
 TEST_CASE("mutants: an index that is off is found") {
@@ -150,13 +166,9 @@ TEST_CASE("mutants: a wrong reduction is found") {
   check_fused(Fault::fused_bias_sign);
   check_fused(Fault::sum_parts_last);
 
-  const PllObjectiveCase objective{"mutant", {3, 4, 40, Plcr{.variant = ObjectiveVariant::published}}};
-  const Tensors inputs = pll_objective_inputs(objective, kSeed);
-  for (const Fault fault : {Fault::reduce_half_a_warp, Fault::metrics_last_sample}) {
-    check_found(
-        fault, "pll_objective",
-        [&](Backend& backend) { return with_metric_fields(run_pll_objective(backend, objective, inputs)); },
-        pll_objective_tolerances(objective, inputs));
+  for (const Fault fault : {Fault::metrics_field, Fault::metrics_last_sample, Fault::metrics_too_early,
+                            Fault::reduce_half_a_warp, Fault::reduce_last_warp}) {
+    check_objective(fault);
   }
 }
 
@@ -214,6 +226,24 @@ TEST_CASE("mutants: a kernel that does not wait for the one before it is found")
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
+}
+
+// The CPU's table of targets has float32 as well, which the second step's loss begins with.
+TEST_CASE("mutants: a count of the objective's samples that the next step finds is found") {
+  const PllObjectiveCase c = objective_case();
+  const Tensors inputs = pll_objective_inputs(c, kSeed);
+  const auto metrics_of_second_step = [&](Backend& backend) {
+    emulation::set_schedule(1);
+    return run_pll_objective(backend, c, inputs, 2).outputs.at("last").values;
+  };
+  const auto cpu = metrics_of_second_step(*make_cpu_backend({.threads = 1}));
+  const auto got = metrics_of_second_step(*make_emulated_cuda_backend(DType::f32));
+  REQUIRE(got.size() == cpu.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(got[i] == doctest::Approx(cpu[i]).epsilon(1e-12));
+  const auto owner = make_mutant_cuda_backend(DType::f32);
+  CHECK(metrics_of_second_step(*owner) == got);
+  const ActiveFault active(Fault::metrics_count_kept);
+  CHECK(metrics_of_second_step(*owner) != got);
 }
 
 TEST_CASE("mutants: a step that is counted by every thread is found") {

@@ -123,6 +123,7 @@ inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
       {"c1000", {2, 2, 1000, kArticle}},
       {"c1000_all_candidates", {1, 3, 1000, kPublished}, Candidates::all},
       {"c1000_extreme", {3, 2, 1000, kPublished}, Candidates::some, Logits::extreme},
+      {"c2100", {3, 2, 2100, kArticle}},  // more scratch than a GPU's block has shared memory
       {"c10_many_rows", {3, 133, 10, kArticle}},
       {"proden_c2_one_candidate", {1, 5, 2, kProden}, Candidates::one},
       {"proden_c10", {1, 9, 10, kProden}, Candidates::some, Logits::moderate, 1, 1024},

@@ -2,6 +2,8 @@
 // double and rounds what it stores, so float32's rounding appears once.
 #include <cmath>
 
+#include "emulation/emulated_backend.h"
+#include "emulation/emulator.h"
 #include "support/doctest.h"
 #include "support/parity.h"
 #include "support/random.h"
@@ -22,6 +24,31 @@ TEST_CASE("pll_objective: the backends agree with the reference") {
                         pll_objective_tolerances(c, inputs));
     }
   }
+}
+
+TEST_CASE("pll_objective: one launch a step on a GPU, and no barrier where classes are few") {
+  const auto backend = make_emulated_cuda_backend(DType::f32);
+  const auto counted = [&](const PllObjectiveSpec& spec) {
+    const PllObjectiveCase c{"counted", spec};
+    const Tensors inputs = pll_objective_inputs(c, 1);
+    const emulation::Counters before = emulation::counters();
+    run_pll_objective(*backend, c, inputs);
+    emulation::Counters after = emulation::counters();
+    after.launches -= before.launches;
+    after.barriers -= before.barriers;
+    return after;
+  };
+  const emulation::Counters few = counted({3, 4, 32, Plcr{}});
+  CHECK(few.launches == 1);
+  CHECK(few.barriers == 0);
+  // A barrier a reduction: 3 for the softmax of each view, 2 for the supervised term, 3 for the consistency
+  // term, 3 for the new row, and the largest entries of the old and the new one.
+  const emulation::Counters many = counted({3, 4, 33, Plcr{}});
+  CHECK(many.launches == 1);
+  CHECK(many.barriers == 4 * (3 * 3 + 2 + 3 + 3 + 2));
+  // Each round of a method prepares all samples, and adds up.
+  CHECK(counted({1, 4, 10, WeightedComplementary{}}).launches == 1 + 2);
+  CHECK(counted({1, 4, 10, NonNegativeRisk{}}).launches == 1 + 2 * 2);
 }
 
 TEST_CASE("pll_objective: the CUDA backend agrees with the reference in 16 bits") {

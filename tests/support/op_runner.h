@@ -56,7 +56,8 @@ Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DTyp
 Tensors sgd_inputs(const SgdCase& c, std::uint64_t seed, DType type = DType::f32);
 Tensors augment_inputs(const AugmentCase& c, std::uint64_t seed);
 Tensors feature_views_inputs(const FeatureViewsCase& c, std::uint64_t seed);
-OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs);
+// The same call, so many times.
+OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs, int times = 1);
 OpResult run_cross_entropy(Backend& backend, const Tensors& inputs);
 OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs);
 OpResult run_augment(Backend& backend, const AugmentCase& c, const Tensors& inputs);

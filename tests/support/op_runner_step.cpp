@@ -139,7 +139,7 @@ Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DTyp
   return inputs;
 }
 
-OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs) {
+OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Tensors& inputs, int times) {
   const DType compute = backend.compute_dtype();
   const std::unique_ptr<PllObjective> op = backend.make_pll_objective(c.spec);
   GuardedMemory memory(backend);
@@ -159,7 +159,7 @@ OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Te
   call.labels = place_integers(memory, inputs, "labels");
   call.rows = place_rows(memory, inputs, test_step(c.lambda, c.loss_scale));
   call.workspace = memory.scratch("workspace", op->workspace_bytes());
-  op->run(call);
+  for (int i = 0; i < times; ++i) op->run(call);
   OpResult result;
   result.outputs["d_logits"] = memory.read(call.d_logits);
   result.outputs["targets"] = memory.read(call.targets);

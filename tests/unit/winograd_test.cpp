@@ -82,22 +82,32 @@ TEST_CASE(
   if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }
 
-TEST_CASE("Winograd's rounding error is at most 1.5 times that of the plain float32 sums") {
+TEST_CASE("Winograd's rounding error is at most 1.25 times that of the plain float32 sums") {
+  // Tiles of two columns by narrow images and few channels, of four by the others.
+  const std::vector<ConvGeometry> geometries = {
+      {.images = 4, .height = 16, .width = 16, .in_channels = 16, .out_channels = 16},
+      {.images = 4, .height = 16, .width = 2, .in_channels = 64, .out_channels = 32},
+      {.images = 2, .height = 16, .width = 16, .in_channels = 32, .out_channels = 32},
+      {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32},
+      {.images = 4, .height = 8, .width = 8, .in_channels = 128, .out_channels = 128},
+  };
   const auto sets = available_convolution_kernels();
-  const ConvolutionProblem problem(
-      {.images = 4, .height = 16, .width = 16, .in_channels = 64, .out_channels = 32}, kWinogradSeed);
-  const Results want = plain_sums<double>(problem), single = plain_sums<float>(problem);
-  for (const ConvolutionKernels* kernels : sets) {
-    const Results got = winograd(problem, *kernels);
-    const auto times = [](const HostTensor& error, const HostTensor& plain_error, const HostTensor& exact) {
-      return rms_error(error, exact) / rms_error(plain_error, exact);
-    };
-    const double y = times(got.y, single.y, want.y), d_a = times(got.d_a, single.d_a, want.d_a);
-    const double d_weight = times(got.d_weight, single.d_weight, want.d_weight);
-    INFO(std::string(kernels->name) << ": y " << y << ", d_a " << d_a << ", d_weight " << d_weight);
-    CHECK(y < 1.5);
-    CHECK(d_a < 1.5);
-    CHECK(d_weight < 1.5);
+  for (const ConvGeometry& g : geometries) {
+    const ConvolutionProblem problem(g, kWinogradSeed);
+    const Results want = plain_sums<double>(problem), single = plain_sums<float>(problem);
+    for (const ConvolutionKernels* kernels : sets) {
+      const Results got = winograd(problem, *kernels);
+      const auto times = [](const HostTensor& error, const HostTensor& plain_error, const HostTensor& exact) {
+        return rms_error(error, exact) / rms_error(plain_error, exact);
+      };
+      const double y = times(got.y, single.y, want.y), d_a = times(got.d_a, single.d_a, want.d_a);
+      const double d_weight = times(got.d_weight, single.d_weight, want.d_weight);
+      INFO(winograd_forward(g, *kernels)->implementation() << " of " << g.in_channels << " channels: y " << y
+                                                           << ", d_a " << d_a << ", d_weight " << d_weight);
+      CHECK(y < 1.25);
+      CHECK(d_a < 1.25);
+      CHECK(d_weight < 1.25);
+    }
   }
   if (sets.empty()) DPLL_SKIP("this processor has neither AVX-512, AVX2 nor NEON");
 }

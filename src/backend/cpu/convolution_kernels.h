@@ -2,10 +2,11 @@
 // matrices that are small enough to stay near a core, and the transforms of Winograd's minimal filtering.
 //
 // Letters of the transforms as in Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2016),
-// F(2x2, 3x3): the output is cut into tiles of 2x2 pixels, each of which depends on 4x4 pixels of the input
-// and is computed from 4x4 "positions". Tiles are taken by rows of an image, positions four at a time, by
-// rows as well: what is in flight then stays in the first-level cache. Position (i, j) of tile t and channel
-// c lies at j * stride + t * channels + c of a buffer for row i.
+// F(2x2, 3x3) and F(2x4, 3x3): the output is cut into tiles of two rows and two or four columns of pixels.
+// Such a tile of w columns depends on 4 x (w + 2) pixels of the input and is computed from as many
+// "positions". Tiles are taken by rows of an image, positions by rows as well: what is in flight then stays
+// in the first-level cache. Position (i, j) of tile t and channel c lies at j * stride + t * channels + c of
+// a buffer for row i.
 #pragma once
 
 #include <cstdint>
@@ -21,22 +22,28 @@ struct PixelLines {
   std::int64_t b_line, b_step;  // of the other
 };
 
+// The transforms for tiles of one width.
+struct TileTransforms {
+  // Row i of V = B^T d B for a row of tiles, whose input lies in rows[4], each [width, channels].
+  void (*input)(int i, float* v, std::int64_t stride, const float* const* rows, std::int64_t width,
+                std::int64_t channels);
+  // What row i of M adds to a row of tiles of A^T M A, rows[2], each [width, channels]. In the order of i:
+  // what the rows held before does not matter.
+  void (*output)(int i, float* const* rows, const float* m, std::int64_t stride, std::int64_t width,
+                 std::int64_t channels);
+  // Row i of Q = A d A^T for a row of tiles whose output gradient lies in rows[2], each [width, channels].
+  void (*gradient)(int i, float* q, std::int64_t stride, const float* const* rows, std::int64_t width,
+                   std::int64_t channels);
+};
+
 struct ConvolutionKernels {
   const char* name;
   // Floats of a vector. Channels must be a multiple of it.
   int lanes;
 
-  // Row i of V = B^T d B for a row of (width + 1) / 2 tiles, whose input lies in rows[4], each [width,
-  // channels].
-  void (*transform_input)(int i, float* v, std::int64_t stride, const float* const* rows, std::int64_t width,
-                          std::int64_t channels);
-  // What row i of M adds to a row of tiles of A^T M A, rows[2], each [width, channels]. In the order of i:
-  // what the rows held before does not matter.
-  void (*transform_output)(int i, float* const* rows, const float* m, std::int64_t stride, std::int64_t width,
-                           std::int64_t channels);
-  // Row i of Q = A d A^T for a row of tiles whose output gradient lies in rows[2], each [width, channels].
-  void (*transform_gradient)(int i, float* q, std::int64_t stride, const float* const* rows,
-                             std::int64_t width, std::int64_t channels);
+  // The points of F(4, 3) are 0, +-near, +-far and infinity.
+  float near, far;
+  TileTransforms two_columns, four_columns;
 
   // m [rows, out] = v [rows, in] u; u is packed, see panel().
   void (*multiply)(float* m, const float* v, const float* u, std::int64_t rows, std::int64_t in,

@@ -1,32 +1,52 @@
 #include "backend/cpu/winograd.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <string>
 
 #include "backend/memory_plan.h"
 
 namespace dpll::cpu {
 namespace {
 
-constexpr int kPositions = 16;
-
 // What a block of tiles has in flight for one row of positions.
 constexpr std::int64_t kConvBlockBytes = std::int64_t{40} << 10;
 constexpr std::int64_t kGradientBlockBytes = std::int64_t{96} << 10;
 
+// Columns of a tile: four where that is fewer multiplications and the sums have so many terms that the
+// coefficients of the transforms do not dominate their error.
+constexpr std::int64_t kTermsForFour = 32;
+int tile_columns(const ConvGeometry& geometry, std::int64_t terms) {
+  const int width = geometry.width, twos = (width + 1) / 2, fours = (width + 3) / 4;
+  return terms >= kTermsForFour && 6 * fours < 4 * twos ? 4 : 2;
+}
+
 // The tiles of a number of images, in blocks of whole rows.
 struct Tiling {
-  Tiling(const ConvGeometry& geometry, std::int64_t block_bytes)
-      : height(geometry.height),
+  Tiling(const ConvGeometry& geometry, int tile_width, std::int64_t block_bytes)
+      : columns(tile_width),
+        height(geometry.height),
         width(geometry.width),
-        row_tiles((geometry.width + 1) / 2),
+        row_tiles((geometry.width + columns - 1) / columns),
         image_rows((geometry.height + 1) / 2),
         rows(geometry.images * image_rows) {
-    const std::int64_t row_bytes =
-        4 * row_tiles * (geometry.in_channels + geometry.out_channels) * std::int64_t{sizeof(float)};
+    const std::int64_t row_bytes = row_positions() * row_tiles *
+                                   (geometry.in_channels + geometry.out_channels) *
+                                   std::int64_t{sizeof(float)};
     block_rows = std::clamp<std::int64_t>(block_bytes / row_bytes, 1, rows);
   }
 
+  int row_positions() const { return columns + 2; }
+  int positions() const { return 4 * row_positions(); }
+  const TileTransforms& transforms(const ConvolutionKernels& kernels) const {
+    return columns == 2 ? kernels.two_columns : kernels.four_columns;
+  }
+  std::string name(const ConvolutionKernels& kernels) const {
+    return fmt::format("Winograd F(2x{},3x3), {}", columns, kernels.name);
+  }
   std::int64_t block_tiles() const { return block_rows * row_tiles; }
   // Between two positions. Not a multiple of a page: all positions of a tile would share one set of the
   // cache.
@@ -39,6 +59,7 @@ struct Tiling {
   }
   std::int64_t top(std::int64_t tile_row) const { return 2 * (tile_row % image_rows); }
 
+  int columns;  // of a tile: 2 or 4
   std::int64_t height, width;
   std::int64_t row_tiles;   // tiles of a row
   std::int64_t image_rows;  // rows of tiles of an image
@@ -57,12 +78,45 @@ void transform_inputs(const ConvolutionKernels& kernels, const Tiling& tiling, i
       const float* row = tiling.pixels(images, first + r, top + y, channels);
       rows[y] = row == nullptr ? zeros : row;
     }
-    kernels.transform_input(i, v + r * tiling.row_tiles * channels, stride, rows, tiling.width, channels);
+    tiling.transforms(kernels).input(i, v + r * tiling.row_tiles * channels, stride, rows, tiling.width,
+                                     channels);
+  }
+}
+
+// G of F(4, 3), [6][3].
+struct FilterMatrix {
+  explicit FilterMatrix(const ConvolutionKernels& kernels) {
+    const double near = kernels.near, far = kernels.far, near2 = near * near, far2 = far * far;
+    const double points[5] = {0, near, -near, far, -far};
+    const double divisors[5] = {near2 * far2, 2 * near2 * (near2 - far2), 2 * near2 * (near2 - far2),
+                                2 * far2 * (far2 - near2), 2 * far2 * (far2 - near2)};
+    for (int j = 0; j < 5; ++j) {
+      for (int s = 0; s < 3; ++s) g[j][s] = std::pow(points[j], s) / divisors[j];
+    }
+    g[5][2] = 1;
+  }
+  double g[6][3] = {};
+};
+
+// The row (a, b, c) of G g times G^T.
+void transform_filter_row(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix, float a,
+                          float b, float c) {
+  if (columns == 2) {
+    u[0] = a;
+    u[stride] = (a + b + c) / 2;
+    u[2 * stride] = (a - b + c) / 2;
+    u[3 * stride] = c;
+    return;
+  }
+  for (int j = 0; j < 6; ++j) {
+    const auto& g = matrix.g[j];
+    u[j * stride] = static_cast<float>(g[0] * a + g[1] * b + g[2] * c);
   }
 }
 
 // U = G g G^T of a filter.
-void transform_filter(float* u, std::int64_t stride, const float (&g)[3][3]) {
+void transform_filter(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix,
+                      const float (&g)[3][3]) {
   float half[4][3];  // G g
   for (int s = 0; s < 3; ++s) {
     half[0][s] = g[0][s];
@@ -71,11 +125,8 @@ void transform_filter(float* u, std::int64_t stride, const float (&g)[3][3]) {
     half[3][s] = g[2][s];
   }
   for (int i = 0; i < 4; ++i) {
-    const float a = half[i][0], b = half[i][1], c = half[i][2];
-    u[(4 * i + 0) * stride] = a;
-    u[(4 * i + 1) * stride] = (a + b + c) / 2;
-    u[(4 * i + 2) * stride] = (a - b + c) / 2;
-    u[(4 * i + 3) * stride] = c;
+    transform_filter_row(u + i * (columns + 2) * stride, stride, columns, matrix, half[i][0], half[i][1],
+                         half[i][2]);
   }
 }
 
@@ -86,24 +137,25 @@ class WinogradConvolution final : public Convolution {
   WinogradConvolution(const ConvGeometry& geometry, Direction direction, const ConvolutionKernels& kernels)
       : kernels_(kernels),
         direction_(direction),
-        tiling_(geometry, kConvBlockBytes),
         from_(direction == Direction::forward ? geometry.in_channels : geometry.out_channels),
-        to_(direction == Direction::forward ? geometry.out_channels : geometry.in_channels) {
-    v_ = plan_.add<float>(4 * tiling_.stride(from_));
-    m_ = plan_.add<float>(4 * tiling_.stride(to_));
+        to_(direction == Direction::forward ? geometry.out_channels : geometry.in_channels),
+        tiling_(geometry, tile_columns(geometry, from_), kConvBlockBytes) {
+    v_ = plan_.add<float>(tiling_.row_positions() * tiling_.stride(from_));
+    m_ = plan_.add<float>(tiling_.row_positions() * tiling_.stride(to_));
     zeros_ = plan_.add<float>(tiling_.width * from_);
     spare_ = plan_.add<float>(tiling_.width * to_);
   }
 
   std::size_t packed_bytes() const override {
-    return static_cast<std::size_t>(kPositions * from_ * to_) * sizeof(float);
+    return static_cast<std::size_t>(tiling_.positions() * from_ * to_) * sizeof(float);
   }
   std::size_t scratch_bytes() const override { return plan_.bytes(); }
-  std::string implementation() const override { return std::string("Winograd F(2x2,3x3), ") + kernels_.name; }
+  std::string implementation() const override { return tiling_.name(kernels_); }
 
   const float* pack(float* packed, const float* weight, void* /*scratch*/) const override {
     const bool forward = direction_ == Direction::forward;
-    const std::int64_t panel = kernels_.panel(), positions = from_ * to_;
+    const std::int64_t panel = kernels_.panel(), position = from_ * to_;
+    const FilterMatrix matrix(kernels_);
 #pragma omp parallel for schedule(static)
     for (std::int64_t f = 0; f < from_; ++f) {
       for (std::int64_t t = 0; t < to_; ++t) {
@@ -112,7 +164,8 @@ class WinogradConvolution final : public Convolution {
         float g[3][3];
         for (int k = 0; k < 9; ++k) g[k / 3][k % 3] = filter[forward ? k : 8 - k];
         const std::int64_t first = t / panel * panel, width = std::min(panel, to_ - first);
-        transform_filter(packed + first * from_ + f * width + (t - first), positions, g);
+        transform_filter(packed + first * from_ + f * width + (t - first), position, tiling_.columns, matrix,
+                         g);
       }
     }
     return packed;
@@ -126,17 +179,18 @@ class WinogradConvolution final : public Convolution {
       const std::int64_t count = std::min(tiling_.block_rows, tiling_.rows - first);
       for (int i = 0; i < 4; ++i) {
         transform_inputs(kernels_, tiling_, i, v, tiling_.stride(from_), from, zeros, first, count, from_);
-        for (int j = 0; j < 4; ++j) {
+        for (int j = 0; j < tiling_.row_positions(); ++j) {
           kernels_.multiply(m + j * tiling_.stride(to_), v + j * tiling_.stride(from_),
-                            packed + (4 * i + j) * from_ * to_, count * tiling_.row_tiles, from_, to_);
+                            packed + (tiling_.row_positions() * i + j) * from_ * to_,
+                            count * tiling_.row_tiles, from_, to_);
         }
         for (std::int64_t r = 0; r < count; ++r) {
           const std::int64_t top = tiling_.top(first + r);
           float* lower = tiling_.pixels(to, first + r, top + 1, to_);
           float* rows[2] = {tiling_.pixels(to, first + r, top, to_),
                             lower == nullptr ? spare_.in(scratch) : lower};
-          kernels_.transform_output(i, rows, m + r * tiling_.row_tiles * to_, tiling_.stride(to_),
-                                    tiling_.width, to_);
+          tiling_.transforms(kernels_).output(i, rows, m + r * tiling_.row_tiles * to_, tiling_.stride(to_),
+                                              tiling_.width, to_);
         }
       }
     }
@@ -147,8 +201,8 @@ class WinogradConvolution final : public Convolution {
  private:
   const ConvolutionKernels& kernels_;
   Direction direction_;
-  Tiling tiling_;
   std::int64_t from_, to_;  // channels
+  Tiling tiling_;
   MemoryPlan plan_;
   Piece<float> v_, m_;  // one row of positions of a block
   Piece<float> zeros_;  // a row of pixels above or below the image
@@ -160,18 +214,18 @@ class WinogradWeightGradient final : public PartialWeightGradient {
  public:
   WinogradWeightGradient(const ConvGeometry& geometry, const ConvolutionKernels& kernels)
       : kernels_(kernels),
-        tiling_(geometry, kGradientBlockBytes),
+        tiling_(geometry, tile_columns(geometry, kTermsForFour), kGradientBlockBytes),
         in_(geometry.in_channels),
         out_(geometry.out_channels) {
-    sums_ = plan_.add<float>(kPositions * in_ * out_);
-    v_ = plan_.add<float>(4 * tiling_.stride(in_));
-    q_ = plan_.add<float>(4 * tiling_.stride(out_));
+    sums_ = plan_.add<float>(tiling_.positions() * in_ * out_);
+    v_ = plan_.add<float>(tiling_.row_positions() * tiling_.stride(in_));
+    q_ = plan_.add<float>(tiling_.row_positions() * tiling_.stride(out_));
     zeros_ = plan_.add<float>(tiling_.width * std::max(in_, out_));
   }
 
-  std::size_t sums_bytes() const override { return bytes_of(kPositions * in_ * out_); }
+  std::size_t sums_bytes() const override { return bytes_of(tiling_.positions() * in_ * out_); }
   std::size_t scratch_bytes() const override { return plan_.bytes(); }
-  std::string implementation() const override { return std::string("Winograd F(2x2,3x3), ") + kernels_.name; }
+  std::string implementation() const override { return tiling_.name(kernels_); }
 
   void begin(void* scratch) const noexcept override {
     std::memset(sums_.in(scratch), 0, sums_bytes());
@@ -185,16 +239,18 @@ class WinogradWeightGradient final : public PartialWeightGradient {
   }
 
   void finish(float* d_weight, void* scratch, std::size_t lane_bytes, int lanes) const override {
+    const FilterMatrix matrix(kernels_);
+    const int positions = tiling_.positions(), columns = tiling_.row_positions();
 #pragma omp parallel for schedule(static)
     for (std::int64_t o = 0; o < out_; ++o) {
       for (std::int64_t c = 0; c < in_; ++c) {
-        float s[4][4] = {};
+        float s[4][6] = {};
         for (int lane = 0; lane < lanes; ++lane) {
           const float* sums =
               sums_.in(static_cast<std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
-          for (int k = 0; k < kPositions; ++k) s[k / 4][k % 4] += sums[(k * in_ + c) * out_ + o];
+          for (int k = 0; k < positions; ++k) s[k / columns][k % columns] += sums[(k * in_ + c) * out_ + o];
         }
-        transform_sums(d_weight + (o * in_ + c) * 9, s);
+        transform_sums(d_weight + (o * in_ + c) * 9, s, matrix);
       }
     }
   }
@@ -214,25 +270,34 @@ class WinogradWeightGradient final : public PartialWeightGradient {
         const std::int64_t top = tiling_.top(first + r);
         const float* lower = tiling_.pixels(d_y, first + r, top + 1, out_);
         const float* rows[2] = {tiling_.pixels(d_y, first + r, top, out_), lower == nullptr ? zeros : lower};
-        kernels_.transform_gradient(i, q + r * tiling_.row_tiles * out_, tiling_.stride(out_), rows,
-                                    tiling_.width, out_);
+        tiling_.transforms(kernels_).gradient(i, q + r * tiling_.row_tiles * out_, tiling_.stride(out_), rows,
+                                              tiling_.width, out_);
       }
-      for (int j = 0; j < 4; ++j) {
-        kernels_.accumulate(sums + (4 * i + j) * in_ * out_, v + j * tiling_.stride(in_),
-                            q + j * tiling_.stride(out_), count * tiling_.row_tiles, in_, out_);
+      for (int j = 0; j < tiling_.row_positions(); ++j) {
+        kernels_.accumulate(sums + (tiling_.row_positions() * i + j) * in_ * out_,
+                            v + j * tiling_.stride(in_), q + j * tiling_.stride(out_),
+                            count * tiling_.row_tiles, in_, out_);
       }
     }
   }
 
   // G^T S G.
-  static void transform_sums(float* d_filter, const float (&s)[4][4]) {
-    float half[3][4];
-    for (int j = 0; j < 4; ++j) {
+  void transform_sums(float* d_filter, const float (&s)[4][6], const FilterMatrix& matrix) const {
+    float half[3][6];
+    for (int j = 0; j < tiling_.row_positions(); ++j) {
       half[0][j] = s[0][j] + (s[1][j] + s[2][j]) / 2;
       half[1][j] = (s[1][j] - s[2][j]) / 2;
       half[2][j] = s[3][j] + (s[1][j] + s[2][j]) / 2;
     }
     for (int r = 0; r < 3; ++r) {
+      if (tiling_.columns == 4) {
+        for (int k = 0; k < 3; ++k) {
+          double sum = 0;
+          for (int j = 0; j < 6; ++j) sum += matrix.g[j][k] * half[r][j];
+          d_filter[3 * r + k] = static_cast<float>(sum);
+        }
+        continue;
+      }
       d_filter[3 * r + 0] = half[r][0] + (half[r][1] + half[r][2]) / 2;
       d_filter[3 * r + 1] = (half[r][1] - half[r][2]) / 2;
       d_filter[3 * r + 2] = half[r][3] + (half[r][1] + half[r][2]) / 2;
@@ -243,7 +308,7 @@ class WinogradWeightGradient final : public PartialWeightGradient {
   Tiling tiling_;
   std::int64_t in_, out_;
   MemoryPlan plan_;
-  Piece<float> sums_;   // [16, in, out]
+  Piece<float> sums_;   // [positions, in, out]
   Piece<float> v_, q_;  // one row of positions of a block
   Piece<float> zeros_;  // a row of pixels above or below the image
 };

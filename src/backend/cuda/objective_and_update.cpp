@@ -6,9 +6,30 @@
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
+// Zeroed device memory that an operation keeps from call to call.
+template <typename Scratch>
+class OwnScratch {
+ public:
+  OwnScratch(Runtime& runtime, const char* what)
+      : runtime_(runtime), data_(runtime.allocate(sizeof(Scratch))) {
+    if (data_ == nullptr) fail(ExitCode::device, "not enough GPU memory for {}", what);
+    runtime.fill_zero(data_, sizeof(Scratch));
+  }
+  ~OwnScratch() { runtime_.release(data_); }
+  OwnScratch(const OwnScratch&) = delete;
+  OwnScratch& operator=(const OwnScratch&) = delete;
+
+  Scratch* get() const { return static_cast<Scratch*>(data_); }
+
+ private:
+  Runtime& runtime_;
+  void* data_;
+};
+
 class CudaPllObjective final : public PllObjective {
  public:
-  CudaPllObjective(const Context& context, const PllObjectiveSpec& spec) : context_(context), spec_(spec) {}
+  CudaPllObjective(const Context& context, const PllObjectiveSpec& spec)
+      : context_(context), spec_(spec), scratch_(context.runtime, "the objective's counter") {}
 
   std::size_t workspace_bytes() const override { return pll_objective_workspace(spec_); }
 
@@ -31,25 +52,21 @@ class CudaPllObjective final : public PllObjective {
                    .class_values = floats(call.class_values),
                    .step = call.rows.step,
                    .order = order_of(call.rows),
-                   .workspace = call.workspace},
+                   .workspace = call.workspace,
+                   .scratch = scratch_.get()},
                   spec_.method, context_.stream());
   }
 
  private:
   Context context_;
   PllObjectiveSpec spec_;
+  OwnScratch<ObjectiveScratch> scratch_;
 };
 
 class CudaSgd final : public Sgd {
  public:
-  CudaSgd(const Context& context, const SgdSpec& spec) : context_(context), spec_(spec) {
-    scratch_ = context.runtime.allocate(sizeof(SgdScratch));
-    if (scratch_ == nullptr) fail(ExitCode::device, "not enough GPU memory for the update's counters");
-    context.runtime.fill_zero(scratch_, sizeof(SgdScratch));
-  }
-  ~CudaSgd() override { context_.runtime.release(scratch_); }
-  CudaSgd(const CudaSgd&) = delete;
-  CudaSgd& operator=(const CudaSgd&) = delete;
+  CudaSgd(const Context& context, const SgdSpec& spec)
+      : context_(context), spec_(spec), scratch_(context.runtime, "the update's counters") {}
 
   void run(const SgdCall& call) override {
     if (spec_.weights > 0) check_type(context_, call.d_weight, "d_weight");
@@ -63,14 +80,14 @@ class CudaSgd final : public Sgd {
          .d_value = floats(call.d_value),
          .health = call.health,
          .step = call.step,
-         .scratch = static_cast<SgdScratch*>(scratch_)},
+         .scratch = scratch_.get()},
         context_.compute, context_.stream());
   }
 
  private:
   Context context_;
   SgdSpec spec_;
-  void* scratch_ = nullptr;
+  OwnScratch<SgdScratch> scratch_;
 };
 
 }  // namespace

@@ -116,6 +116,14 @@ class Backend {
   // sequence itself. The tensors of the calls must stay at their addresses.
   virtual std::function<void()> record(std::function<void()> sequence) = 0;
 
+  // A second queue beside the usual one (SideQueue in ops/common.h). For so many layers a backward pass may go on
+  // while the parameters' gradients of a layer are still computed there; 0: there is no second queue.
+  virtual int side_layers() const { return 0; }
+  // A place behind all that is in the second queue so far; what is enqueued in the usual one after
+  // wait_side(mark) comes behind it. A mark of -1 is no place.
+  virtual int mark_side() { return -1; }
+  virtual void wait_side(int) {}
+
   virtual std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) = 0;
   virtual std::unique_ptr<BnReluPool> make_bn_relu_pool(const BnReluPoolSpec& spec) = 0;
   virtual std::unique_ptr<Linear> make_linear(const LinearSpec& spec) = 0;

@@ -10,11 +10,19 @@ concept Saves = requires(Call call) {
   call.saved;
 };
 
+template <typename Call>
+concept HasSide = requires(Call call) {
+  call.side;
+};
+
+// An observer looks at what an operation leaves when it returns: all of it is done in the usual queue.
 template <typename Spec, typename Call, typename Run>
 void show(const CallObserver& observer, const char* op, const char* pass, const Spec& spec, const Call& call,
           std::size_t saved_bytes, const Run& run) {
   if (observer) {
-    observer(OperationCall<Spec, Call>{op, pass, spec, call, saved_bytes, run});
+    Call in_line = call;
+    if constexpr (HasSide<Call>) in_line.side.workspace = nullptr;
+    observer(OperationCall<Spec, Call>{op, pass, spec, in_line, saved_bytes, run});
   } else {
     run(call);
   }
@@ -29,6 +37,13 @@ class ObservedLayer : public Interface {
       : owner_(owner), name_(name), spec_(spec), inner_(std::move(inner)) {}
 
   std::size_t workspace_bytes() const override { return inner_->workspace_bytes(); }
+  std::size_t side_workspace_bytes() const override {
+    if constexpr (HasSide<Backward>) {
+      return inner_->side_workspace_bytes();
+    } else {
+      return 0;
+    }
+  }
   void forward(const Forward& call) override {
     show(owner_.observer(), name_, "forward", spec_, call, saved(),
          [this](const Forward& any) { inner_->forward(any); });

@@ -57,6 +57,9 @@ class ObservedBackend : public Backend {
   DType product_dtype() const override { return inner_.product_dtype(); }
   DType weight_dtype() const override { return inner_.weight_dtype(); }
   ConvWeightLayout conv_weight_layout() const override { return inner_.conv_weight_layout(); }
+  int side_layers() const override { return inner_.side_layers(); }
+  int mark_side() override { return inner_.mark_side(); }
+  void wait_side(int mark) override { inner_.wait_side(mark); }
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
   std::string tuning_choices() const override { return inner_.tuning_choices(); }
   bool host_addressable() const override { return inner_.host_addressable(); }

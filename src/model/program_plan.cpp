@@ -36,7 +36,7 @@ void ProgramPlan::touch(int storage, int tick) {
 
 const Tensor& ProgramPlan::read(Activation a, Keep keep) {
   touch(place(a).value_storage, forward_tick(layer_));
-  if (train() && keep == Keep::for_backward) touch(place(a).value_storage, backward_tick(layer_));
+  if (train() && keep != Keep::no) touch(place(a).value_storage, last_tick(layer_, keep));
   return place(a).value;
 }
 
@@ -72,8 +72,8 @@ const Tensor& ProgramPlan::write_statistics(Activation a) {
   return p.statistics;
 }
 
-void* const& ProgramPlan::save(std::size_t bytes) {
-  saved_.push_back({layers.layer(layer_).name() + " saved", layer_, bytes});
+void* const& ProgramPlan::save(std::size_t bytes, Keep keep) {
+  saved_.push_back({layers.layer(layer_).name() + " saved", layer_, bytes, keep});
   return saved_.back().pointer;
 }
 
@@ -82,9 +82,15 @@ void* const& ProgramPlan::need_workspace(std::size_t bytes) {
   return workspace_;
 }
 
-const Tensor& ProgramPlan::read_gradient(Activation written) {
+void* const& ProgramPlan::need_side_workspace(std::size_t bytes) {
+  if (backend.side_layers() > 0) side_workspace_bytes_ = std::max(side_workspace_bytes_, bytes);
+  return side_workspace_;
+}
+
+const Tensor& ProgramPlan::read_gradient(Activation written, Keep keep) {
   if (train()) {
-    backward_.push_back({.kind = BackwardUse::Kind::read, .layer = layer_, .a = written, .over = {}});
+    backward_.push_back(
+        {.kind = BackwardUse::Kind::read, .layer = layer_, .a = written, .over = {}, .keep = keep});
   }
   return place(written).gradient;
 }
@@ -142,8 +148,27 @@ void ProgramPlan::plan_backward(Activation logits) {
       p.gradient = Tensor{nullptr, backend.compute_dtype(), shape_of(use.a)};
       storages_[static_cast<std::size_t>(p.gradient_storage)].tensors.push_back(&p.gradient);
     }
-    touch(p.gradient_storage, backward_tick(use.layer));
+    touch(p.gradient_storage, last_tick(use.layer, use.keep));
+    if (use.keep == Keep::for_side) side_reads_.push_back({p.gradient_storage, use.layer});
   }
+}
+
+int ProgramPlan::done_before(int layer) const {
+  const int other = layer + backend.side_layers() + 1;
+  return train() && other < layers.count() ? other : -1;
+}
+
+int ProgramPlan::done_before_gradients(int layer) const {
+  int last = -1;
+  for (const BackwardUse& use : backward_) {
+    if (use.layer != layer || use.kind == BackwardUse::Kind::read) continue;
+    for (const SideRead& read : side_reads_) {
+      if (read.storage == place(use.a).gradient_storage && read.layer > layer && (last < 0 || read.layer < last)) {
+        last = read.layer;
+      }
+    }
+  }
+  return last;
 }
 
 void ProgramPlan::finish(MemoryPlanner& planner, Activation logits) {
@@ -157,10 +182,11 @@ void ProgramPlan::finish(MemoryPlanner& planner, Activation logits) {
     }
   }
   for (Saved& s : saved_) {
-    const int last = train() ? backward_tick(s.layer) : forward_tick(s.layer);
+    const int last = train() ? last_tick(s.layer, s.keep) : forward_tick(s.layer);
     planner.add(&s.pointer, s.bytes, {forward_tick(s.layer), last}, s.name);
   }
   planner.add(&workspace_, workspace_bytes_, {0, backward_tick(0)}, "workspace");
+  planner.add(&side_workspace_, side_workspace_bytes_, {0, last_tick(0, Keep::for_side)}, "side workspace");
 }
 
 }  // namespace dpll

@@ -38,22 +38,30 @@ class ProgramPlan {
   void begin_layer(int index) { layer_ = index; }
 
   // ---- of the layer that is being made: forward
-  enum class Keep { no, for_backward };
+  // for_side: backward reads it in the second queue (SideQueue), until so many layers later as that may lag.
+  enum class Keep { no, for_backward, for_side };
   const Tensor& read(Activation a, Keep keep);
   const Tensor& read_statistics(Activation a);   // in training, kept for backward; else undefined
   const Tensor& write(Activation a);             // where the layer list says so: over what it has read
   const Tensor& write_statistics(Activation a);  // undefined where no layer asks for them, and in evaluation
   bool wants_statistics(Activation a) const { return train() && layers[a].normalised; }
-  void* const& save(std::size_t bytes);  // from its forward to its backward pass
+  void* const& save(std::size_t bytes, Keep keep);  // from its forward to its backward pass
   void* const& need_workspace(std::size_t bytes);
+  void* const& need_side_workspace(std::size_t bytes);  // null where the backend has no second queue
 
   // ---- backward; undefined in evaluation
   bool wants_gradient(Activation a) const { return train() && a.index != LayerList::kImages; }
-  const Tensor& read_gradient(Activation written);
+  const Tensor& read_gradient(Activation written, Keep keep = Keep::for_backward);
   enum class Adds { never, possibly };  // whether the layer can add to a gradient that is there already
   const Gradient& give_gradient(Activation a, Adds adds);
   // In the memory of the gradient of `written`: the layer overwrites that, or leaves it as it is.
   const Gradient& give_gradient_over(Activation a, Activation written);
+
+  // The layer whose work in the second queue must be done before the backward pass of `layer` begins, because
+  // memory that it reads may be used again from here on, and the one that must be done before `layer` writes the
+  // gradients of its input, because it reads what lies there; -1: none.
+  int done_before(int layer) const;
+  int done_before_gradients(int layer) const;
 
   // Registers everything with the planner. The objective reads `logits` and writes their gradient.
   void finish(MemoryPlanner& planner, Activation logits);
@@ -78,12 +86,14 @@ class ProgramPlan {
     int layer;
     Activation a, over;
     Adds adds = Adds::never;
+    Keep keep = Keep::for_backward;
     Gradient* gradient = nullptr;
   };
   struct Saved {
     std::string name;
     int layer;
     std::size_t bytes;
+    Keep keep;
     void* pointer = nullptr;
   };
 
@@ -95,6 +105,10 @@ class ProgramPlan {
   int forward_tick(int layer) const { return 1 + layer; }
   int objective_tick() const { return layers.count() + 1; }
   int backward_tick(int layer) const { return 2 * layers.count() + 1 - layer; }
+  // The last tick at which backward reads what it keeps.
+  int last_tick(int layer, Keep keep) const {
+    return backward_tick(layer) + (keep == Keep::for_side ? backend.side_layers() : 0);
+  }
   void plan_backward(Activation logits);
 
   int layer_ = -1;
@@ -103,8 +117,12 @@ class ProgramPlan {
   std::vector<BackwardUse> backward_;
   std::deque<Gradient> gradients_;
   std::deque<Saved> saved_;
-  std::size_t workspace_bytes_ = 0;
-  void* workspace_ = nullptr;
+  std::size_t workspace_bytes_ = 0, side_workspace_bytes_ = 0;
+  void *workspace_ = nullptr, *side_workspace_ = nullptr;
+  struct SideRead {
+    int storage, layer;
+  };
+  std::vector<SideRead> side_reads_;
 };
 
 }  // namespace dpll

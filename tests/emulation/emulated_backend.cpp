@@ -56,9 +56,10 @@ class EmulatedRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   Stream side_stream() const override { return &side_stream_; }
-  void order(Stream later, Stream first) override {
+  int mark(Stream stream) override { return emulation::mark(stream); }
+  void wait(Stream later, int mark) override {
     launch_rules.next_waits = true;
-    emulation::order(later, first);
+    emulation::wait(later, mark);
   }
   void* allocate(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
@@ -144,9 +145,10 @@ class CountingRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
   Stream side_stream() const override { return &side_stream_; }
-  void order(Stream later, Stream first) override {
+  int mark(Stream stream) override { return emulation::mark(stream); }
+  void wait(Stream later, int mark) override {
     launch_rules.next_waits = true;
-    emulation::order(later, first);
+    emulation::wait(later, mark);
   }
   void* allocate(std::size_t bytes) override {
     void* const data = reinterpret_cast<void*>(next_);

@@ -42,7 +42,8 @@ class FaultyRuntime final : public Runtime {
   bool host_addressable() const override { return inner_->host_addressable(); }
   Stream stream() const override { return inner_->stream(); }
   Stream side_stream() const override { return inner_->side_stream(); }
-  void order(Stream later, Stream first) override { inner_->order(later, first); }
+  int mark(Stream stream) override { return inner_->mark(stream); }
+  void wait(Stream later, int mark) override { inner_->wait(later, mark); }
   void* allocate(std::size_t bytes) override {
     call("taking memory");
     const bool none = fault_.kind == GpuFault::Kind::no_memory && ++allocations_ >= fault_.call;

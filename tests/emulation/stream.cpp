@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <random>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -44,12 +43,13 @@ class OpenRanges final : public trace::Sink {
 struct Capture {
   Graph graph;
   OpenRanges ranges;
-  std::map<int, std::vector<int>> last;  // by stream: the nodes that its next one waits for
-  std::set<int> open;                    // side streams whose last work nobody has waited for yet
+  std::map<int, std::vector<int>> last;   // by stream: the nodes that its next one waits for
+  std::map<int, std::vector<int>> marks;  // by number: the nodes before it
   const char* forbidden = nullptr;       // what was noted
 };
 
 Capture* running = nullptr;  // or null
+int last_mark = 0;
 std::function<void(const Graph&)> counting;
 StreamSchedule schedule;
 std::mt19937_64 draws;
@@ -65,6 +65,20 @@ void run_now(const std::function<void()>& work) {
 
 int index_of(Stream stream) {
   return stream == nullptr ? 0 : stream->index;
+}
+
+// A node that the end of the main stream does not come after, or -1.
+int node_without_follower(const Capture& capture) {
+  const std::vector<Node>& nodes = capture.graph.nodes;
+  std::vector<bool> before_end(nodes.size());
+  if (const auto main = capture.last.find(0); main != capture.last.end()) {
+    for (const int node : main->second) before_end[static_cast<std::size_t>(node)] = true;
+  }
+  for (std::size_t i = nodes.size(); i-- > 0;) {
+    if (!before_end[i]) return static_cast<int>(i);
+    for (const int before : nodes[i].after) before_end[static_cast<std::size_t>(before)] = true;
+  }
+  return -1;
 }
 
 // An order of the nodes in which each comes behind those it waits for.
@@ -183,16 +197,22 @@ void enqueue(Stream stream, Work work, std::function<void()> run) {
                                   .after = last,
                                   .run = std::move(run)});
   last = {number};
-  if (index != 0) running->open.insert(index);
 }
 
-void order(Stream later, Stream first) {
+int mark(Stream stream) {
+  ++last_mark;
+  if (running != nullptr) running->marks[last_mark] = running->last[index_of(stream)];
+  return last_mark;
+}
+
+void wait(Stream later, int mark) {
   if (running == nullptr) return;  // everything runs at once
+  const auto place = running->marks.find(mark);
+  if (place == running->marks.end()) throw_fault("waiting for a place that is outside");
   std::vector<int>& waits = running->last[index_of(later)];
-  for (const int node : running->last[index_of(first)]) {
+  for (const int node : place->second) {
     if (std::find(waits.begin(), waits.end(), node) == waits.end()) waits.push_back(node);
   }
-  running->open.erase(index_of(first));
 }
 
 void forbid_in_capture(const char* what) {
@@ -215,8 +235,9 @@ std::function<void()> capture(const std::function<void()>& sequence) {
   }
   running = nullptr;
   if (captured->forbidden != nullptr) throw_fault(captured->forbidden);
-  if (!captured->open.empty()) {
-    throw_fault(fmt::format("work of stream {} that nothing waits for", *captured->open.begin()));
+  if (const int left = node_without_follower(*captured); left >= 0) {
+    const Node& node = captured->graph.nodes[static_cast<std::size_t>(left)];
+    throw_fault(fmt::format("{} on stream {} that the main stream never waits for", node.work.name, node.stream));
   }
   if (counting) counting(captured->graph);
   return [graph = std::make_shared<const Graph>(std::move(captured->graph))] { replay(*graph); };

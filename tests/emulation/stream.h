@@ -45,10 +45,11 @@ struct Graph {
 
 // Kernels, library calls, fills. `run` owns a copy of its arguments.
 void enqueue(Stream stream, Work work, std::function<void()> run);
-// What `later` is given from now on begins when all that `first` has been given so far is done, as by an
-// event. A side stream belongs to a capture once it waits for a stream that does, and must be waited for
-// again before the capture ends.
-void order(Stream later, Stream first);
+// As events: what `later` is given from now on begins when all that `stream` had been given at its mark is done.
+// A side stream belongs to a capture once it waits for a stream that does, and must be waited for again before
+// the capture ends.
+int mark(Stream stream);
+void wait(Stream later, int mark);
 
 // For allocations, copies between host and device, waiting: EmulationFault during a capture.
 void forbid_in_capture(const char* what);

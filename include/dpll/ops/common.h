@@ -61,6 +61,15 @@ struct BatchNorm {
   Tensor d_gamma, d_beta;  // written by backward: sums over all views
 };
 
+// Where a backend has a second queue (Backend::side_layers()), an operation may put work there that is not needed
+// at once: the gradients of its parameters, and what a projection computes beside a convolution.
+struct SideQueue {
+  void* workspace = nullptr;  // the operation's side_workspace_bytes(); null: everything is done in the usual queue
+  // Backward: the mark of work in the second queue that reads what the operation overwrites with its input's
+  // gradient; -1: there is none. When the operation returns, its parameters' gradients may be unfinished.
+  int before_gradient = -1;
+};
+
 // Per-view statistics of an activation with C channels: master [V, 2, C]; [v][0] mean, [v][1] biased variance
 // of view v. They are computed without the cancellation of E[x^2] - E[x]^2.
 inline Shape view_stats_shape(int views, int channels) {

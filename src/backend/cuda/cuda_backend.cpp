@@ -18,7 +18,8 @@ class CudaBackend final : public Backend {
       : runtime_(std::move(runtime)),
         math_(std::move(math)),
         tuner_(*runtime_, *math_, std::move(tuning)),
-        context_{*runtime_, *math_, tuner_, compute} {
+        side_(*runtime_),
+        context_{*runtime_, *math_, tuner_, side_, compute} {
     DPLL_CHECK(compute == DType::f32 || compute == DType::f16 || compute == DType::bf16,
                "a compute type of {}", name_of(compute));
   }
@@ -60,7 +61,16 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     return runtime_->make_readback(bytes);
   }
-  std::function<void()> record(std::function<void()> sequence) override { return runtime_->record(sequence); }
+  std::function<void()> record(std::function<void()> sequence) override {
+    return runtime_->record([&] {
+      side_.forget();
+      sequence();
+    });
+  }
+  // More would hold more activations than the gradients of parameters can catch up with.
+  int side_layers() const override { return 2; }
+  int mark_side() override { return side_.mark(); }
+  void wait_side(int mark) override { side_.wait(mark); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
     return DPLL_CUDA_NAMESPACE::make_preact_conv(context_, spec);
@@ -104,6 +114,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<MathLibrary> math_;
   Tuner tuner_;
+  SideStream side_;
   Context context_;
 };
 

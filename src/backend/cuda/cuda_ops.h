@@ -11,11 +11,45 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
+// The runtime's side stream, and how far the main stream has waited for it.
+class SideStream {
+ public:
+  explicit SideStream(Runtime& runtime) : runtime_(runtime) {}
+
+  // The side stream, behind all that is on the main stream so far.
+  Stream begin() {
+    runtime_.order(runtime_.side_stream(), runtime_.stream());
+    marked_ = false;
+    return runtime_.side_stream();
+  }
+  int mark() {
+    if (!marked_) last_ = runtime_.mark(runtime_.side_stream());
+    marked_ = true;
+    return last_;
+  }
+  void wait(int mark) {
+    if (mark <= waited_) return;
+    runtime_.wait(runtime_.stream(), mark);
+    waited_ = mark;
+  }
+  // At the beginning of a recorded sequence, which knows nothing of what was before it.
+  void forget() {
+    waited_ = last_;
+    marked_ = true;
+  }
+
+ private:
+  Runtime& runtime_;
+  bool marked_ = true;            // nothing has been enqueued behind the last mark
+  int last_ = -1, waited_ = -1;
+};
+
 // Where an operation is made: outlives it.
 struct Context {
   Runtime& runtime;
   MathLibrary& math;
   Tuner& tuner;
+  SideStream& side;
   DType compute;  // f32, f16 or bf16; parameters, their gradients and statistics are f32
 
   Stream stream() const { return runtime.stream(); }

@@ -162,7 +162,7 @@ class GpuRuntime final : public Runtime {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
     launch_rules.overlap = properties_.major >= 9;
     check(cudaStreamCreateWithFlags(&side_stream_, cudaStreamNonBlocking), "creating a stream");
-    for (cudaEvent_t& event : orders_) {
+    for (cudaEvent_t& event : marks_) {
       check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
     }
     check(cudaEventCreate(&begin_), "creating an event");
@@ -171,7 +171,7 @@ class GpuRuntime final : public Runtime {
   ~GpuRuntime() override {
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
-    for (const cudaEvent_t event : orders_) cudaEventDestroy(event);
+    for (const cudaEvent_t event : marks_) cudaEventDestroy(event);
     cudaStreamDestroy(side_stream_);
     cudaStreamDestroy(stream_);
   }
@@ -187,12 +187,16 @@ class GpuRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return stream_; }
   Stream side_stream() const override { return side_stream_; }
-  // A wait refers to the event as it was recorded last, so a few events can be used in turn.
-  void order(Stream later, Stream first) override {
+  // A wait refers to the event as it was recorded last, so a number of events can be used in turn.
+  int mark(Stream stream) override {
+    check(cudaEventRecord(marks_[static_cast<std::size_t>(++last_mark_ % kMarks)], stream),
+          "marking a place in a stream");
+    return last_mark_;
+  }
+  void wait(Stream later, int mark) override {
     launch_rules.next_waits = true;
-    const cudaEvent_t event = orders_[next_order_++ % orders_.size()];
-    check(cudaEventRecord(event, first), "marking a place in a stream");
-    check(cudaStreamWaitEvent(later, event, 0), "making a stream wait");
+    check(cudaStreamWaitEvent(later, marks_[static_cast<std::size_t>(mark % kMarks)], 0),
+          "making a stream wait");
   }
 
   void* allocate(std::size_t bytes) override {
@@ -292,8 +296,8 @@ class GpuRuntime final : public Runtime {
 
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
-  std::array<cudaEvent_t, 16> orders_ = {};
-  std::size_t next_order_ = 0;
+  std::array<cudaEvent_t, kMarks> marks_ = {};
+  int last_mark_ = 0;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;  // of milliseconds()
 };
 

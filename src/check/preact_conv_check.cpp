@@ -269,7 +269,7 @@ void check_call(const CheckContext& context, const RecordedCall<PreactConvSpec, 
     report_d_weight(context, "d_projection_weight", s, 1, activation, d_projected, after,
                     want.d_projection_weight);
   }
-  if (s.bias) check_bias_gradient(context, groups_of_y(s), d_y, after);
+  check_bias_gradient(context, groups_of_y(s), d_y, after);
   if (!data) return;
 
   const Groups groups = groups_of_x(s);

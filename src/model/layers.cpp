@@ -10,6 +10,11 @@ namespace {
 using Adds = ProgramPlan::Adds;
 using Keep = ProgramPlan::Keep;
 
+// Undefined where it is zero: the mean that the batch norm behind y takes away has the bias in it.
+Tensor bias_gradient(ParameterId bias, Activation y, const ProgramPlan& plan) {
+  return defined(bias) && !plan.layers[y].only_normalised() ? plan.state.gradient(bias) : Tensor{};
+}
+
 // ---- convolution
 
 PreactConvSpec spec_of(const Convolution& layer, const ProgramPlan& plan) {
@@ -43,6 +48,7 @@ class ConvolutionRun final : public LayerRun {
       : layer_(layer),
         state_(plan.state),
         op_(make(layer, outputs, plan)),
+        bias_gradient_(bias_gradient(layer.bias, outputs.y, plan)),
         x_(plan.read(layer.x, Keep::for_backward)),
         x_stats_(preact() ? plan.read_statistics(layer.x) : kNone),
         projected_(projects() ? plan.write(outputs.projected) : kNone),
@@ -78,7 +84,7 @@ class ConvolutionRun final : public LayerRun {
     op_->backward({.d_x = *d_x_,
                    .accumulate = d_x_.accumulate,
                    .d_weight = state_.gradient(layer_.weight),
-                   .d_bias = defined(layer_.bias) ? state_.gradient(layer_.bias) : Tensor{},
+                   .d_bias = bias_gradient_,
                    .d_projection_weight = projects() ? state_.gradient(layer_.projection) : Tensor{},
                    .bn = preact() ? state_.batch_norm(layer_.bn) : BatchNorm{},
                    .d_y = d_y_,
@@ -106,6 +112,7 @@ class ConvolutionRun final : public LayerRun {
   Convolution layer_;
   ModelState& state_;
   std::unique_ptr<PreactConv> op_;
+  Tensor bias_gradient_;
   const Tensor &x_, &x_stats_, &projected_, &residual_, &y_, &y_stats_;
   void *const &saved_, *const &workspace_;
   const Tensor &d_y_, &d_projected_;
@@ -220,6 +227,7 @@ class LinearRun final : public LayerRun {
       : layer_(layer),
         state_(plan.state),
         op_(make(layer, y, plan)),
+        bias_gradient_(bias_gradient(layer.bias, y, plan)),
         x_(plan.read(layer.x, Keep::for_backward)),
         y_(plan.write(y)),
         y_stats_(plan.write_statistics(y)),
@@ -239,7 +247,7 @@ class LinearRun final : public LayerRun {
   void backward(const BatchRows&) override {
     op_->backward({.d_x = *d_x_,
                    .d_weight = state_.gradient(layer_.weight),
-                   .d_bias = state_.gradient(layer_.bias),
+                   .d_bias = bias_gradient_,
                    .d_y = d_y_,
                    .x = x_,
                    .weight = state_.weight(layer_.weight),
@@ -261,6 +269,7 @@ class LinearRun final : public LayerRun {
   LinearLayer layer_;
   ModelState& state_;
   std::unique_ptr<Linear> op_;
+  Tensor bias_gradient_;
   const Tensor &x_, &y_, &y_stats_;
   void* const& workspace_;
   const Tensor& d_y_;
@@ -292,6 +301,10 @@ LayerList::LayerList(ModelState& state, const InputShape& input) : state_(state)
 Activation LayerList::add_activation(const ActivationSpec& spec) {
   activations_.push_back(spec);
   return {activations() - 1};
+}
+
+void LayerList::note_reader(Activation a, const BatchNormId& bn) {
+  (defined(bn) ? spec(a).normalised : spec(a).read_plain) = true;
 }
 
 ParameterId LayerList::conv_weight(const std::string& name, int out, int in, int kernel, InitRule rule) {
@@ -332,7 +345,8 @@ Convolved LayerList::add(const Convolution& layer) {
   const int height = (x.height + layer.stride - 1) / layer.stride,
             width = (x.width + layer.stride - 1) / layer.stride, channels = static_cast<int>(weight[0]);
   convolves_images_ |= layer.x.index == kImages;
-  spec(layer.x).normalised |= defined(layer.bn);
+  note_reader(layer.x, layer.bn);
+  if (layer.residual.defined()) note_reader(layer.residual, {});
   double taps = static_cast<double>(weight[2]) * static_cast<double>(weight[3]);
   Convolved outputs;
   if (defined(layer.projection)) {
@@ -355,8 +369,8 @@ Convolved LayerList::add(const Convolution& layer) {
 Activation LayerList::add(const Activate& layer) {
   BnReluPoolSpec geometry = spec_of(layer, *this);
   check_spec(geometry);
-  spec(layer.x).normalised |= defined(layer.bn);
-  if (layer.shortcut.defined()) spec(layer.shortcut).normalised |= defined(layer.shortcut_bn);
+  note_reader(layer.x, layer.bn);
+  if (layer.shortcut.defined()) note_reader(layer.shortcut, layer.shortcut_bn);
   const Activation y = add_activation({.name = layer.output,
                                        .height = geometry.out_height(),
                                        .width = geometry.out_width(),
@@ -370,6 +384,7 @@ Activation LayerList::add(const LinearLayer& layer) {
   const ActivationSpec& x = (*this)[layer.x];
   DPLL_CHECK(weight[1] == std::int64_t{x.height} * x.width * x.channels, "{} does not fit {}", layer.layer,
              x.name);
+  note_reader(layer.x, {});
   const Activation y = add_activation({.name = layer.output, .channels = static_cast<int>(weight[0])});
   const double macs = static_cast<double>(weight[0]) * static_cast<double>(weight[1]);
   layers_.push_back(std::make_unique<DescribedLayer<LinearLayer, Activation, LinearRun>>(layer, y, macs));

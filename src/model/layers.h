@@ -26,8 +26,12 @@ struct ActivationSpec {
   int height = 1, width = 1, channels = 1;
   bool flat = false;        // the tensor is [V*B, C]
   bool normalised = false;  // a batch norm reads it: it needs statistics
+  bool read_plain = false;  // something reads it without one
   Activation over = {};     // it lies in the memory of that one, which nothing else reads
   bool hidden = false;      // overwritten in the same forward pass
+
+  // Then the same number added to a channel changes nothing, in training: a bias there has no gradient.
+  bool only_normalised() const { return normalised && !read_plain; }
 };
 
 // A layer for one batch size.
@@ -132,6 +136,7 @@ class LayerList {
  private:
   ActivationSpec& spec(Activation a) { return activations_.at(static_cast<std::size_t>(a.index)); }
   Activation add_activation(const ActivationSpec& spec);
+  void note_reader(Activation a, const BatchNormId& bn);  // bn: or none
   const std::vector<std::int64_t>& dims(ParameterId id) const { return state_.spec(id.index).dims; }
 
   ModelState& state_;

@@ -62,9 +62,11 @@ class ModelState {
   // element in PyTorch's order). Velocities become zero, averages equal the values.
   void initialise(std::uint64_t seed);
 
-  Tensor value(ParameterId id) const;     // master
-  Tensor weight(ParameterId id) const;    // as operations read weights: Backend::weight_dtype()
-  Tensor gradient(ParameterId id) const;  // of a weight: Backend::weight_dtype(), else master
+  Tensor value(ParameterId id) const;   // master
+  Tensor weight(ParameterId id) const;  // as operations read weights: Backend::weight_dtype()
+  // Of a weight: Backend::weight_dtype(), else master. Zero from allocate() on, and for ever where a program
+  // has no gradient to write.
+  Tensor gradient(ParameterId id) const;
   BatchNorm batch_norm(const BatchNormId& id) const;
 
   // The flat arrays. Gaps between parameters (alignment) are zero and stay zero.

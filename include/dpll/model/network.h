@@ -38,7 +38,9 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void forward(const BatchRows& rows);
-  void backward(const BatchRows& rows);  // Mode::train; writes every gradient of the ModelState
+  // Mode::train; writes every gradient of the ModelState that is not zero, as that of a bias is that only
+  // batch norms read (see ModelState::gradient()).
+  void backward(const BatchRows& rows);
 
   const ProgramSpec& spec() const { return spec_; }
   MemoryPlanner& plan() { return planner_; }

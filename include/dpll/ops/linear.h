@@ -30,7 +30,7 @@ struct LinearForward {
 struct LinearBackward {
   Tensor d_x = {};       // compute, shape of x
   Tensor d_weight = {};  // weight
-  Tensor d_bias = {};    // master
+  Tensor d_bias = {};    // master; undefined: not computed
   Tensor d_y = {};
   Tensor x = {};
   Tensor weight = {};

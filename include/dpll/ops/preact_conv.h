@@ -67,7 +67,7 @@ struct PreactConvBackward {
   Accumulate accumulate =
       Accumulate::no;    // yes: d_x += …, how a block adds the gradient of its identity shortcut
   Tensor d_weight = {};  // as the weights, and d_projection_weight
-  Tensor d_bias = {};    // master
+  Tensor d_bias = {};    // master, with spec.bias; undefined: not computed
   Tensor d_projection_weight = {};
   BatchNorm bn = {};        // gamma read, d_gamma and d_beta written
   Tensor d_y = {};          // compute, shape of y

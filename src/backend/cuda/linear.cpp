@@ -63,8 +63,10 @@ class CudaLinear final : public Linear {
     void* const scratch = scratch_.in(call.workspace);
     check_type(context_, call.d_weight, "d_weight");
     d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch);
-    column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
-                scratch, context_.stream());
+    if (call.d_bias.defined()) {
+      column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
+                  scratch, context_.stream());
+    }
     if (!d_x_) return;
     d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch);
   }

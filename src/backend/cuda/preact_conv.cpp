@@ -133,7 +133,7 @@ class CudaPreactConv final : public PreactConv {
     if (projection_) {
       projection_->weight_gradient(call.d_projection_weight, call.d_projected.data, a, workspace, scratch);
     }
-    if (spec_.bias) {
+    if (call.d_bias.defined()) {
       column_sums(floats(call.d_bias), call.d_y.data, context_.compute, out_rows_.views * out_rows_.rows,
                   spec_.out_channels, scratch, context_.stream());
     }

@@ -121,7 +121,7 @@ class ReferencePreactConv final : public PreactConv {
       conv_backward(d_a, call.d_projection_weight, call.d_projected.as<double>(), a,
                     call.projection_weight.as<double>(), projection_);
     }
-    if (spec_.bias) bias_gradient(call.d_bias.as<double>(), d_y, call.d_y.elements());
+    if (call.d_bias.defined()) bias_gradient(call.d_bias.as<double>(), d_y, call.d_y.elements());
     if (spec_.preact) {
       to_pre_activation_gradient(d_a, a, inputs);
       const std::vector<double> stats = normalising_stats(Mode::train, call.bn, call.x_stats, bn_x_);

@@ -57,6 +57,7 @@ class ObservedBackend : public Backend {
   DType product_dtype() const override { return inner_.product_dtype(); }
   DType weight_dtype() const override { return inner_.weight_dtype(); }
   ConvWeightLayout conv_weight_layout() const override { return inner_.conv_weight_layout(); }
+  int padded_channels(int channels) const override { return inner_.padded_channels(channels); }
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
   std::string tuning_choices() const override { return inner_.tuning_choices(); }
   bool host_addressable() const override { return inner_.host_addressable(); }

@@ -17,7 +17,7 @@ Tensor bias_gradient(ParameterId bias, Activation y, const ProgramPlan& plan) {
 
 // ---- convolution
 
-PreactConvSpec spec_of(const Convolution& layer, const ProgramPlan& plan) {
+PreactConvSpec spec_of(const Convolution& layer, Activation y, const ProgramPlan& plan) {
   const ActivationSpec& x = plan.layers[layer.x];
   const std::vector<std::int64_t>& weight = plan.state.spec(layer.weight.index).dims;
   const bool images = layer.x.index == LayerList::kImages;
@@ -27,9 +27,8 @@ PreactConvSpec spec_of(const Convolution& layer, const ProgramPlan& plan) {
           .batch = plan.spec.batch,
           .height = x.height,
           .width = x.width,
-          .in_channels = x.channels,
-          .out_channels = static_cast<int>(weight[0]),
-          .zero_channels = images ? plan.backend.image_channels(x.channels) - x.channels : 0,
+          .in_channels = x.stored,
+          .out_channels = plan.layers[y].stored,
           .kernel = kernel,
           .stride = layer.stride,
           .pad = kernel / 2,
@@ -101,7 +100,7 @@ class ConvolutionRun final : public LayerRun {
  private:
   static std::unique_ptr<PreactConv> make(const Convolution& layer, const Convolved& outputs,
                                           const ProgramPlan& plan) {
-    PreactConvSpec spec = spec_of(layer, plan);
+    PreactConvSpec spec = spec_of(layer, outputs.y, plan);
     spec.stats = plan.wants_statistics(outputs.y);
     return plan.backend.make_preact_conv(spec);
   }
@@ -125,7 +124,7 @@ BnReluPoolSpec spec_of(const Activate& layer, const LayerList& layers) {
   const ActivationSpec& x = layers[layer.x];
   BnReluPoolSpec spec{.height = x.height,
                       .width = x.width,
-                      .channels = x.channels,
+                      .channels = x.stored,
                       .pool = layer.pool,
                       .batch_norm = defined(layer.bn),
                       .relu = layer.relu};
@@ -133,13 +132,13 @@ BnReluPoolSpec spec_of(const Activate& layer, const LayerList& layers) {
   const ActivationSpec& s = layers[layer.shortcut];
   if (defined(layer.shortcut_bn)) {
     spec.shortcut = Shortcut::normalised;
-  } else if (s.height == x.height && s.width == x.width && s.channels == x.channels) {
+  } else if (s.height == x.height && s.width == x.width && s.stored == x.stored) {
     spec.shortcut = Shortcut::identity;
   } else {
     spec.shortcut = Shortcut::subsampled;
     spec.shortcut_height = s.height;
     spec.shortcut_width = s.width;
-    spec.shortcut_channels = s.channels;
+    spec.shortcut_channels = s.stored;
   }
   return spec;
 }
@@ -260,8 +259,8 @@ class LinearRun final : public LayerRun {
     return plan.backend.make_linear({.mode = plan.spec.mode,
                                      .views = plan.spec.views,
                                      .batch = plan.spec.batch,
-                                     .in_features = x.height * x.width * x.channels,
-                                     .out_features = plan.layers[y].channels,
+                                     .in_features = x.height * x.width * x.stored,
+                                     .out_features = plan.layers[y].stored,
                                      .stats = plan.wants_statistics(y),
                                      .input_gradient = layer.x.index != LayerList::kImages});
   }
@@ -281,7 +280,9 @@ template <typename Description, typename Outputs, typename Run>
 class DescribedLayer final : public Layer {
  public:
   DescribedLayer(const Description& description, const Outputs& outputs, double macs)
-      : Layer(description.layer, macs), description_(description), outputs_(outputs) {}
+      : Layer(description.layer, macs, macs * (description.x.index == LayerList::kImages ? 1 : 2)),
+        description_(description),
+        outputs_(outputs) {}
   std::unique_ptr<LayerRun> make(ProgramPlan& plan) const override {
     return std::make_unique<Run>(description_, outputs_, plan);
   }
@@ -293,12 +294,15 @@ class DescribedLayer final : public Layer {
 
 }  // namespace
 
-LayerList::LayerList(ModelState& state, const InputShape& input) : state_(state), input_(input) {
-  add_activation(
-      {.name = "images", .height = input.height, .width = input.width, .channels = input.channels});
+LayerList::LayerList(const Backend& backend, ModelState& state, const InputShape& input)
+    : backend_(backend), state_(state), input_(input) {
+  add_activation({.name = "images", .height = input.height, .width = input.width, .channels = input.channels},
+                 Channels::exact);
 }
 
-Activation LayerList::add_activation(const ActivationSpec& spec) {
+Activation LayerList::add_activation(ActivationSpec spec, Channels channels) {
+  const bool pads = pads_ && channels == Channels::padded;
+  spec.stored = pads ? backend_.padded_channels(spec.channels) : spec.channels;
   activations_.push_back(spec);
   return {activations() - 1};
 }
@@ -328,7 +332,6 @@ ParameterId LayerList::linear_weight(const std::string& name, int out, Activatio
       .name = name + ".weight", .dims = {out, features}, .init = InitRule::uniform_fan_in, .fan = features};
   if (pixels > 1) {
     spec.order = ElementOrder::flattened_image;
-    spec.image_channels = from.channels;
     spec.image_pixels = pixels;
   }
   return state_.add_parameter(spec);
@@ -339,12 +342,13 @@ ParameterId LayerList::bias(const std::string& name, int units, InitRule rule, s
 }
 
 Convolved LayerList::add(const Convolution& layer) {
+  if (layer.x.index == kImages) spec(layer.x).stored = backend_.image_channels(input_.channels);
   const ActivationSpec x = (*this)[layer.x];
   const std::vector<std::int64_t> weight = dims(layer.weight);
   DPLL_CHECK(weight[1] == x.channels && weight[2] % 2 == 1, "{} does not fit {}", layer.layer, x.name);
   const int height = (x.height + layer.stride - 1) / layer.stride,
             width = (x.width + layer.stride - 1) / layer.stride, channels = static_cast<int>(weight[0]);
-  convolves_images_ |= layer.x.index == kImages;
+  DPLL_CHECK(layer.dropout == 0 || x.stored == x.channels, "the dropout of {} counts channels", layer.layer);
   note_reader(layer.x, layer.bn);
   if (layer.residual.defined()) note_reader(layer.residual, {});
   double taps = static_cast<double>(weight[2]) * static_cast<double>(weight[3]);
@@ -355,11 +359,17 @@ Convolved LayerList::add(const Convolution& layer) {
                                         .height = height,
                                         .width = width,
                                         .channels = channels,
-                                        .hidden = true});
+                                        .hidden = true},
+                                       Channels::padded);
   }
   ActivationSpec y{.name = layer.output, .height = height, .width = width, .channels = channels};
   if (layer.residual.defined() && (*this)[layer.residual].hidden) y.over = layer.residual;
-  outputs.y = add_activation(y);
+  outputs.y = add_activation(y, Channels::padded);
+  const int stored = (*this)[outputs.y].stored;
+  state_.lay_out(layer.weight, {stored, x.stored, weight[2], weight[3]});
+  if (defined(layer.bias)) state_.lay_out(layer.bias, {stored});
+  if (defined(layer.projection)) state_.lay_out(layer.projection, {stored, x.stored, 1, 1});
+  if (defined(layer.bn)) state_.lay_out(layer.bn, x.stored);
   const double macs = taps * x.channels * channels * height * width;
   layers_.push_back(
       std::make_unique<DescribedLayer<Convolution, Convolved, ConvolutionRun>>(layer, outputs, macs));
@@ -367,25 +377,40 @@ Convolved LayerList::add(const Convolution& layer) {
 }
 
 Activation LayerList::add(const Activate& layer) {
+  const ActivationSpec x = (*this)[layer.x];
   BnReluPoolSpec geometry = spec_of(layer, *this);
   check_spec(geometry);
+  DPLL_CHECK(geometry.shortcut != Shortcut::subsampled ||
+                 (x.stored == x.channels && geometry.shortcut_channels == (*this)[layer.shortcut].channels),
+             "the shortcut of {} counts channels", layer.layer);
   note_reader(layer.x, layer.bn);
   if (layer.shortcut.defined()) note_reader(layer.shortcut, layer.shortcut_bn);
+  if (defined(layer.bn)) state_.lay_out(layer.bn, x.stored);
+  if (defined(layer.shortcut_bn)) state_.lay_out(layer.shortcut_bn, x.stored);
   const Activation y = add_activation({.name = layer.output,
                                        .height = geometry.out_height(),
                                        .width = geometry.out_width(),
-                                       .channels = geometry.channels});
+                                       .channels = x.channels},
+                                      Channels::padded);
   layers_.push_back(std::make_unique<DescribedLayer<Activate, Activation, ActivateRun>>(layer, y, 0));
   return y;
 }
 
 Activation LayerList::add(const LinearLayer& layer) {
+  return add_linear(layer, Channels::padded);
+}
+
+Activation LayerList::add_linear(const LinearLayer& layer, Channels channels) {
   const std::vector<std::int64_t> weight = dims(layer.weight);
-  const ActivationSpec& x = (*this)[layer.x];
+  const ActivationSpec x = (*this)[layer.x];
   DPLL_CHECK(weight[1] == std::int64_t{x.height} * x.width * x.channels, "{} does not fit {}", layer.layer,
              x.name);
   note_reader(layer.x, {});
-  const Activation y = add_activation({.name = layer.output, .channels = static_cast<int>(weight[0])});
+  const Activation y =
+      add_activation({.name = layer.output, .channels = static_cast<int>(weight[0])}, channels);
+  const int stored = (*this)[y].stored;
+  state_.lay_out(layer.weight, {stored, std::int64_t{x.height} * x.width * x.stored});
+  state_.lay_out(layer.bias, {stored});
   const double macs = static_cast<double>(weight[0]) * static_cast<double>(weight[1]);
   layers_.push_back(std::make_unique<DescribedLayer<LinearLayer, Activation, LinearRun>>(layer, y, macs));
   return y;
@@ -394,8 +419,9 @@ Activation LayerList::add(const LinearLayer& layer) {
 void LayerList::add_classifier(const std::string& name, Activation features, ParameterId weight,
                                ParameterId bias) {
   features_ = features;
-  logits_ =
-      add(LinearLayer{.layer = name, .output = "logits", .x = features, .weight = weight, .bias = bias});
+  logits_ = add_linear(
+      LinearLayer{.layer = name, .output = "logits", .x = features, .weight = weight, .bias = bias},
+      Channels::exact);
   spec(logits_).flat = true;
 }
 

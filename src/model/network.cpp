@@ -41,7 +41,7 @@ Program::Program(Backend& backend, ModelState& state, const LayerList& layers, c
   features_ = &tensors_->value(layers.features());
   for (int i = 1; i < layers.activations(); ++i) {
     const Activation a{i};
-    if (!layers[a].hidden) activations_.push_back({layers[a].name, &tensors_->value(a)});
+    if (!layers[a].hidden) activations_.push_back({layers[a].name, layers[a].channels, &tensors_->value(a)});
   }
 }
 
@@ -74,7 +74,7 @@ const Tensor& Program::output(const std::string& name) const {
 Network::Network(Backend& backend, const RunConfig::Model& model, const InputShape& input)
     : backend_(backend),
       input_(input),
-      layers_(std::make_unique<LayerList>(state_, input)),
+      layers_(std::make_unique<LayerList>(backend, state_, input)),
       name_(add_layers(*layers_, model)) {}
 
 Network::~Network() = default;
@@ -86,6 +86,12 @@ std::unique_ptr<Program> Network::make_program(const ProgramSpec& spec) {
 double Network::forward_macs() const {
   double macs = 0;
   for (int i = 0; i < layers_->count(); ++i) macs += layers_->layer(i).macs();
+  return macs;
+}
+
+double Network::backward_macs() const {
+  double macs = 0;
+  for (int i = 0; i < layers_->count(); ++i) macs += layers_->layer(i).backward_macs();
   return macs;
 }
 

@@ -149,8 +149,9 @@ TEST_CASE("biases without a batch norm behind them have a gradient") {
 }
 
 TEST_CASE("biases in front of a batch norm and of a layer that reads them as they are have a gradient") {
+  const auto backend = make_reference_backend();
   ModelState state;
-  LayerList net(state, {1, 1, 5, 3});
+  LayerList net(*backend, state, {1, 1, 5, 3});
   const auto add = [&](const char* name, int units, Activation x) {
     const ParameterId weight = net.linear_weight(name, units, x),
                       bias = net.bias(name, units, InitRule::zeros);

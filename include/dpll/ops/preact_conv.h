@@ -28,9 +28,6 @@ struct PreactConvSpec {
   int views = 1, batch = 1;   // batch: samples per view
   int height = 1, width = 1;  // of x
   int in_channels = 1, out_channels = 1;
-  // x (and d_x) has as many channels more, behind in_channels, and they are zero: see
-  // Backend::image_channels(). Weights do not have them. Needs a layer without preact.
-  int zero_channels = 0;
   int kernel = 3, stride = 1, pad = 1;
   bool preact = true;
   double dropout = 0;              // needs preact
@@ -50,7 +47,7 @@ struct PreactConvForward {
   Tensor y = {};                  // compute [V*B, OH, OW, out]
   Tensor y_stats = {};            // master [V, 2, out], with spec.stats
   Tensor projected = {};          // compute, shape of y, with spec.projection
-  Tensor x = {};                  // compute [V*B, H, W, in + zero_channels]
+  Tensor x = {};                  // compute [V*B, H, W, in]
   Tensor x_stats = {};            // master [V, 2, in], with spec.preact in training
   BatchNorm bn = {};              // with spec.preact
   Tensor weight = {};             // weight [out, in, k, k] in Backend::conv_weight_layout()

@@ -4,10 +4,9 @@
 #include "backend/cuda/preact_conv.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "backend/cuda/batch_norm_call.h"
-#include "backend/cuda/padded_convolution.h"
+#include "backend/memory_plan.h"
 #include "elementwise.h"
 #include "fused_batch_norm.h"
 #include "view_statistics.h"
@@ -19,7 +18,7 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
   return {.images = spec.rows(),
           .height = spec.height,
           .width = spec.width,
-          .in_channels = spec.in_channels + spec.zero_channels,
+          .in_channels = spec.in_channels,
           .out_channels = spec.out_channels,
           .kernel = projection ? 1 : spec.kernel,
           .stride = spec.stride,
@@ -39,26 +38,15 @@ class CudaPreactConv final : public PreactConv {
         spec_(spec),
         variant_(variant),
         train_(spec.mode == Mode::train),
-        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width,
-                 spec.in_channels + spec.zero_channels},
+        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
-                  spec.out_channels},
-        conv_(context, shape_of(context, spec, false), spec.zero_channels,
-              {.forward = variant.forward == Forward::plain,
-               .data_gradient = train_ && needs_d_a() && !variant.reductions,
-               .weight_gradient = train_ && variant.forward != Forward::activated},
-              plan_) {
-    DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
+                  spec.out_channels} {
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
-    scratch_bytes_ = conv_.scratch_bytes();
-    if (spec.projection) {
-      projection_.emplace(
-          context, shape_of(context, spec, true), spec.zero_channels,
-          PaddedConvolution::Passes{
-              .forward = true, .data_gradient = train_ && needs_d_a(), .weight_gradient = train_},
-          plan_);
-      scratch_bytes_ = std::max(scratch_bytes_, projection_->scratch_bytes());
-    }
+    conv_ =
+        passes(shape_of(context, spec, false), variant.forward == Forward::plain,
+               train_ && needs_d_a() && !variant.reductions, train_ && variant.forward != Forward::activated);
+    if (spec.projection)
+      projection_ = passes(shape_of(context, spec, true), true, train_ && needs_d_a(), train_);
     scratch_bytes_ = std::max(scratch_bytes_, view_statistics_workspace(out_rows_));
     if (train_) {
       scratch_bytes_ = std::max(scratch_bytes_,
@@ -87,12 +75,13 @@ class CudaPreactConv final : public PreactConv {
     const bool in_place = spec_.residual && call.residual.data == call.y.data;
     void* const product = in_place ? sum_.in(call.workspace) : call.y.data;
     if (variant_.forward == Forward::plain) {
-      conv_.forward(product, a, call.weight, call.workspace, scratch);
+      conv_.forward->run(forward_tensors(product, a, call.weight.data), scratch);
     } else {
       measured_forward(product, a, call);
     }
-    if (projection_) {
-      projection_->forward(call.projected.data, a, call.projection_weight, call.workspace, scratch);
+    if (spec_.projection) {
+      check_type(context_, call.projection_weight, "projection_weight");
+      projection_.forward->run(forward_tensors(call.projected.data, a, call.projection_weight.data), scratch);
     }
     if (variant_.forward != Forward::plain && !spec_.residual && !spec_.bias) {
       if (spec_.stats) {
@@ -117,6 +106,7 @@ class CudaPreactConv final : public PreactConv {
   void backward(const PreactConvBackward& call) override {
     DPLL_CHECK(train_, "preact_conv has no backward in evaluation");
     check_type(context_, call.weight, "weight");
+    check_type(context_, call.d_weight, "d_weight");
     void* const workspace = call.workspace;
     void* const scratch = scratch_.in(workspace);
     if (variant_.forward == Forward::activated || variant_.reductions) {
@@ -128,10 +118,12 @@ class CudaPreactConv final : public PreactConv {
     if (variant_.forward == Forward::activated) {
       activated_weight_gradient(call);
     } else {
-      conv_.weight_gradient(call.d_weight, call.d_y.data, a, workspace, scratch);
+      conv_.weight_gradient->run(weight_gradient_tensors(call.d_weight.data, call.d_y.data, a), scratch);
     }
-    if (projection_) {
-      projection_->weight_gradient(call.d_projection_weight, call.d_projected.data, a, workspace, scratch);
+    if (spec_.projection) {
+      check_type(context_, call.d_projection_weight, "d_projection_weight");
+      projection_.weight_gradient->run(
+          weight_gradient_tensors(call.d_projection_weight.data, call.d_projected.data, a), scratch);
     }
     if (call.d_bias.defined()) {
       column_sums(floats(call.d_bias), call.d_y.data, context_.compute, out_rows_.views * out_rows_.rows,
@@ -144,14 +136,14 @@ class CudaPreactConv final : public PreactConv {
     if (variant_.reductions) {
       reduced_data_gradient(d_a, call);
     } else {
-      conv_.data_gradient(d_a, call.d_y.data, call.weight, workspace, scratch);
+      conv_.data_gradient->run(data_gradient_tensors(d_a, call.d_y.data, call.weight.data), scratch);
     }
     if (direct) return;
     void* d_a_projected = nullptr;
-    if (projection_) {
+    if (spec_.projection) {
       d_a_projected = d_a_projected_.in(workspace);
-      projection_->data_gradient(d_a_projected, call.d_projected.data, call.projection_weight, workspace,
-                                 scratch);
+      projection_.data_gradient->run(
+          data_gradient_tensors(d_a_projected, call.d_projected.data, call.projection_weight.data), scratch);
     }
     if (!spec_.preact) {
       add_gradients(call.d_x.data, d_a, d_a_projected, accumulate, context_.compute, call.d_x.elements(),
@@ -184,6 +176,20 @@ class CudaPreactConv final : public PreactConv {
   }
   bool needs_d_a() const { return spec_.preact || spec_.input_gradient; }
   bool saves_a() const { return train_ && spec_.preact && variant_.forward != Forward::activated; }
+
+  struct PlainPasses {
+    std::shared_ptr<const ConvolutionWay> forward, data_gradient, weight_gradient;  // null: not run
+  };
+  PlainPasses passes(const ConvolutionShape& shape, bool forward, bool data_gradient, bool weight_gradient) {
+    const auto way = [&](bool wanted, ConvolutionPass pass) -> std::shared_ptr<const ConvolutionWay> {
+      if (!wanted) return nullptr;
+      std::shared_ptr<const ConvolutionWay> chosen = context_.tuner.way(shape, pass);
+      scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
+      return chosen;
+    };
+    return {way(forward, ConvolutionPass::forward), way(data_gradient, ConvolutionPass::data_gradient),
+            way(weight_gradient, ConvolutionPass::weight_gradient)};
+  }
 
   // Fetches the ways of the variant's fused passes and plans their memory.
   void plan_fused() {
@@ -281,7 +287,6 @@ class CudaPreactConv final : public PreactConv {
   }
 
   void activated_weight_gradient(const PreactConvBackward& call) const {
-    check_type(context_, call.d_weight, "d_weight");
     void* const parts = weight_parts_.in(call.workspace);
     const auto stride = static_cast<std::int64_t>(part_elements());
     for (int view = 0; view < spec_.views; ++view) {
@@ -322,9 +327,8 @@ class CudaPreactConv final : public PreactConv {
   PreactVariant variant_;
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
-  MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
-  PaddedConvolution conv_;
-  std::optional<PaddedConvolution> projection_;
+  PlainPasses conv_, projection_;
+  MemoryPlan plan_;                       // of the workspace
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y
@@ -350,7 +354,7 @@ std::string name_of(const PreactVariant& variant) {
 
 std::vector<PreactVariant> variants_of(const PreactConvSpec& spec) {
   std::vector<PreactVariant> variants = {{}};
-  if (spec.mode != Mode::train || spec.zero_channels > 0) return variants;
+  if (spec.mode != Mode::train) return variants;
   // Sums of y are of use where nothing is added to it.
   const bool measures = spec.stats && !spec.residual && !spec.bias;
   // Dropout and a second convolution read a; their gradients meet before ReLU's mask.

@@ -43,19 +43,6 @@ bool aligned(const void* data) {
   return reinterpret_cast<std::uintptr_t>(data) % 16 == 0;  // null is
 }
 
-// Rows are the few of a stem's weights: not worth vectors.
-// Cost "copy_channels" of a value written: 2 S bytes, 0 operations.
-template <typename T>
-__global__ void copy_channels_kernel(T* to, int to_channels, const T* from, int from_channels,
-                                     std::int64_t elements) {
-  wait_for_previous_kernel();
-  const std::int64_t at = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (at >= elements) return;
-  const std::int64_t row = at / to_channels;
-  const int channel = static_cast<int>(at % to_channels);
-  to[at] = channel < from_channels ? from[row * from_channels + channel] : from_float<T>(0);
-}
-
 // The last block of these channels adds what the others have left.
 // Cost "column_sums" of a value: S bytes, 1 operation.
 template <typename T, int kVec>
@@ -109,20 +96,6 @@ void add_gradients(void* to, const void* first, const void* second, bool accumul
                            static_cast<double>(elements) * sizeof(T)},
            stream, static_cast<T*>(to), static_cast<const T*>(first), static_cast<const T*>(second),
            accumulate ? 1 : 0, elements);
-  });
-}
-
-void copy_channels(void* to, int to_channels, const void* from, int from_channels, std::int64_t rows,
-                   DType type, Stream stream) {
-  const std::int64_t elements = rows * to_channels;
-  for_type(type, [&](auto element) {
-    using T = decltype(element);
-    launch("copy_channels", copy_channels_kernel<T>,
-           LaunchShape{{blocks_for(elements, kThreads), 1, 1},
-                       kThreads,
-                       0,
-                       2.0 * static_cast<double>(elements) * sizeof(T)},
-           stream, static_cast<T*>(to), to_channels, static_cast<const T*>(from), from_channels, elements);
   });
 }
 

@@ -13,10 +13,6 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 void add_gradients(void* to, const void* first, const void* second, bool accumulate, DType type,
                    std::int64_t elements, Stream stream);
 
-// to [rows, to_channels] = from [rows, from_channels], cut off or filled up with zeros. Both of one type.
-void copy_channels(void* to, int to_channels, const void* from, int from_channels, std::int64_t rows,
-                   DType type, Stream stream);
-
 // sums [C] = column sums of values [rows, C], in a fixed order. counters: channel_counters({1, rows, C}), see
 // last_block.cuh.
 std::size_t column_sums_workspace(std::int64_t rows, int channels);

@@ -77,8 +77,13 @@ class Backend {
   // type.
   virtual DType weight_dtype() const { return master_dtype(); }
   virtual ConvWeightLayout conv_weight_layout() const = 0;
-  // The number of channels that image tensors should have so that convolutions are fast; the channels beyond
-  // `channels` are zero.
+  // The number of channels that activations, and the parameters that belong to them, have in memory, so that
+  // they are whole vectors. Those beyond `channels` are zero and stay it by arithmetic alone: weights and
+  // biases of 0 make outputs of 0; batch norm with gamma = beta = 0 leaves them 0, as their variance of 0 is
+  // increased by kBatchNormEpsilon; weights of 0 that read them, or the 0 that they are, make every gradient
+  // 0; and of a gradient of 0 momentum, weight decay, Adam and averages make 0.
+  virtual int padded_channels(int channels) const { return channels; }
+  // The same of images that a convolution reads.
   virtual int image_channels(int channels) const { return channels; }
   virtual bool host_addressable() const = 0;  // may the host dereference its tensors?
   virtual bool is_asynchronous() const = 0;   // do operations return before they are done?
@@ -116,8 +121,8 @@ class Backend {
   // sequence itself. The tensors of the calls must stay at their addresses.
   virtual std::function<void()> record(std::function<void()> sequence) = 0;
 
-  // A second queue beside the usual one (SideQueue in ops/common.h). For so many layers a backward pass may go on
-  // while the parameters' gradients of a layer are still computed there; 0: there is no second queue.
+  // A second queue beside the usual one (SideQueue in ops/common.h). For so many layers a backward pass may
+  // go on while the parameters' gradients of a layer are still computed there; 0: there is no second queue.
   virtual int side_layers() const { return 0; }
   // A place behind all that is in the second queue so far; what is enqueued in the usual one after
   // wait_side(mark) comes behind it. A mark of -1 is no place.

@@ -42,6 +42,15 @@ std::vector<float> read_floats(Backend& backend, const Tensor& from) {
   }
 }
 
+std::vector<float> read_channels(Backend& backend, const Tensor& from, int channels) {
+  std::vector<float> values = read_floats(backend, from);
+  const std::int64_t stored = from.shape[from.shape.rank() - 1];
+  auto to = values.begin();
+  for (auto at = values.begin(); at != values.end(); at += stored) to = std::copy_n(at, channels, to);
+  values.erase(to, values.end());
+  return values;
+}
+
 void write_floats(Backend& backend, const Tensor& to, const std::vector<float>& values) {
   DPLL_CHECK(static_cast<std::int64_t>(values.size()) == to.elements(), "{} values for {}", values.size(),
              to.shape.to_string());

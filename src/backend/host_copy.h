@@ -10,6 +10,8 @@ namespace dpll {
 
 // Rounded to float where the tensor is wider. Error(internal) unless it is of f16, bf16, f32 or f64.
 std::vector<float> read_floats(Backend& backend, const Tensor& from);
+// The first `channels` of the last dimension alone: those beyond are Backend::padded_channels()'s.
+std::vector<float> read_channels(Backend& backend, const Tensor& from, int channels);
 // Rounded to the tensor's type. As many values as the tensor has elements.
 void write_floats(Backend& backend, const Tensor& to, const std::vector<float>& values);
 

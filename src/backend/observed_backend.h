@@ -60,6 +60,7 @@ class ObservedBackend : public Backend {
   int side_layers() const override { return inner_.side_layers(); }
   int mark_side() override { return inner_.mark_side(); }
   void wait_side(int mark) override { inner_.wait_side(mark); }
+  int padded_channels(int channels) const override { return inner_.padded_channels(channels); }
   int image_channels(int channels) const override { return inner_.image_channels(channels); }
   std::string tuning_choices() const override { return inner_.tuning_choices(); }
   bool host_addressable() const override { return inner_.host_addressable(); }

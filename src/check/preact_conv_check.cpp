@@ -13,19 +13,6 @@ Groups groups_of_y(const PreactConvSpec& s) {
   return {s.views, std::int64_t{s.batch} * s.out_height() * s.out_width(), s.out_channels};
 }
 
-// Removes the channels after in_channels.
-Floats without_zero_channels(const Floats& x, const PreactConvSpec& s) {
-  if (s.zero_channels == 0) return x;
-  Floats result;
-  const std::size_t stored = size(s.in_channels + s.zero_channels), kept = size(s.in_channels);
-  result.reserve(x.size() / stored * kept);
-  for (std::size_t row = 0; row < x.size(); row += stored) {
-    result.insert(result.end(), x.begin() + static_cast<std::ptrdiff_t>(row),
-                  x.begin() + static_cast<std::ptrdiff_t>(row + kept));
-  }
-  return result;
-}
-
 // The factor of dropout for every element of a; empty without dropout.
 Floats dropout_factors(const CheckContext& context, const PreactConvSpec& s) {
   if (s.dropout == 0) return {};
@@ -65,7 +52,7 @@ Activation activation_of(const CheckContext& context, const PreactConvSpec& s, c
     if (arithmetic.sixteen_bits()) result.own = arithmetic.stored;
     for (std::size_t i = 0; i < dropout.size(); ++i) result.a[i] *= dropout[i];
   } else {
-    result.a = without_zero_channels(before["x"], s);
+    result.a = before["x"];
   }
   result.mean_squares = moments_of(result.a, groups).squares;
   for (double& squares : result.mean_squares) squares /= static_cast<double>(groups.rows);
@@ -269,7 +256,7 @@ void check_call(const CheckContext& context, const RecordedCall<PreactConvSpec, 
     report_d_weight(context, "d_projection_weight", s, 1, activation, d_projected, after,
                     want.d_projection_weight);
   }
-  if (s.bias) check_bias_gradient(context, groups_of_y(s), d_y, after);
+  check_bias_gradient(context, groups_of_y(s), d_y, after);
   if (!data) return;
 
   const Groups groups = groups_of_x(s);

@@ -24,10 +24,15 @@ struct Activation {
 struct ActivationSpec {
   std::string name;
   int height = 1, width = 1, channels = 1;
+  int stored = 1;           // channels in memory, see Backend::padded_channels()
   bool flat = false;        // the tensor is [V*B, C]
   bool normalised = false;  // a batch norm reads it: it needs statistics
+  bool read_plain = false;  // something reads it without one
   Activation over = {};     // it lies in the memory of that one, which nothing else reads
   bool hidden = false;      // overwritten in the same forward pass
+
+  // Then the same number added to a channel changes nothing, in training: a bias there has no gradient.
+  bool only_normalised() const { return normalised && !read_plain; }
 };
 
 // A layer for one batch size.
@@ -35,20 +40,25 @@ class LayerRun {
  public:
   virtual ~LayerRun() = default;
   virtual void forward(const BatchRows& rows) = 0;
-  virtual void backward(const BatchRows& rows) = 0;
+  // before_gradient: see SideQueue; a layer that says so waits for it, any other begins when it is done.
+  virtual void backward(const BatchRows& rows, int before_gradient) = 0;
+  virtual bool waits() const { return false; }
 };
 
 class Layer {
  public:
-  Layer(const std::string& name, double macs) : name_(name), macs_(macs) {}
+  Layer(const std::string& name, double macs, double backward_macs)
+      : name_(name), macs_(macs), backward_macs_(backward_macs) {}
   virtual ~Layer() = default;
   const std::string& name() const { return name_; }
-  double macs() const { return macs_; }  // of one image
+  // Of one image, without those of channels that fill vectors up.
+  double macs() const { return macs_; }
+  double backward_macs() const { return backward_macs_; }
   virtual std::unique_ptr<LayerRun> make(ProgramPlan& plan) const = 0;
 
  private:
   std::string name_;
-  double macs_;
+  double macs_, backward_macs_;
 };
 
 inline bool defined(ParameterId id) {
@@ -98,7 +108,10 @@ class LayerList {
  public:
   static constexpr int kImages = 0;
 
-  LayerList(ModelState& state, const InputShape& input);
+  LayerList(const Backend& backend, ModelState& state, const InputShape& input);
+  // From here on activations have their own channels alone, as layers need that count them: dropout, and the
+  // zeros on both sides of a subsampled shortcut.
+  void do_not_pad() { pads_ = false; }
 
   // ---- parameters, as name.weight and name.bias
   ParameterId conv_weight(const std::string& name, int out, int in, int kernel, InitRule rule);
@@ -125,20 +138,23 @@ class LayerList {
   int activations() const { return static_cast<int>(activations_.size()); }
   const Layer& layer(int index) const { return *layers_[static_cast<std::size_t>(index)]; }
   int count() const { return static_cast<int>(layers_.size()); }
-  bool convolves_images() const { return convolves_images_; }
   Activation logits() const { return logits_; }
   Activation features() const { return features_; }
 
  private:
   ActivationSpec& spec(Activation a) { return activations_.at(static_cast<std::size_t>(a.index)); }
-  Activation add_activation(const ActivationSpec& spec);
+  enum class Channels { padded, exact };
+  Activation add_activation(ActivationSpec spec, Channels channels);
+  Activation add_linear(const LinearLayer& layer, Channels channels);
+  void note_reader(Activation a, const BatchNormId& bn);  // bn: or none
   const std::vector<std::int64_t>& dims(ParameterId id) const { return state_.spec(id.index).dims; }
 
+  const Backend& backend_;
   ModelState& state_;
   InputShape input_;
+  bool pads_ = true;
   std::vector<ActivationSpec> activations_;
   std::vector<std::unique_ptr<Layer>> layers_;
-  bool convolves_images_ = false;
   Activation logits_, features_;
 };
 

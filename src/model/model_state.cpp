@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numbers>
 #include <numeric>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "backend/host_copy.h"
 #include "dpll/core/philox.h"
 #include "dpll/safetensors.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 namespace {
@@ -45,17 +47,18 @@ bool is_weight(const ParameterSpec& spec) {
 
 // Position in memory of element i of PyTorch's order.
 std::int64_t memory_position(const ParameterSpec& spec, ConvWeightLayout layout, std::int64_t i) {
-  if (spec.order == ElementOrder::conv && layout == ConvWeightLayout::ohwi) {
-    const std::int64_t in = spec.dims[1], taps = spec.dims[2] * spec.dims[3];
+  if (!is_weight(spec)) return i;
+  if (spec.order == ElementOrder::conv) {
+    const std::int64_t in = spec.dims[1], stored = spec.stored[1], taps = spec.dims[2] * spec.dims[3];
     const std::int64_t o = i / (in * taps), c = i / taps % in, tap = i % taps;
-    return (o * taps + tap) * in + c;
+    return layout == ConvWeightLayout::ohwi ? (o * taps + tap) * stored + c : (o * stored + c) * taps + tap;
   }
-  if (spec.order == ElementOrder::flattened_image) {
-    const std::int64_t channels = spec.image_channels, pixels = spec.image_pixels;
-    const std::int64_t row = i / (channels * pixels), c = i / pixels % channels, p = i % pixels;
-    return (row * pixels + p) * channels + c;
-  }
-  return i;
+  // A matrix whose columns are those of an image, or of one pixel.
+  const bool image = spec.order == ElementOrder::flattened_image;
+  const std::int64_t pixels = image ? spec.image_pixels : 1, channels = spec.dims[1] / pixels,
+                     stored = spec.stored[1] / pixels;
+  const std::int64_t row = i / (channels * pixels), c = i / pixels % channels, p = i % pixels;
+  return (row * pixels + p) * stored + c;
 }
 
 // Two normal numbers from two 32-bit words (Box and Muller), in double.
@@ -95,6 +98,7 @@ std::vector<float> initial_values(const ParameterSpec& spec, int ordinal, std::u
 ParameterId ModelState::add_parameter(const ParameterSpec& spec) {
   DPLL_CHECK(backend_ == nullptr, "parameter {} comes after allocate()", spec.name);
   specs_.push_back(spec);
+  specs_.back().stored = spec.dims;
   return {static_cast<int>(specs_.size()) - 1};
 }
 
@@ -104,11 +108,27 @@ BatchNormId ModelState::add_batch_norm(const std::string& name, int channels) {
   id.beta = add_parameter({.name = name + ".bias", .dims = {channels}, .init = InitRule::zeros});
   for (const bool mean : {true, false}) {
     (mean ? id.running_mean : id.running_var) = static_cast<int>(buffer_specs_.size());
-    buffer_specs_.push_back({name + (mean ? ".running_mean" : ".running_var"), channels, mean ? 0.0F : 1.0F});
-    buffer_offsets_.push_back(buffer_elements_);
-    buffer_elements_ += round_up(channels);
+    buffer_specs_.push_back({.name = name + (mean ? ".running_mean" : ".running_var"),
+                             .channels = channels,
+                             .stored = channels,
+                             .initial = mean ? 0.0F : 1.0F});
   }
   return id;
+}
+
+void ModelState::lay_out(ParameterId id, const std::vector<std::int64_t>& stored) {
+  ParameterSpec& s = specs_.at(static_cast<std::size_t>(id.index));
+  DPLL_CHECK(backend_ == nullptr && stored.size() == s.dims.size() &&
+                 std::equal(stored.begin(), stored.end(), s.dims.begin(), std::greater_equal<>()),
+             "{} cannot be stored as {}", s.name, shape_text(stored));
+  s.stored = stored;
+}
+
+void ModelState::lay_out(const BatchNormId& id, int stored_channels) {
+  for (const ParameterId parameter : {id.gamma, id.beta}) lay_out(parameter, {stored_channels});
+  for (const int buffer : {id.running_mean, id.running_var}) {
+    buffer_specs_.at(static_cast<std::size_t>(buffer)).stored = stored_channels;
+  }
 }
 
 void ModelState::allocate(Backend& backend, bool with_average, bool with_squares) {
@@ -119,9 +139,13 @@ void ModelState::allocate(Backend& backend, bool with_average, bool with_squares
     for (std::size_t i = 0; i < specs_.size(); ++i) {
       if (is_weight(specs_[i]) != weights) continue;
       offsets_[i] = flat_elements_;
-      flat_elements_ += round_up(product(specs_[i].dims));
+      flat_elements_ += round_up(product(specs_[i].stored));
     }
     if (weights) flat_weights_ = flat_elements_;
+  }
+  for (const BufferSpec& buffer : buffer_specs_) {
+    buffer_offsets_.push_back(buffer_elements_);
+    buffer_elements_ += round_up(buffer.stored);
   }
   const DType master = backend.master_dtype(), weight = backend.weight_dtype();
   const auto bytes_of = [](std::int64_t elements, DType dtype) {
@@ -151,8 +175,7 @@ void ModelState::initialise(std::uint64_t seed) {
   if (has_squares()) backend_->fill_zero(flat(squares_));
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
-    write_floats(*backend_, running(i),
-                 std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
+    write_buffer(i, std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
   }
   batches_tracked = 0;
 }
@@ -170,7 +193,7 @@ Tensor ModelState::slice(const Buffer& buffer, DType dtype, std::int64_t offset,
 Tensor ModelState::slice(Array array, int index) const {
   if (array == Array::gradient) return gradient(ParameterId{index});
   return slice(buffer_of(array), backend_->master_dtype(), offsets_[static_cast<std::size_t>(index)],
-               shape_of(spec(index).dims));
+               shape_of(spec(index).stored));
 }
 
 Tensor ModelState::value(ParameterId id) const {
@@ -180,12 +203,12 @@ Tensor ModelState::value(ParameterId id) const {
 Tensor ModelState::weight(ParameterId id) const {
   if (!has_copies()) return value(id);
   return slice(weights_, backend_->weight_dtype(), offsets_[static_cast<std::size_t>(id.index)],
-               shape_of(spec(id.index).dims));
+               shape_of(spec(id.index).stored));
 }
 
 Tensor ModelState::gradient(ParameterId id) const {
   const std::int64_t offset = offsets_[static_cast<std::size_t>(id.index)];
-  const Shape shape = shape_of(spec(id.index).dims);
+  const Shape shape = shape_of(spec(id.index).stored);
   const DType master = backend_->master_dtype();
   if (!has_copies()) return slice(gradients_, master, offset, shape);
   return is_weight(spec(id.index)) ? slice(weight_gradients_, backend_->weight_dtype(), offset, shape)
@@ -207,7 +230,7 @@ SgdCall ModelState::update_call() const {
 
 Tensor ModelState::running(int index) const {
   return slice(running_, backend_->master_dtype(), buffer_offsets_[static_cast<std::size_t>(index)],
-               {buffer_specs_[static_cast<std::size_t>(index)].channels});
+               {buffer_specs_[static_cast<std::size_t>(index)].stored});
 }
 
 BatchNorm ModelState::batch_norm(const BatchNormId& id) const {
@@ -252,9 +275,8 @@ const Buffer& ModelState::buffer_of(Array array) const {
 
 std::vector<float> ModelState::read(Array array, int index) const {
   const ParameterSpec& s = spec(index);
-  std::vector<float> memory = read_floats(*backend_, slice(array, index));
-  if (s.order == ElementOrder::plain) return memory;
-  std::vector<float> out(memory.size());
+  const std::vector<float> memory = read_floats(*backend_, slice(array, index));
+  std::vector<float> out(static_cast<std::size_t>(product(s.dims)));
   for (std::size_t i = 0; i < out.size(); ++i) {
     const std::int64_t at = memory_position(s, backend_->conv_weight_layout(), static_cast<std::int64_t>(i));
     out[i] = memory[static_cast<std::size_t>(at)];
@@ -264,7 +286,7 @@ std::vector<float> ModelState::read(Array array, int index) const {
 
 void ModelState::write(Array array, int index, const std::vector<float>& data) {
   const ParameterSpec& s = spec(index);
-  std::vector<float> memory(data.size());
+  std::vector<float> memory(static_cast<std::size_t>(product(s.stored)));
   for (std::size_t i = 0; i < data.size(); ++i) {
     const std::int64_t at = memory_position(s, backend_->conv_weight_layout(), static_cast<std::int64_t>(i));
     memory[static_cast<std::size_t>(at)] = data[i];
@@ -276,11 +298,15 @@ void ModelState::write(Array array, int index, const std::vector<float>& data) {
 }
 
 std::vector<float> ModelState::read_buffer(int index) const {
-  return read_floats(*backend_, running(index));
+  std::vector<float> values = read_floats(*backend_, running(index));
+  values.resize(static_cast<std::size_t>(buffer_channels(index)));
+  return values;
 }
 
 void ModelState::write_buffer(int index, const std::vector<float>& data) {
-  write_floats(*backend_, running(index), data);
+  std::vector<float> values = data;
+  values.resize(static_cast<std::size_t>(running(index).elements()));
+  write_floats(*backend_, running(index), values);
 }
 
 void ModelState::save(SafetensorsWriter& writer, Array array, const std::string& prefix) const {
@@ -309,7 +335,7 @@ void ModelState::load(const SafetensorsFile& file, Array array, const std::strin
 void ModelState::load_buffers(const SafetensorsFile& file, const std::string& prefix) {
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
-    write_floats(*backend_, running(i), file.get<float>(prefix + buffer.name, {buffer.channels}));
+    write_buffer(i, file.get<float>(prefix + buffer.name, {buffer.channels}));
     const std::string tracked =
         prefix + buffer.name.substr(0, buffer.name.rfind('.')) + ".num_batches_tracked";
     if (file.contains(tracked)) batches_tracked = file.get<std::int64_t>(tracked).at(0);

@@ -41,7 +41,7 @@ Program::Program(Backend& backend, ModelState& state, const LayerList& layers, c
   features_ = &tensors_->value(layers.features());
   for (int i = 1; i < layers.activations(); ++i) {
     const Activation a{i};
-    if (!layers[a].hidden) activations_.push_back({layers[a].name, &tensors_->value(a)});
+    if (!layers[a].hidden) activations_.push_back({layers[a].name, layers[a].channels, &tensors_->value(a)});
   }
 }
 
@@ -59,10 +59,18 @@ void Program::forward(const BatchRows& rows) {
 void Program::backward(const BatchRows& rows) {
   const trace::Range range("backward");
   trace::Sequence layers;
+  Backend& backend = tensors_->backend;
+  std::vector<int> marks(runs_.size(), -1);  // behind what each layer has put into the second queue
+  const auto mark_of = [&](int layer) { return layer < 0 ? -1 : marks[static_cast<std::size_t>(layer)]; };
   for (std::size_t i = runs_.size(); i-- > 0;) {
     layers.next(runs_[i].name);
-    runs_[i].run->backward(rows);
+    const int before_gradient = mark_of(tensors_->done_before_gradients(static_cast<int>(i)));
+    backend.wait_side(mark_of(tensors_->done_before(static_cast<int>(i))));
+    if (!runs_[i].run->waits()) backend.wait_side(before_gradient);
+    runs_[i].run->backward(rows, before_gradient);
+    marks[i] = backend.mark_side();
   }
+  backend.wait_side(backend.mark_side());
 }
 
 const Tensor& Program::output(const std::string& name) const {
@@ -74,7 +82,7 @@ const Tensor& Program::output(const std::string& name) const {
 Network::Network(Backend& backend, const RunConfig::Model& model, const InputShape& input)
     : backend_(backend),
       input_(input),
-      layers_(std::make_unique<LayerList>(state_, input)),
+      layers_(std::make_unique<LayerList>(backend, state_, input)),
       name_(add_layers(*layers_, model)) {}
 
 Network::~Network() = default;
@@ -86,6 +94,12 @@ std::unique_ptr<Program> Network::make_program(const ProgramSpec& spec) {
 double Network::forward_macs() const {
   double macs = 0;
   for (int i = 0; i < layers_->count(); ++i) macs += layers_->layer(i).macs();
+  return macs;
+}
+
+double Network::backward_macs() const {
+  double macs = 0;
+  for (int i = 0; i < layers_->count(); ++i) macs += layers_->layer(i).backward_macs();
   return macs;
 }
 

@@ -16,9 +16,8 @@ ProgramPlan::ProgramPlan(Backend& backend_, ModelState& state_, const LayerList&
 
 Shape ProgramPlan::shape_of(Activation a) const {
   const ActivationSpec& s = layers[a];
-  if (s.flat) return {rows(), s.channels};
-  const bool padded = a.index == LayerList::kImages && layers.convolves_images();
-  return {rows(), s.height, s.width, padded ? backend.image_channels(s.channels) : s.channels};
+  if (s.flat) return {rows(), s.stored};
+  return {rows(), s.height, s.width, s.stored};
 }
 
 int ProgramPlan::new_storage(const std::string& name, DType dtype, Tensor* tensor, const Shape& shape) {
@@ -66,7 +65,7 @@ const Tensor& ProgramPlan::write_statistics(Activation a) {
   Place& p = place(a);
   if (wants_statistics(a)) {
     p.statistics_storage = new_storage(layers[a].name + " statistics", backend.master_dtype(), &p.statistics,
-                                       view_stats_shape(spec.views, layers[a].channels));
+                                       view_stats_shape(spec.views, layers[a].stored));
     touch(p.statistics_storage, forward_tick(layer_));
   }
   return p.statistics;
@@ -163,7 +162,8 @@ int ProgramPlan::done_before_gradients(int layer) const {
   for (const BackwardUse& use : backward_) {
     if (use.layer != layer || use.kind == BackwardUse::Kind::read) continue;
     for (const SideRead& read : side_reads_) {
-      if (read.storage == place(use.a).gradient_storage && read.layer > layer && (last < 0 || read.layer < last)) {
+      if (read.storage == place(use.a).gradient_storage && read.layer > layer &&
+          (last < 0 || read.layer < last)) {
         last = read.layer;
       }
     }

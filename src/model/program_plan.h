@@ -58,8 +58,8 @@ class ProgramPlan {
   const Gradient& give_gradient_over(Activation a, Activation written);
 
   // The layer whose work in the second queue must be done before the backward pass of `layer` begins, because
-  // memory that it reads may be used again from here on, and the one that must be done before `layer` writes the
-  // gradients of its input, because it reads what lies there; -1: none.
+  // memory that it reads may be used again from here on, and the one that must be done before `layer` writes
+  // the gradients of its input, because it reads what lies there; -1: none.
   int done_before(int layer) const;
   int done_before_gradients(int layer) const;
 

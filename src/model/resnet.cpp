@@ -93,6 +93,7 @@ std::string name_of(const std::string& name, int channels, int published) {
 std::string add_resnet(LayerList& net, const RunConfig::Model& model) {
   const int depth = depth_of(model), channels = model.channels == 0 ? 16 : model.channels;
   DPLL_CHECK(depth >= 8 && (depth - 2) % 6 == 0, "depth {} is not 6n + 2", depth);
+  if (model.shortcut == ShortcutKind::identity) net.do_not_pad();
   add_network(net, {3, (depth - 2) / 6, channels, model.shortcut});
   const std::string name = name_of(fmt::format("ResNet-{}", depth), channels, 16);
   return model.shortcut == ShortcutKind::identity ? name + " with identity shortcuts" : name;

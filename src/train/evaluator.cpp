@@ -76,7 +76,7 @@ void Evaluator::append_logits(Batch& batch, std::vector<float>& logits) const {
 }
 
 std::string Evaluator::diagnose() {
-  if (std::string found = nonfinite_parameter(backend_, network_.state()); !found.empty()) return found;
+  if (std::string found = nonfinite_parameter(network_.state()); !found.empty()) return found;
   if (std::string found = nonfinite_statistics(network_.state()); !found.empty()) return found;
   const std::vector<float> logits = run(Logits::keep).logits;
   const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });

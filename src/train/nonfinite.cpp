@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "backend/host_copy.h"
+#include "io/shape_text.h"
 
 namespace dpll {
 namespace {
@@ -18,14 +20,17 @@ std::string first_nonfinite(const std::string& name, const std::vector<float>& v
 
 }  // namespace
 
-std::string first_nonfinite(Backend& backend, const std::string& name, const Tensor& tensor) {
-  return first_nonfinite(fmt::format("'{}' {}", name, tensor.shape.to_string()),
-                         read_floats(backend, tensor));
+std::string nonfinite_gradient(const ModelState& model, int parameter) {
+  const ParameterSpec& spec = model.spec(parameter);
+  return first_nonfinite(fmt::format("'gradient of {}' {}", spec.name, shape_text(spec.dims)),
+                         model.read(ModelState::Array::gradient, parameter));
 }
 
-std::string nonfinite_parameter(Backend& backend, const ModelState& model) {
+std::string nonfinite_parameter(const ModelState& model) {
   for (int i = 0; i < model.parameters(); ++i) {
-    const std::string found = first_nonfinite(backend, model.spec(i).name, model.value(ParameterId{i}));
+    const ParameterSpec& spec = model.spec(i);
+    const std::string found = first_nonfinite(fmt::format("'{}' {}", spec.name, shape_text(spec.dims)),
+                                              model.read(ModelState::Array::value, i));
     if (!found.empty()) return "parameter " + found;
   }
   return {};
@@ -42,7 +47,12 @@ std::string nonfinite_statistics(const ModelState& model) {
 
 std::string nonfinite_activation(Backend& backend, const Program& program) {
   for (const Program::NamedTensor& activation : program.activations()) {
-    const std::string found = first_nonfinite(backend, activation.name, *activation.tensor);
+    std::vector<std::int64_t> shape;
+    for (int i = 0; i < activation.tensor->shape.rank(); ++i) shape.push_back(activation.tensor->shape[i]);
+    shape.back() = activation.channels;
+    const std::string found =
+        first_nonfinite(fmt::format("'{}' {}", activation.name, shape_text(shape)),
+                        read_channels(backend, *activation.tensor, activation.channels));
     if (!found.empty()) return "activation " + found;
   }
   return {};

@@ -16,11 +16,13 @@ class NotFinite : public Error {
   using Error::Error;
 };
 
-// "'block1.conv1' [64,16,32,32] has inf at element 17", or empty. Waits for the backend.
-std::string first_nonfinite(Backend& backend, const std::string& name, const Tensor& tensor);
+// "'gradient of block1.conv1.weight' [64,16,3,3] has inf at element 17", in PyTorch's order, or empty. All of
+// them wait for the backend.
+std::string nonfinite_gradient(const ModelState& model, int parameter);
 // The same for parameters, running statistics or the activations of a forward pass, each in the order of the
-// network. The kind comes first: "parameter '...", "statistics '...", "activation '...".
-std::string nonfinite_parameter(Backend& backend, const ModelState& model);
+// network. The kind comes first: "parameter '...", "statistics '...", "activation '...". Channels that the
+// backend adds are not among the elements.
+std::string nonfinite_parameter(const ModelState& model);
 std::string nonfinite_statistics(const ModelState& model);
 std::string nonfinite_activation(Backend& backend, const Program& program);
 

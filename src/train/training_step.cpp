@@ -396,10 +396,10 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   ModelState& model = network_.state();
   std::vector<std::string> gradients;
   for (int i = 0; i < model.parameters(); ++i) {
-    std::string found = first_nonfinite(backend_, "gradient of " + model.spec(i).name, model.gradient(i));
+    std::string found = nonfinite_gradient(model, i);
     if (!found.empty()) gradients.push_back(std::move(found));
   }
-  if (std::string found = nonfinite_parameter(backend_, model); !found.empty()) return found;
+  if (std::string found = nonfinite_parameter(model); !found.empty()) return found;
   StepState again = state();
   again.first = static_cast<std::uint32_t>(step_in_epoch * batch_size_);
   set_state(again);

@@ -8,18 +8,6 @@
 namespace dpll {
 namespace {
 
-// [rows, channels] of a tensor that may have additional channels.
-std::vector<float> leading_channels(const std::vector<float>& values, std::int64_t stored,
-                                    std::int64_t channels) {
-  if (stored == channels) return values;
-  std::vector<float> leading;
-  for (std::size_t at = 0; at < values.size(); at += static_cast<std::size_t>(stored)) {
-    leading.insert(leading.end(), values.begin() + static_cast<std::ptrdiff_t>(at),
-                   values.begin() + static_cast<std::ptrdiff_t>(at) + channels);
-  }
-  return leading;
-}
-
 std::vector<float> divided(std::vector<float> values, float divisor) {
   for (float& value : values) value /= divisor;
   return values;
@@ -29,17 +17,17 @@ std::vector<float> divided(std::vector<float> values, float divisor) {
 
 void WholeStep::compare_views() {
   const Tensor &ours = ours_.step.full_program().images(), &theirs = theirs_.step.full_program().images();
-  add("views", "images",
-      leading_channels(read_floats(theirs_.backend, theirs), theirs.shape[3], ours.shape[3]),
-      read_floats(ours_.backend, ours));
+  const int channels = ours_.network.input().channels;
+  add("views", "images", read_channels(theirs_.backend, theirs, channels),
+      read_channels(ours_.backend, ours, channels));
 }
 
 void WholeStep::compare_forward() {
   const Program &ours = ours_.step.full_program(), &theirs = theirs_.step.full_program();
   for (std::size_t i = 0; i < ours.activations().size(); ++i) {
-    add("activations", ours.activations()[i].name,
-        read_floats(theirs_.backend, *theirs.activations()[i].tensor),
-        read_floats(ours_.backend, *ours.activations()[i].tensor));
+    const Program::NamedTensor &mine = ours.activations()[i], &other = theirs.activations()[i];
+    add("activations", mine.name, read_channels(theirs_.backend, *other.tensor, mine.channels),
+        read_channels(ours_.backend, *mine.tensor, mine.channels));
   }
 }
 

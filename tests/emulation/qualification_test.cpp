@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/engine_runs.h"
+#include "dpll/safetensors.h"
 #include "support/doctest.h"
 
 using namespace dpll;
@@ -43,6 +44,9 @@ class GpuRuns {
   }
   std::string log(const std::string& name) const {
     return read_text(folder_.file("runs/" + name + "/train.log"));
+  }
+  SafetensorsFile model(const std::string& name) const {
+    return SafetensorsFile::read(folder_.file("runs/" + name + "/model.safetensors"));
   }
   std::string config(const std::string& name) const {
     return read_text(folder_.file("runs/" + name + "/config.ini"));
@@ -216,6 +220,29 @@ TEST_CASE("device = auto: whoever is stopped while the GPU qualifies takes the o
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(runs.qualifying() == 0);
   CHECK(runs.remembered() == 0);
+}
+
+// Seven units are eight in the GPU's memory.
+TEST_CASE("device = cuda: a run that a GPU began goes on on the CPU, and the reverse, whatever is padded") {
+  const GpuRuns runs;
+  const std::vector<std::string> gpu = {"run.device=cuda", "run.precision=f16", "run.qualify=false"},
+                                 cpu = {"run.device=cpu", "run.precision=f32"};
+  for (const bool gpu_first : {true, false}) {
+    CAPTURE(gpu_first);
+    const std::string name = gpu_first ? "gpu-cpu" : "cpu-gpu";
+    for (const bool second : {false, true}) {
+      std::vector<std::string> settings = gpu_first != second ? gpu : cpu;
+      settings.insert(settings.end(), {"model.hidden=7", fmt::format("run.epochs={}", second ? 2 : 1)});
+      const ProcessResult done = runs.run("right", name, settings, second);
+      CHECK_MESSAGE(done.exit_code == 0, done.err);
+    }
+    CHECK(has(runs.log(name), "MLP-7: 5589 parameters"));
+    CHECK(has(runs.log(name), "going on from epoch 2"));
+    const SafetensorsFile model = runs.model(name);
+    CHECK(model.entry("hidden.0.linear.weight").shape == std::vector<std::int64_t>{7, 784});
+    CHECK(model.entry("hidden.0.bn.running_var").shape == std::vector<std::int64_t>{7});
+    CHECK(model.entry("last.weight").shape == std::vector<std::int64_t>{10, 7});
+  }
 }
 
 TEST_CASE("selftest on an emulated GPU that computes wrong: every check says so, to the end") {

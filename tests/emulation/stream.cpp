@@ -45,7 +45,7 @@ struct Capture {
   OpenRanges ranges;
   std::map<int, std::vector<int>> last;   // by stream: the nodes that its next one waits for
   std::map<int, std::vector<int>> marks;  // by number: the nodes before it
-  const char* forbidden = nullptr;       // what was noted
+  const char* forbidden = nullptr;        // what was noted
 };
 
 Capture* running = nullptr;  // or null
@@ -237,7 +237,8 @@ std::function<void()> capture(const std::function<void()>& sequence) {
   if (captured->forbidden != nullptr) throw_fault(captured->forbidden);
   if (const int left = node_without_follower(*captured); left >= 0) {
     const Node& node = captured->graph.nodes[static_cast<std::size_t>(left)];
-    throw_fault(fmt::format("{} on stream {} that the main stream never waits for", node.work.name, node.stream));
+    throw_fault(
+        fmt::format("{} on stream {} that the main stream never waits for", node.work.name, node.stream));
   }
   if (counting) counting(captured->graph);
   return [graph = std::make_shared<const Graph>(std::move(captured->graph))] { replay(*graph); };

@@ -45,9 +45,9 @@ struct Graph {
 
 // Kernels, library calls, fills. `run` owns a copy of its arguments.
 void enqueue(Stream stream, Work work, std::function<void()> run);
-// As events: what `later` is given from now on begins when all that `stream` had been given at its mark is done.
-// A side stream belongs to a capture once it waits for a stream that does, and must be waited for again before
-// the capture ends.
+// As events: what `later` is given from now on begins when all that `stream` had been given at its mark is
+// done. A side stream belongs to a capture once it waits for a stream that does, and must be waited for again
+// before the capture ends.
 int mark(Stream stream);
 void wait(Stream later, int mark);
 

@@ -89,6 +89,8 @@ inline std::vector<BnReluPoolCase> benchmark_bn_relu_pool_cases() {
       {"WRN-34-10 tail 8x8x640", layer(8, 640, Pool::global_average), true},
       {"LeNet pool1 28x28x20", layer(28, 20, Pool::max2), true},
       {"LeNet pool2 14x14x50", layer(14, 50, Pool::max2), true},
+      {"LeNet pool1 padded", layer(28, 24, Pool::max2), true},
+      {"LeNet pool2 padded", layer(14, 56, Pool::max2), true},
       {"LeNet hidden 500", layer(1, 500, Pool::none), true},
       {"ResNet-32 join 32x32x16", joined(layer(32, 16, Pool::none), Shortcut::identity), true, true},
       {"ResNet-18 projection 16x16x128", joined(layer(16, 128, Pool::none), Shortcut::normalised), true,

@@ -49,6 +49,7 @@ inline std::vector<LinearCase> benchmark_linear_cases() {
       {"WRN-34-10 fc 640-10", layer(640, 10, false), true},
       {"WRN-34-10 fc 640-100", layer(640, 100, false), true},
       {"LeNet hidden 2450-500", layer(2450, 500, true), true},
+      {"LeNet padded 2744-504", layer(2744, 504, true), true},
       {"LeNet last 500-10", layer(500, 10, false), true},
   };
 }

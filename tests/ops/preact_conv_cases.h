@@ -139,6 +139,7 @@ inline std::vector<PreactConvCase> chunked_preact_conv_cases() {
 }
 
 // The layers of the networks at 64 samples x 3 views. WRN-16-2 has the layers of WRN-28-2, fewer of each.
+// Padded: as a GPU computes them in 16 bits, see Backend::padded_channels().
 inline std::vector<PreactConvCase> benchmark_preact_conv_cases() {
   constexpr unsigned kFirst = kPreact | kProjection | kStats | kBenchmark;
   constexpr unsigned kInner = kPreact | kResidual | kStats | kBenchmark;
@@ -159,6 +160,8 @@ inline std::vector<PreactConvCase> benchmark_preact_conv_cases() {
       conv_case("WRN-34-10 group 3", {3, 64, 8, 8, 640, 640, 3, 1, 1}, kInner),
       conv_case("LeNet conv1", {3, 64, 28, 28, 1, 20, 5, 1, 2}, kLeNet | kNoInputGradient),
       conv_case("LeNet conv2", {3, 64, 14, 14, 20, 50, 5, 1, 2}, kLeNet),
+      conv_case("LeNet conv1 padded", {3, 64, 28, 28, 8, 24, 5, 1, 2}, kLeNet | kNoInputGradient),
+      conv_case("LeNet conv2 padded", {3, 64, 14, 14, 24, 56, 5, 1, 2}, kLeNet),
   };
 }
 

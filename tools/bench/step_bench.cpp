@@ -133,6 +133,10 @@ std::map<std::string, Work> StepBench::count_work() {
     phase();
   }
   backend_.observe({});
+  // Of what the network asks for, however many channels the backend stores.
+  const double images = double(step_.full_program().spec().views) * step_.full_program().spec().batch;
+  work["forward"].operations = 2 * network_->forward_macs() * images;
+  work["backward"].operations = 2 * network_->backward_macs() * images;
   return work;
 }
 

@@ -41,7 +41,8 @@ class StepBench {
   // Runs `count` steps for a Profile and returns their wall time. A graph has no ranges, so the operations of
   // the step are called one by one.
   double profile_steps(int count);
-  // The work of each phase of a step.
+  // The work of each phase of a step: operations of the network's own channels, bytes of the tensors as the
+  // backend stores them.
   std::map<std::string, Work> count_work();
 
  private:

@@ -38,7 +38,8 @@ struct ParameterSpec {
   InitRule init = InitRule::zeros;
   std::int64_t fan = 1;  // fan_in or fan_out, as the rule needs
   ElementOrder order = ElementOrder::plain;
-  std::int64_t image_channels = 0, image_pixels = 0;  // for flattened_image
+  std::int64_t image_pixels = 0;          // H*W, for flattened_image
+  std::vector<std::int64_t> stored = {};  // dims in memory; see ModelState::lay_out()
 };
 
 // Index of a parameter or buffer in a ModelState.
@@ -55,6 +56,10 @@ class ModelState {
   ParameterId add_parameter(const ParameterSpec& spec);
   // name.weight, name.bias, name.running_mean, name.running_var and name.num_batches_tracked.
   BatchNormId add_batch_norm(const std::string& name, int channels);
+  // How large the parameter is in memory, before allocate(): none of its dimensions is smaller than its own.
+  // The elements beyond are Backend::padded_channels()'s. Without this call it is as large as it is.
+  void lay_out(ParameterId id, const std::vector<std::int64_t>& stored);
+  void lay_out(const BatchNormId& id, int stored_channels);
 
   // Allocates everything; after this nothing may be added.
   void allocate(Backend& backend, bool with_average, bool with_squares = false);
@@ -62,12 +67,15 @@ class ModelState {
   // element in PyTorch's order). Velocities become zero, averages equal the values.
   void initialise(std::uint64_t seed);
 
-  Tensor value(ParameterId id) const;     // master
-  Tensor weight(ParameterId id) const;    // as operations read weights: Backend::weight_dtype()
-  Tensor gradient(ParameterId id) const;  // of a weight: Backend::weight_dtype(), else master
+  // All of them of the shape in memory.
+  Tensor value(ParameterId id) const;   // master
+  Tensor weight(ParameterId id) const;  // as operations read weights: Backend::weight_dtype()
+  // Of a weight: Backend::weight_dtype(), else master. Zero from allocate() on, and for ever where a program
+  // has no gradient to write.
+  Tensor gradient(ParameterId id) const;
   BatchNorm batch_norm(const BatchNormId& id) const;
 
-  // The flat arrays. Gaps between parameters (alignment) are zero and stay zero.
+  // The flat arrays. Gaps between parameters (alignment) are zero and stay zero, as do padded channels.
   std::int64_t flat_elements() const { return flat_elements_; }
   std::int64_t flat_weights() const { return flat_weights_; }  // of them, the first ones
   // What the update works on; without health and step.
@@ -77,7 +85,7 @@ class ModelState {
   // Exchanges values and averages, to evaluate the averaged weights.
   void swap_average();
 
-  std::int64_t parameter_count() const;  // without gaps
+  std::int64_t parameter_count() const;  // without gaps and padded channels
   int parameters() const { return static_cast<int>(specs_.size()); }
   const ParameterSpec& spec(int index) const { return specs_[static_cast<std::size_t>(index)]; }
   Tensor gradient(int index) const { return gradient(ParameterId{index}); }
@@ -111,7 +119,7 @@ class ModelState {
  private:
   struct BufferSpec {
     std::string name;
-    int channels = 0;
+    int channels = 0, stored = 0;  // in memory
     float initial = 0;
   };
   Tensor flat(const Buffer& buffer) const;

@@ -38,22 +38,27 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void forward(const BatchRows& rows);
-  void backward(const BatchRows& rows);  // Mode::train; writes every gradient of the ModelState
+  // Mode::train; writes every gradient of the ModelState that is not zero, as that of a bias is that only
+  // batch norms read (see ModelState::gradient()).
+  void backward(const BatchRows& rows);
 
   const ProgramSpec& spec() const { return spec_; }
   MemoryPlanner& plan() { return planner_; }
-  // compute [V*B, H, W, C]; C may be Backend::image_channels() of the images, the channels behind being 0
+  // compute [V*B, H, W, C]; where a convolution reads them, C is Backend::image_channels() of theirs, and the
+  // channels behind those of the images are 0.
   const Tensor& images() const { return *images_; }
   const Tensor& logits() const { return *logits_; }      // compute [V*B, classes]
   const Tensor& d_logits() const { return *d_logits_; }  // compute [V*B, classes]
-  // "logits", or "features": what the last linear layer reads, compute [V*B, ...]. Valid after forward().
+  // "logits", or "features": what the last linear layer reads, compute [V*B, ..., C], of
+  // Backend::padded_channels() of its own. Valid after forward().
   const Tensor& output(const std::string& name) const;
 
   // Activations in forward order. In training mode all of them hold their values after forward() until
   // backward().
   struct NamedTensor {
     std::string name;
-    const Tensor* tensor;
+    int channels;          // its own; the tensor has Backend::padded_channels() of them
+    const Tensor* tensor;  // channels are the last dimension
   };
   const std::vector<NamedTensor>& activations() const { return activations_; }
 
@@ -79,8 +84,10 @@ class Network {
 
   const std::string& name() const { return name_; }  // "WRN-28-2"
   std::unique_ptr<Program> make_program(const ProgramSpec& spec);
-  // Multiply-accumulates of one image's forward pass, convolutions and linear layers only.
+  // Multiply-accumulates of one image's forward and backward pass, convolutions and linear layers only; of
+  // the layers' own channels, however many a backend stores.
   double forward_macs() const;
+  double backward_macs() const;
 
   ModelState& state() { return state_; }
   const ModelState& state() const { return state_; }

@@ -61,10 +61,11 @@ struct BatchNorm {
   Tensor d_gamma, d_beta;  // written by backward: sums over all views
 };
 
-// Where a backend has a second queue (Backend::side_layers()), an operation may put work there that is not needed
-// at once: the gradients of its parameters, and what a projection computes beside a convolution.
+// Where a backend has a second queue (Backend::side_layers()), an operation may put work there that is not
+// needed at once: the gradients of its parameters, and what a projection computes beside a convolution.
 struct SideQueue {
-  void* workspace = nullptr;  // the operation's side_workspace_bytes(); null: everything is done in the usual queue
+  void* workspace =
+      nullptr;  // the operation's side_workspace_bytes(); null: everything is done in the usual queue
   // Backward: the mark of work in the second queue that reads what the operation overwrites with its input's
   // gradient; -1: there is none. When the operation returns, its parameters' gradients may be unfinished.
   int before_gradient = -1;

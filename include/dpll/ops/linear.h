@@ -30,17 +30,19 @@ struct LinearForward {
 struct LinearBackward {
   Tensor d_x = {};       // compute, shape of x
   Tensor d_weight = {};  // weight
-  Tensor d_bias = {};    // master
+  Tensor d_bias = {};    // master; undefined: not computed
   Tensor d_y = {};
   Tensor x = {};
   Tensor weight = {};
   void* workspace = nullptr;
+  SideQueue side = {};
 };
 
 class Linear {
  public:
   virtual ~Linear() = default;
   virtual std::size_t workspace_bytes() const = 0;
+  virtual std::size_t side_workspace_bytes() const { return 0; }  // of a SideQueue
   virtual void forward(const LinearForward& call) = 0;
   virtual void backward(const LinearBackward& call) = 0;
 };

@@ -28,9 +28,6 @@ struct PreactConvSpec {
   int views = 1, batch = 1;   // batch: samples per view
   int height = 1, width = 1;  // of x
   int in_channels = 1, out_channels = 1;
-  // x (and d_x) has as many channels more, behind in_channels, and they are zero: see
-  // Backend::image_channels(). Weights do not have them. Needs a layer without preact.
-  int zero_channels = 0;
   int kernel = 3, stride = 1, pad = 1;
   bool preact = true;
   double dropout = 0;              // needs preact
@@ -50,7 +47,7 @@ struct PreactConvForward {
   Tensor y = {};                  // compute [V*B, OH, OW, out]
   Tensor y_stats = {};            // master [V, 2, out], with spec.stats
   Tensor projected = {};          // compute, shape of y, with spec.projection
-  Tensor x = {};                  // compute [V*B, H, W, in + zero_channels]
+  Tensor x = {};                  // compute [V*B, H, W, in]
   Tensor x_stats = {};            // master [V, 2, in], with spec.preact in training
   BatchNorm bn = {};              // with spec.preact
   Tensor weight = {};             // weight [out, in, k, k] in Backend::conv_weight_layout()
@@ -60,6 +57,7 @@ struct PreactConvForward {
   BatchRows rows = {};            // for dropout
   void* saved = nullptr;          // written; unused in evaluation
   void* workspace = nullptr;
+  SideQueue side = {};
 };
 
 struct PreactConvBackward {
@@ -67,7 +65,7 @@ struct PreactConvBackward {
   Accumulate accumulate =
       Accumulate::no;    // yes: d_x += …, how a block adds the gradient of its identity shortcut
   Tensor d_weight = {};  // as the weights, and d_projection_weight
-  Tensor d_bias = {};    // master
+  Tensor d_bias = {};    // master, with spec.bias; undefined: not computed
   Tensor d_projection_weight = {};
   BatchNorm bn = {};        // gamma read, d_gamma and d_beta written
   Tensor d_y = {};          // compute, shape of y
@@ -79,6 +77,7 @@ struct PreactConvBackward {
   BatchRows rows = {};
   const void* saved = nullptr;
   void* workspace = nullptr;
+  SideQueue side = {};
 };
 
 class PreactConv {
@@ -86,6 +85,7 @@ class PreactConv {
   virtual ~PreactConv() = default;
   virtual std::size_t saved_bytes() const = 0;
   virtual std::size_t workspace_bytes() const = 0;
+  virtual std::size_t side_workspace_bytes() const { return 0; }  // of a SideQueue
   virtual void forward(const PreactConvForward& call) = 0;
   virtual void backward(const PreactConvBackward& call) = 0;  // Mode::train only
 };

@@ -51,7 +51,9 @@ class CpuLinear final : public Linear {
     void* scratch = scratch_.in(call.workspace);
     const auto* d_y = call.d_y.as<float>();
     to_weight_->run(call.d_weight.as<float>(), d_y, call.x.as<float>(), nullptr, scratch);
-    column_sums(call.d_bias.as<float>(), d_y, spec_.rows(), spec_.out_features, sums_.in(call.workspace));
+    if (call.d_bias.defined()) {
+      column_sums(call.d_bias.as<float>(), d_y, spec_.rows(), spec_.out_features, sums_.in(call.workspace));
+    }
     if (to_input_) to_input_->run(call.d_x.as<float>(), d_y, call.weight.as<float>(), nullptr, scratch);
   }
 

@@ -211,7 +211,7 @@ class BackwardPass {
 
   void run(const PreactConvBackward& call) const {
     weights_.run(call, spec_.preact ? saved_.a.in(call.saved) : call.x.as<float>());
-    if (spec_.bias) {
+    if (call.d_bias.defined()) {
       column_sums(call.d_bias.as<float>(), call.d_y.as<float>(), cut_.y.views * cut_.y.rows,
                   spec_.out_channels, column_sums_.in(call.workspace));
     }

@@ -37,9 +37,14 @@ struct ConvolutionShape {
   bool operator==(const ConvolutionShape&) const = default;
 };
 
-// Channels that images are given, the last ones zero: tensor cores read 16 bytes of channels at a time.
+// Backend::padded_channels(): kernels, and convolutions on tensor cores, read 16 bytes of channels at a time.
+inline int padded_channels(int channels, DType type) {
+  const int vector = 16 / static_cast<int>(size_of(type));
+  return (channels + vector - 1) / vector * vector;
+}
+// Of images: in float32 their few channels are cheaper as they are.
 inline int image_channels(int channels, DType type) {
-  return type == DType::f32 ? channels : std::max(channels, 8);
+  return type == DType::f32 ? channels : padded_channels(channels, type);
 }
 
 // The three plain passes, and those into which a library may fuse what batch norm does around them. Of the

@@ -33,6 +33,9 @@ class CudaBackend final : public Backend {
   DType master_dtype() const override { return DType::f32; }
   DType weight_dtype() const override { return context_.compute; }
   ConvWeightLayout conv_weight_layout() const override { return ConvWeightLayout::ohwi; }
+  int padded_channels(int channels) const override {
+    return DPLL_CUDA_NAMESPACE::padded_channels(channels, context_.compute);
+  }
   int image_channels(int channels) const override {
     return DPLL_CUDA_NAMESPACE::image_channels(channels, context_.compute);
   }

@@ -40,7 +40,7 @@ class SideStream {
 
  private:
   Runtime& runtime_;
-  bool marked_ = true;            // nothing has been enqueued behind the last mark
+  bool marked_ = true;  // nothing has been enqueued behind the last mark
   int last_ = -1, waited_ = -1;
 };
 

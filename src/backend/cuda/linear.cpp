@@ -19,7 +19,8 @@ class CudaLinear final : public Linear {
                                         .transposed_b = true,
                                         .type = context.compute,
                                         .out = context.compute})),
-        counters_(context, channel_counters(rows_)) {
+        counters_(context, channel_counters(rows_)),
+        side_counters_(context, channel_counters(rows_)) {
     std::size_t scratch = std::max(forward_->workspace_bytes(), view_statistics_workspace(rows_));
     if (spec.mode == Mode::train) {
       d_weight_ = context.tuner.product({.m = spec.out_features,
@@ -43,6 +44,11 @@ class CudaLinear final : public Linear {
   }
 
   std::size_t workspace_bytes() const override { return plan_.bytes(); }
+  std::size_t side_workspace_bytes() const override {
+    if (d_weight_ == nullptr) return 0;
+    return std::max({std::size_t{256}, d_weight_->workspace_bytes(),
+                     column_sums_workspace(spec_.rows(), spec_.out_features)});
+  }
 
   void forward(const LinearForward& call) override {
     check_type(context_, call.x, "x");
@@ -64,10 +70,16 @@ class CudaLinear final : public Linear {
     DPLL_CHECK(spec_.mode == Mode::train, "linear has no backward in evaluation");
     void* const scratch = scratch_.in(call.workspace);
     check_type(context_, call.d_weight, "d_weight");
-    d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, scratch, context_.stream());
-    column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
-                scratch, counters_.data(), context_.stream());
+    const bool beside = call.side.workspace != nullptr;
+    const Stream side = beside ? context_.side.begin() : context_.stream();
+    void* const side_scratch = beside ? call.side.workspace : scratch;
+    d_weight_->run(call.d_weight.data, call.d_y.data, call.x.data, side_scratch, side);
+    if (call.d_bias.defined()) {
+      column_sums(floats(call.d_bias), call.d_y.data, context_.compute, spec_.rows(), spec_.out_features,
+                  side_scratch, (beside ? side_counters_ : counters_).data(), side);
+    }
     if (!d_x_) return;
+    context_.side.wait(call.side.before_gradient);
     d_x_->run(call.d_x.data, call.d_y.data, call.weight.data, scratch, context_.stream());
   }
 
@@ -76,7 +88,7 @@ class CudaLinear final : public Linear {
   LinearSpec spec_;
   ViewRows rows_;  // of y
   std::shared_ptr<const Product> forward_, d_weight_, d_x_;
-  Counters counters_;
+  Counters counters_, side_counters_;  // of the main and of the side stream
   MemoryPlan plan_;
   Piece<std::byte> scratch_;
 };

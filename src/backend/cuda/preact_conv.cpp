@@ -4,10 +4,9 @@
 #include "backend/cuda/preact_conv.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "backend/cuda/batch_norm_call.h"
-#include "backend/cuda/padded_convolution.h"
+#include "backend/memory_plan.h"
 #include "elementwise.h"
 #include "fused_batch_norm.h"
 #include "view_statistics.h"
@@ -19,7 +18,7 @@ ConvolutionShape shape_of(const Context& context, const PreactConvSpec& spec, bo
   return {.images = spec.rows(),
           .height = spec.height,
           .width = spec.width,
-          .in_channels = spec.in_channels + spec.zero_channels,
+          .in_channels = spec.in_channels,
           .out_channels = spec.out_channels,
           .kernel = projection ? 1 : spec.kernel,
           .stride = spec.stride,
@@ -39,27 +38,17 @@ class CudaPreactConv final : public PreactConv {
         spec_(spec),
         variant_(variant),
         train_(spec.mode == Mode::train),
-        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width,
-                 spec.in_channels + spec.zero_channels},
+        in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
-        conv_(context, shape_of(context, spec, false), spec.zero_channels,
-              {.forward = variant.forward == Forward::plain,
-               .data_gradient = train_ && needs_d_a() && !variant.reductions,
-               .weight_gradient = train_ && variant.forward != Forward::activated},
-              plan_),
-        counters_(context, std::max(channel_counters(in_rows_), channel_counters(out_rows_))) {
-    DPLL_CHECK(spec.zero_channels == 0 || !spec.preact, "zero channels before batch norm");
+        counters_(context, std::max(channel_counters(in_rows_), channel_counters(out_rows_))),
+        side_counters_(context, channel_counters(out_rows_)) {
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
-    scratch_bytes_ = conv_.scratch_bytes();
-    if (spec.projection) {
-      projection_.emplace(
-          context, shape_of(context, spec, true), spec.zero_channels,
-          PaddedConvolution::Passes{
-              .forward = true, .data_gradient = train_ && needs_d_a(), .weight_gradient = train_},
-          plan_);
-      scratch_bytes_ = std::max(scratch_bytes_, projection_->scratch_bytes());
-    }
+    conv_ =
+        passes(shape_of(context, spec, false), variant.forward == Forward::plain,
+               train_ && needs_d_a() && !variant.reductions, train_ && variant.forward != Forward::activated);
+    if (spec.projection)
+      projection_ = passes(shape_of(context, spec, true), true, train_ && needs_d_a(), train_);
     scratch_bytes_ = std::max(scratch_bytes_, view_statistics_workspace(out_rows_));
     if (train_) {
       scratch_bytes_ = std::max(scratch_bytes_,
@@ -71,12 +60,14 @@ class CudaPreactConv final : public PreactConv {
       a_ = plan_.add_bytes(bytes_of(in_rows_));
     }
     if (spec.residual) sum_ = plan_.add_bytes(bytes_of(out_rows_));
+    plan_side();
     plan_fused();
     scratch_ = plan_.add_bytes(scratch_bytes_);
   }
 
   std::size_t saved_bytes() const override { return saves_a() ? bytes_of(in_rows_) : 0; }
   std::size_t workspace_bytes() const override { return plan_.bytes(); }
+  std::size_t side_workspace_bytes() const override { return side_bytes_; }
 
   void forward(const PreactConvForward& call) override {
     check_type(context_, call.x, "x");
@@ -87,14 +78,19 @@ class CudaPreactConv final : public PreactConv {
     // Where y holds the residual, the convolution must not overwrite it.
     const bool in_place = spec_.residual && call.residual.data == call.y.data;
     void* const product = in_place ? sum_.in(call.workspace) : call.y.data;
+    const bool beside = spec_.projection && call.side.workspace != nullptr;
+    if (spec_.projection) {
+      check_type(context_, call.projection_weight, "projection_weight");
+      projection_.forward->run(forward_tensors(call.projected.data, a, call.projection_weight.data),
+                               beside ? call.side.workspace : scratch,
+                               beside ? context_.side.begin() : context_.stream());
+    }
     if (variant_.forward == Forward::plain) {
-      conv_.forward(product, a, call.weight, call.workspace, scratch);
+      conv_.forward->run(forward_tensors(product, a, call.weight.data), scratch, context_.stream());
     } else {
       measured_forward(product, a, call);
     }
-    if (projection_) {
-      projection_->forward(call.projected.data, a, call.projection_weight, call.workspace, scratch);
-    }
+    if (beside) context_.side.wait(context_.side.mark());
     if (variant_.forward != Forward::plain && !spec_.residual && !spec_.bias) {
       if (spec_.stats) {
         statistics_from_sums(floats(call.y_stats), y_sum_.in(call.workspace), y_squares_.in(call.workspace),
@@ -119,6 +115,7 @@ class CudaPreactConv final : public PreactConv {
   void backward(const PreactConvBackward& call) override {
     DPLL_CHECK(train_, "preact_conv has no backward in evaluation");
     check_type(context_, call.weight, "weight");
+    check_type(context_, call.d_weight, "d_weight");
     void* const workspace = call.workspace;
     void* const scratch = scratch_.in(workspace);
     if (variant_.forward == Forward::activated || variant_.reductions) {
@@ -126,35 +123,32 @@ class CudaPreactConv final : public PreactConv {
       bn.running_mean = nullptr;  // forward has updated them
       make_vectors(bn, workspace);
     }
-    const void* const a = saves_a() ? call.saved : call.x.data;
-    if (variant_.forward == Forward::activated) {
-      activated_weight_gradient(call);
-    } else {
-      conv_.weight_gradient(call.d_weight, call.d_y.data, a, workspace, scratch);
+    if (variant_.forward == Forward::activated) activated_weight_gradient(call);
+    const bool beside = call.side.workspace != nullptr;
+    const Stream side = beside ? context_.side.begin() : context_.stream();
+    void* const side_scratch = beside ? call.side.workspace : scratch;
+    void* d_a_projected = nullptr;
+    if (spec_.projection && needs_d_a()) {
+      d_a_projected = d_a_projected_.in(workspace);
+      projection_.data_gradient->run(
+          data_gradient_tensors(d_a_projected, call.d_projected.data, call.projection_weight.data),
+          side_scratch, side);
     }
-    if (projection_) {
-      projection_->weight_gradient(call.d_projection_weight, call.d_projected.data, a, workspace, scratch);
-    }
-    if (spec_.bias) {
-      column_sums(floats(call.d_bias), call.d_y.data, context_.compute, out_rows_.views * out_rows_.rows,
-                  spec_.out_channels, scratch, counters_.data(), context_.stream());
-    }
+    const int projected = beside && spec_.projection ? context_.side.mark() : -1;
+    parameter_gradients(call, side_scratch, beside, side);
     if (!spec_.preact && !spec_.input_gradient) return;
     const bool accumulate = call.accumulate == Accumulate::yes;
     const bool direct = !spec_.preact && !accumulate && !spec_.projection;
     void* const d_a = direct ? call.d_x.data : d_a_.in(workspace);
+    if (direct) context_.side.wait(call.side.before_gradient);
     if (variant_.reductions) {
       reduced_data_gradient(d_a, call);
     } else {
-      conv_.data_gradient(d_a, call.d_y.data, call.weight, workspace, scratch);
+      conv_.data_gradient->run(data_gradient_tensors(d_a, call.d_y.data, call.weight.data), scratch,
+                               context_.stream());
     }
     if (direct) return;
-    void* d_a_projected = nullptr;
-    if (projection_) {
-      d_a_projected = d_a_projected_.in(workspace);
-      projection_->data_gradient(d_a_projected, call.d_projected.data, call.projection_weight, workspace,
-                                 scratch);
-    }
+    context_.side.wait(std::max(projected, call.side.before_gradient));
     if (!spec_.preact) {
       add_gradients(call.d_x.data, d_a, d_a_projected, accumulate, context_.compute, call.d_x.elements(),
                     context_.stream());
@@ -181,12 +175,58 @@ class CudaPreactConv final : public PreactConv {
   }
 
  private:
+  // Of the convolutions' weights and the bias, but for what activated_weight_gradient() has computed.
+  void parameter_gradients(const PreactConvBackward& call, void* scratch, bool beside, Stream stream) {
+    const void* const a = saves_a() ? call.saved : call.x.data;
+    if (variant_.forward != Forward::activated) {
+      conv_.weight_gradient->run(weight_gradient_tensors(call.d_weight.data, call.d_y.data, a), scratch,
+                                 stream);
+    }
+    if (spec_.projection) {
+      check_type(context_, call.d_projection_weight, "d_projection_weight");
+      projection_.weight_gradient->run(
+          weight_gradient_tensors(call.d_projection_weight.data, call.d_projected.data, a), scratch, stream);
+    }
+    if (call.d_bias.defined()) {
+      column_sums(floats(call.d_bias), call.d_y.data, context_.compute, out_rows_.views * out_rows_.rows,
+                  spec_.out_channels, scratch, (beside ? side_counters_ : counters_).data(), stream);
+    }
+  }
+
   std::size_t bytes_of(const ViewRows& rows) const {
     return static_cast<std::size_t>(rows.views * rows.rows) * static_cast<std::size_t>(rows.channels) *
            size_of(context_.compute);
   }
   bool needs_d_a() const { return spec_.preact || spec_.input_gradient; }
   bool saves_a() const { return train_ && spec_.preact && variant_.forward != Forward::activated; }
+
+  struct PlainPasses {
+    std::shared_ptr<const ConvolutionWay> forward, data_gradient, weight_gradient;  // null: not run
+  };
+  PlainPasses passes(const ConvolutionShape& shape, bool forward, bool data_gradient, bool weight_gradient) {
+    const auto way = [&](bool wanted, ConvolutionPass pass) -> std::shared_ptr<const ConvolutionWay> {
+      if (!wanted) return nullptr;
+      std::shared_ptr<const ConvolutionWay> chosen = context_.tuner.way(shape, pass);
+      scratch_bytes_ = std::max(scratch_bytes_, chosen->workspace_bytes());
+      return chosen;
+    };
+    return {way(forward, ConvolutionPass::forward), way(data_gradient, ConvolutionPass::data_gradient),
+            way(weight_gradient, ConvolutionPass::weight_gradient)};
+  }
+
+  void plan_side() {
+    if (!train_ && !spec_.projection) return;
+    side_bytes_ = 256;  // null would mean that there is no side stream
+    for (const PlainPasses& passes : {PlainPasses{nullptr, nullptr, conv_.weight_gradient}, projection_}) {
+      for (const auto& way : {passes.forward, passes.data_gradient, passes.weight_gradient}) {
+        if (way != nullptr) side_bytes_ = std::max(side_bytes_, way->workspace_bytes());
+      }
+    }
+    if (train_) {
+      side_bytes_ =
+          std::max(side_bytes_, column_sums_workspace(out_rows_.views * out_rows_.rows, spec_.out_channels));
+    }
+  }
 
   // Fetches the ways of the variant's fused passes and plans their memory.
   void plan_fused() {
@@ -284,7 +324,6 @@ class CudaPreactConv final : public PreactConv {
   }
 
   void activated_weight_gradient(const PreactConvBackward& call) const {
-    check_type(context_, call.d_weight, "d_weight");
     void* const parts = weight_parts_.in(call.workspace);
     const auto stride = static_cast<std::int64_t>(part_elements());
     for (int view = 0; view < spec_.views; ++view) {
@@ -325,14 +364,13 @@ class CudaPreactConv final : public PreactConv {
   PreactVariant variant_;
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
-  MemoryPlan plan_;              // of the workspace; before the convolutions, which add to it
-  PaddedConvolution conv_;
-  Counters counters_;
-  std::optional<PaddedConvolution> projection_;
+  PlainPasses conv_, projection_;
+  Counters counters_, side_counters_;     // of the main and of the side stream
+  MemoryPlan plan_;                       // of the workspace
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y
-  std::size_t scratch_bytes_ = 0;
+  std::size_t scratch_bytes_ = 0, side_bytes_ = 0;
   Piece<std::byte> scratch_;
   // Of the fused passes: ways for one view's images, and what they read and write of all views.
   std::shared_ptr<const ConvolutionWay> measured_, weight_gradient_, reductions_;
@@ -354,7 +392,7 @@ std::string name_of(const PreactVariant& variant) {
 
 std::vector<PreactVariant> variants_of(const PreactConvSpec& spec) {
   std::vector<PreactVariant> variants = {{}};
-  if (spec.mode != Mode::train || spec.zero_channels > 0) return variants;
+  if (spec.mode != Mode::train) return variants;
   // Sums of y are of use where nothing is added to it.
   const bool measures = spec.stats && !spec.residual && !spec.bias;
   // Dropout and a second convolution read a; their gradients meet before ReLU's mask.

@@ -135,11 +135,9 @@ class CallMaker {
 
   // What the convolutions read, by its index in [V*B, H, W, in], before it is rounded.
   ElementReader read_activation(const PreactConvForward& forward) {
-    const std::int64_t channels = spec_.in_channels, stored = channels + spec_.zero_channels;
+    const std::int64_t channels = spec_.in_channels;
     const ElementReader x = read(forward.x);
-    if (!spec_.preact) {
-      return [=](std::int64_t i) { return x(i / channels * stored + i % channels); };
-    }
+    if (!spec_.preact) return x;
     const std::int64_t of_view = std::int64_t{spec_.batch} * spec_.height * spec_.width * channels;
     return [=, stats = read(forward.x_stats), gamma = read(forward.bn.gamma),
             beta = read(forward.bn.beta)](std::int64_t i) {
@@ -280,9 +278,7 @@ class CallMaker {
     }
     examine_large_means(context_.runtime, contest_, make_, means);
   }
-  Shape in_shape() const {
-    return {spec_.rows(), spec_.height, spec_.width, spec_.in_channels + spec_.zero_channels};
-  }
+  Shape in_shape() const { return {spec_.rows(), spec_.height, spec_.width, spec_.in_channels}; }
   Shape out_shape() const {
     return {spec_.rows(), spec_.out_height(), spec_.out_width(), spec_.out_channels};
   }

@@ -29,7 +29,8 @@ class Runtime {
   // For work that nothing on the main stream needs soon. A sequence that is recorded may use it once it has
   // been ordered behind the main stream, which must be ordered behind it again before the sequence ends.
   virtual Stream side_stream() const = 0;
-  // A place in a stream, behind all that is on it so far. At most kMarks that were made last can be waited for.
+  // A place in a stream, behind all that is on it so far. At most kMarks that were made last can be waited
+  // for.
   static constexpr int kMarks = 64;
   virtual int mark(Stream stream) = 0;
   // What is enqueued on `later` from now on begins when all that is before the mark is done.

@@ -31,9 +31,11 @@ class ReferenceLinear final : public Linear {
     const auto* weight = call.weight.as<double>();
     const auto* d_y = call.d_y.as<double>();
     for (std::int64_t o = 0; o < out_; ++o) {
-      double d_bias = 0;
-      for (std::int64_t r = 0; r < rows_; ++r) d_bias += d_y[r * out_ + o];
-      call.d_bias.as<double>()[o] = d_bias;
+      if (call.d_bias.defined()) {
+        double d_bias = 0;
+        for (std::int64_t r = 0; r < rows_; ++r) d_bias += d_y[r * out_ + o];
+        call.d_bias.as<double>()[o] = d_bias;
+      }
       for (std::int64_t i = 0; i < in_; ++i) {
         double sum = 0;
         for (std::int64_t r = 0; r < rows_; ++r) sum += d_y[r * out_ + o] * x[r * in_ + i];

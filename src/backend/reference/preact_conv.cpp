@@ -72,9 +72,7 @@ class ReferencePreactConv final : public PreactConv {
                     spec.out_width(), spec.out_channels, 1,          spec.stride,      0},
         bn_x_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         bn_y_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
-              spec.out_channels} {
-    DPLL_CHECK(spec.zero_channels == 0, "the reference's images have no zero channels");
-  }
+              spec.out_channels} {}
 
   // a [V*B, H, W, in]. It is positive exactly where ReLU and dropout let x through, so backward needs no
   // more.
@@ -121,7 +119,7 @@ class ReferencePreactConv final : public PreactConv {
       conv_backward(d_a, call.d_projection_weight, call.d_projected.as<double>(), a,
                     call.projection_weight.as<double>(), projection_);
     }
-    if (spec_.bias) bias_gradient(call.d_bias.as<double>(), d_y, call.d_y.elements());
+    if (call.d_bias.defined()) bias_gradient(call.d_bias.as<double>(), d_y, call.d_y.elements());
     if (spec_.preact) {
       to_pre_activation_gradient(d_a, a, inputs);
       const std::vector<double> stats = normalising_stats(Mode::train, call.bn, call.x_stats, bn_x_);

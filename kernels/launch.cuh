@@ -45,8 +45,7 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
   configuration.dynamicSmemBytes = shape.shared_bytes;
   configuration.stream = stream;
   configuration.attrs = &attribute;
-  configuration.numAttrs = launch_rules.overlap && !launch_rules.next_waits ? 1 : 0;
-  launch_rules.next_waits = false;
+  configuration.numAttrs = launch_rules.follows_kernel(stream) && launch_rules.overlap ? 1 : 0;
   const cudaError_t error = cudaLaunchKernelEx(&configuration, kernel, Parameters(arguments)...);
   if (error != cudaSuccess) throw_launch_error(name, error);
 }
@@ -67,9 +66,8 @@ void launch(const char* name, void (*kernel)(Parameters...), const LaunchShape& 
                       .threads = launched.threads,
                       .shared_bytes = shape.shared_bytes,
                       .bytes = shape.bytes,
-                      .overlaps = !launch_rules.next_waits},
+                      .overlaps = launch_rules.follows_kernel(stream)},
                      [=] { emulation::run(launched, [&] { kernel(arguments...); }); });
-  launch_rules.next_waits = false;
 }
 #endif
 

@@ -9,11 +9,24 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-struct LaunchRules {
+class LaunchRules {
+ public:
   bool overlap = false;  // the GPU can
-  // What the next kernel follows in its stream is no kernel, or it waits for another stream as well: CUDA
+  Stream side_stream = nullptr;
+
+  // What the next kernel of the stream follows is no kernel, or it waits for another stream as well: CUDA
   // knows such a launch between two kernels alone.
-  bool next_waits = true;
+  void next_waits(Stream stream) { waits_[of_side(stream)] = true; }
+  // Whether the launch that comes now follows a kernel.
+  bool follows_kernel(Stream stream) {
+    const bool follows = !waits_[of_side(stream)];
+    waits_[of_side(stream)] = false;
+    return follows;
+  }
+
+ private:
+  int of_side(Stream stream) const { return stream == side_stream && stream != nullptr ? 1 : 0; }
+  bool waits_[2] = {true, true};
 };
 
 // Of the GPU of this process; kernels are launched by one thread.

@@ -37,13 +37,6 @@ class ObservedLayer : public Interface {
       : owner_(owner), name_(name), spec_(spec), inner_(std::move(inner)) {}
 
   std::size_t workspace_bytes() const override { return inner_->workspace_bytes(); }
-  std::size_t side_workspace_bytes() const override {
-    if constexpr (HasSide<Backward>) {
-      return inner_->side_workspace_bytes();
-    } else {
-      return 0;
-    }
-  }
   void forward(const Forward& call) override {
     show(owner_.observer(), name_, "forward", spec_, call, saved(),
          [this](const Forward& any) { inner_->forward(any); });
@@ -54,6 +47,7 @@ class ObservedLayer : public Interface {
   }
 
  protected:
+  const Interface& inner() const { return *inner_; }
   std::size_t saved() const {
     if constexpr (Saves<Forward>) {
       return inner_->saved_bytes();
@@ -71,10 +65,18 @@ class ObservedLayer : public Interface {
 
 // One that saves something in between.
 template <typename Interface, typename Spec, typename Forward, typename Backward>
-class ObservedSavingLayer final : public ObservedLayer<Interface, Spec, Forward, Backward> {
+class ObservedSavingLayer : public ObservedLayer<Interface, Spec, Forward, Backward> {
  public:
   using ObservedLayer<Interface, Spec, Forward, Backward>::ObservedLayer;
   std::size_t saved_bytes() const override { return this->saved(); }
+};
+
+// One that may use a second queue.
+template <typename Layer>
+class ObservedSideLayer final : public Layer {
+ public:
+  using Layer::Layer;
+  std::size_t side_workspace_bytes() const override { return this->inner().side_workspace_bytes(); }
 };
 
 // An operation with one pass.
@@ -109,7 +111,8 @@ class ObservedObjective final : public ObservedRun<PllObjective, PllObjectiveSpe
 
 std::unique_ptr<PreactConv> ObservedBackend::make_preact_conv(const PreactConvSpec& spec) {
   using Layer = ObservedSavingLayer<PreactConv, PreactConvSpec, PreactConvForward, PreactConvBackward>;
-  return std::make_unique<Layer>(*this, "preact_conv", spec, inner_.make_preact_conv(spec));
+  return std::make_unique<ObservedSideLayer<Layer>>(*this, "preact_conv", spec,
+                                                    inner_.make_preact_conv(spec));
 }
 
 std::unique_ptr<BnReluPool> ObservedBackend::make_bn_relu_pool(const BnReluPoolSpec& spec) {
@@ -119,7 +122,7 @@ std::unique_ptr<BnReluPool> ObservedBackend::make_bn_relu_pool(const BnReluPoolS
 
 std::unique_ptr<Linear> ObservedBackend::make_linear(const LinearSpec& spec) {
   using Layer = ObservedLayer<Linear, LinearSpec, LinearForward, LinearBackward>;
-  return std::make_unique<Layer>(*this, "linear", spec, inner_.make_linear(spec));
+  return std::make_unique<ObservedSideLayer<Layer>>(*this, "linear", spec, inner_.make_linear(spec));
 }
 
 std::unique_ptr<PllObjective> ObservedBackend::make_pll_objective(const PllObjectiveSpec& spec) {

@@ -98,7 +98,7 @@ class ConvolutionRun final : public LayerRun {
                    .rows = rows,
                    .saved = saved_,
                    .workspace = workspace_,
-                   .side = {.workspace = side_workspace_}});
+                   .side = {.workspace = side_workspace_, .before_gradient = before_gradient}});
   }
 
  private:

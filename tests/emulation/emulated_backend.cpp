@@ -55,10 +55,13 @@ class EmulatedRuntime final : public Runtime {
   std::string description() const override { return "emulated"; }
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
-  Stream side_stream() const override { return &side_stream_; }
+  Stream side_stream() const override {
+    launch_rules.side_stream = &side_stream_;
+    return &side_stream_;
+  }
   int mark(Stream stream) override { return emulation::mark(stream); }
   void wait(Stream later, int mark) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(later);
     emulation::wait(later, mark);
   }
   void* allocate(std::size_t bytes) override {
@@ -92,17 +95,17 @@ class EmulatedRuntime final : public Runtime {
     std::memcpy(to_host, from, bytes);
   }
   void fill_zero(void* data, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     emulation::enqueue(nullptr, {.name = "fill_zero", .bytes = static_cast<double>(bytes)},
                        [=] { std::memset(data, 0, bytes); });
   }
   void fill_ones(void* data, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     emulation::enqueue(nullptr, {.name = "fill_ones", .bytes = static_cast<double>(bytes)},
                        [=] { std::memset(data, 0xFF, bytes); });
   }
   void copy(void* to, const void* from, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     emulation::enqueue(nullptr, {.name = "copy", .bytes = static_cast<double>(2 * bytes)},
                        [=] { std::memcpy(to, from, bytes); });
   }
@@ -115,7 +118,7 @@ class EmulatedRuntime final : public Runtime {
     return std::make_unique<EmulatedReadback>(bytes, health_);
   }
   std::function<void()> record(const std::function<void()>& sequence) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     return [this, replay = emulation::capture(sequence)] {
       health_.replays_left -= health_.lost() ? 0 : 1;
       if (!health_.lost()) replay();
@@ -144,10 +147,13 @@ class CountingRuntime final : public Runtime {
   std::string description() const override { return "counting"; }
   bool host_addressable() const override { return false; }
   Stream stream() const override { return nullptr; }
-  Stream side_stream() const override { return &side_stream_; }
+  Stream side_stream() const override {
+    launch_rules.side_stream = &side_stream_;
+    return &side_stream_;
+  }
   int mark(Stream stream) override { return emulation::mark(stream); }
   void wait(Stream later, int mark) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(later);
     emulation::wait(later, mark);
   }
   void* allocate(std::size_t bytes) override {
@@ -165,14 +171,14 @@ class CountingRuntime final : public Runtime {
   void synchronize() override {}
   std::unique_ptr<Readback> make_readback(std::size_t) override { return nullptr; }
   std::function<void()> record(const std::function<void()>& sequence) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     return emulation::capture(sequence);
   }
   double milliseconds(const std::function<void()>&) override { return 0; }
 
  private:
   static void fill(const char* name, std::size_t bytes) {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(nullptr);
     emulation::enqueue(nullptr, {.name = name, .bytes = static_cast<double>(bytes)}, [] {});
   }
 

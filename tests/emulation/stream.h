@@ -61,6 +61,11 @@ std::function<void()> capture(const std::function<void()>& sequence);
 // While it is set: every capture gives its graph to it, and nothing that is enqueued ever runs.
 void set_counting(std::function<void(const Graph&)> take);
 
+// Captures from now on leave out wait number `wait`, counted from 0 in each; -1: none. The number of waits in
+// the last capture.
+void leave_out_wait(int wait);
+int waits_captured();
+
 // How replays run: in the order of enqueueing (seed 0), or in one drawn from those that the dependencies
 // allow. `compare`: each replay runs twice from the same memory, first in order, then as drawn; a node that
 // leaves other bytes the second time is an EmulationFault that names it and what ran before it.

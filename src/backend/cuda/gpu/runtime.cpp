@@ -139,7 +139,7 @@ class GpuReadback final : public Readback {
     if (from.bytes() > bytes_) {
       fail(ExitCode::internal, "{} bytes to read back, {} at most", from.bytes(), bytes_);
     }
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemcpyAsync(copy_, from.data, from.bytes(), cudaMemcpyDeviceToHost, stream_),
           "copying from the GPU");
     check(cudaEventRecord(done_, stream_), "marking a copy");
@@ -160,8 +160,9 @@ class GpuRuntime final : public Runtime {
  public:
   explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
-    launch_rules.overlap = properties_.major >= 9;
     check(cudaStreamCreateWithFlags(&side_stream_, cudaStreamNonBlocking), "creating a stream");
+    launch_rules.overlap = properties_.major >= 9;
+    launch_rules.side_stream = side_stream_;
     for (cudaEvent_t& event : marks_) {
       check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
     }
@@ -194,7 +195,7 @@ class GpuRuntime final : public Runtime {
     return last_mark_;
   }
   void wait(Stream later, int mark) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(later);
     check(cudaStreamWaitEvent(later, marks_[static_cast<std::size_t>(mark % kMarks)], 0),
           "making a stream wait");
   }
@@ -213,25 +214,25 @@ class GpuRuntime final : public Runtime {
   }
 
   void copy_in(void* to, const void* from_host, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, stream_), "copying to the GPU");
     synchronize();
   }
   void copy_out(void* to_host, const void* from, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_), "copying from the GPU");
     synchronize();
   }
   void fill_zero(void* data, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemsetAsync(data, 0, bytes, stream_), "clearing memory");
   }
   void fill_ones(void* data, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemsetAsync(data, 0xFF, bytes, stream_), "filling memory");
   }
   void copy(void* to, const void* from, std::size_t bytes) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
   }
   void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
@@ -255,7 +256,7 @@ class GpuRuntime final : public Runtime {
   }
 
   double milliseconds(const std::function<void()>& work) override {
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     check(cudaEventRecord(begin_, stream_), "timing");
     work();
     check(cudaEventRecord(end_, stream_), "timing");
@@ -268,7 +269,7 @@ class GpuRuntime final : public Runtime {
  private:
   std::function<void()> record_once(const std::function<void()>& sequence) {
     cudaGraph_t graph = nullptr;
-    launch_rules.next_waits = true;
+    launch_rules.next_waits(stream_);
     // Relaxed: a kernel's code may be loaded at its first use, which is here.
     check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "beginning to capture a step");
     try {
@@ -289,7 +290,7 @@ class GpuRuntime final : public Runtime {
     const std::shared_ptr<CUgraphExec_st> owner(instance,
                                                 [](CUgraphExec_st* of) { cudaGraphExecDestroy(of); });
     return [this, owner] {
-      launch_rules.next_waits = true;
+      launch_rules.next_waits(stream_);
       check(cudaGraphLaunch(owner.get(), stream_), "starting a step");
     };
   }

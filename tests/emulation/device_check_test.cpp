@@ -352,7 +352,7 @@ TEST_CASE("device = check: planted faults are found in every precision, where th
 TEST_CASE("device = check: a kernel that is broken is marked, and what is printed says where") {
   const TempDir folder;
   write_checked_data(folder);
-  const emulation::ActiveFault fault(emulation::Fault::reduce_half_a_warp);
+  const emulation::ActiveFault fault(emulation::Fault::sums_last_block);
   const Result result = check(tiny_check(folder, Architecture::wide_resnet), kKinds[0],
                               [](const Kind& kind) { return make_mutant_cuda_backend(kind.type); });
   CHECK(result.code == static_cast<int>(ExitCode::device));

@@ -7,7 +7,6 @@
 // provider was made with; nothing is allocated and nothing waits, so calls can be captured into a graph.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>

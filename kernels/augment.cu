@@ -167,7 +167,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask t
   Drawn* const drawn = &scratch.drawn;
 
   const int row = static_cast<int>(blockIdx.x), view = static_cast<int>(blockIdx.y);
-  const std::int64_t position = std::int64_t{task.step->first} + row;
+  const std::int64_t position = std::int64_t{task.step->first} + task.ahead + row;
   const std::int64_t sample = task.order != nullptr ? task.order[position] : position;
   const ViewRecipe& recipe = view == 0 ? spec.weak : spec.strong;
   const PreparedPolicy& policy = view == 0 ? *task.weak : *task.strong;

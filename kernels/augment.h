@@ -17,6 +17,7 @@ struct AugmentTask {
   const std::uint8_t* pixels = nullptr;                     // [N, H, W, C]
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null
+  int ahead = 0;                        // see BatchRows
 };
 
 // Bytes of shared memory a block needs: two uint8 images of spec's size, histograms and tables.

@@ -18,7 +18,8 @@ __global__ void feature_views_kernel(FeatureViewsTask task) {
   const std::int64_t row = thread / pairs;
   if (row >= std::int64_t{task.views} * task.batch) return;
   const int pair = static_cast<int>(thread % pairs), d = 2 * pair;
-  const std::int64_t position = task.step->first + row % task.batch, view = row / task.batch;
+  const std::int64_t position = std::int64_t{task.step->first} + task.ahead + row % task.batch,
+                     view = row / task.batch;
   const std::int64_t sample = task.order == nullptr ? position : task.order[position];
   const float* const x = task.features_table + sample * task.features;
   const bool both = d + 1 < task.features;

@@ -16,6 +16,7 @@ struct FeatureViewsTask {
   const float* features_table = nullptr;  // [N, D]
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null
+  int ahead = 0;                        // see BatchRows
 };
 
 // A thread makes two features of a view.

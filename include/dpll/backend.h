@@ -78,10 +78,11 @@ class Backend {
   virtual DType weight_dtype() const { return master_dtype(); }
   virtual ConvWeightLayout conv_weight_layout() const = 0;
   // The number of channels that activations, and the parameters that belong to them, have in memory, so that
-  // they are whole vectors. Those beyond `channels` are zero and stay it by arithmetic alone: weights and
-  // biases of 0 make outputs of 0; batch norm with gamma = beta = 0 leaves them 0, as their variance of 0 is
-  // increased by kBatchNormEpsilon; weights of 0 that read them, or the 0 that they are, make every gradient
-  // 0; and of a gradient of 0 momentum, weight decay, Adam and averages make 0.
+  // they are whole vectors. Those beyond `channels` are zero and stay zero by arithmetic alone. Forward:
+  // weights and biases of 0 make outputs of 0, and so does batch norm with gamma = beta = 0; its deviation is
+  // not 0, thanks to kBatchNormEpsilon. Backward: every gradient is a sum of products with such an output or
+  // such a weight. Update: where value, gradient and moments are 0, momentum, weight decay, Adam and averages
+  // leave them 0.
   virtual int padded_channels(int channels) const { return channels; }
   // The same of images that a convolution reads.
   virtual int image_channels(int channels) const { return channels; }

@@ -14,6 +14,10 @@ template <typename Call>
 concept HasSide = requires(Call call) {
   call.side;
 };
+template <typename Call>
+concept MayBeBeside = requires(Call call) {
+  call.beside;
+};
 
 // An observer looks at what an operation leaves when it returns: all of it is done in the usual queue.
 template <typename Spec, typename Call, typename Run>
@@ -22,6 +26,7 @@ void show(const CallObserver& observer, const char* op, const char* pass, const 
   if (observer) {
     Call in_line = call;
     if constexpr (HasSide<Call>) in_line.side.workspace = nullptr;
+    if constexpr (MayBeBeside<Call>) in_line.beside = false;
     observer(OperationCall<Spec, Call>{op, pass, spec, in_line, saved_bytes, run});
   } else {
     run(call);

@@ -47,6 +47,10 @@ Program::Program(Backend& backend, ModelState& state, const LayerList& layers, c
 
 Program::~Program() = default;
 
+void Program::set_images(void* data) {
+  tensors_->set_images(data);
+}
+
 void Program::forward(const BatchRows& rows) {
   const trace::Range range("forward");
   trace::Sequence layers;

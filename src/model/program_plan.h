@@ -66,6 +66,7 @@ class ProgramPlan {
   // Registers everything with the planner. The objective reads `logits` and writes their gradient.
   void finish(MemoryPlanner& planner, Activation logits);
 
+  void set_images(void* data) { place(LayerList::images()).value.data = data; }
   const Tensor& value(Activation a) const { return place(a).value; }
   const Tensor& gradient(Activation a) const { return place(a).gradient; }
 

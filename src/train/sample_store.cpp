@@ -7,8 +7,8 @@ class ImageViews final : public ViewMaker {
  public:
   ImageViews(Backend& backend, const AugmentSpec& spec, const Tensor& pixels)
       : augment_(backend.make_augment(spec)), pixels_(pixels) {}
-  void run(const Tensor& images, const BatchRows& rows) override {
-    augment_->run({.images = images, .pixels = pixels_, .rows = rows});
+  void run(const Tensor& images, const BatchRows& rows, bool beside) override {
+    augment_->run({.images = images, .pixels = pixels_, .rows = rows, .beside = beside});
   }
 
  private:
@@ -20,8 +20,8 @@ class VectorViews final : public ViewMaker {
  public:
   VectorViews(Backend& backend, const FeatureViewsSpec& spec, const Tensor& features)
       : op_(backend.make_feature_views(spec)), features_(features) {}
-  void run(const Tensor& images, const BatchRows& rows) override {
-    op_->run({.views = images, .features = features_, .rows = rows});
+  void run(const Tensor& images, const BatchRows& rows, bool beside) override {
+    op_->run({.views = images, .features = features_, .rows = rows, .beside = beside});
   }
 
  private:

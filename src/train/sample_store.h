@@ -17,8 +17,8 @@ namespace dpll {
 class ViewMaker {
  public:
   virtual ~ViewMaker() = default;
-  // images: Program::images().
-  virtual void run(const Tensor& images, const BatchRows& rows) = 0;
+  // images: Program::images(). beside: in the backend's second queue, where it has one.
+  virtual void run(const Tensor& images, const BatchRows& rows, bool beside = false) = 0;
 };
 
 class SampleStore {

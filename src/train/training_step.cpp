@@ -106,6 +106,10 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
                             .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
   make_batch(full_, batch_size_, views);
   if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, views);
+  if (backend_.side_layers() == 0) return;
+  for (Buffer& buffer : image_buffers_) {
+    buffer = backend_.allocate(full_.program->images().bytes(), "the views of two steps");
+  }
 }
 
 void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
@@ -128,8 +132,27 @@ void TrainingStep::attach(void* arena) {
   for (Batch* batch : {&full_, &partial_}) {
     if (batch->program == nullptr) continue;
     batch->program->plan().bind(arena);
-    batch->recorded = backend_.record([this, batch] { run_operations(*batch); });
   }
+  const bool looks_ahead = image_buffers_[0].data() != nullptr;
+  // A full batch is followed by another one, by the partial one, or ends the epoch.
+  const std::int64_t full_steps = steps_per_epoch_ - (last_batch_size_ > 0 ? 1 : 0);
+  if (looks_ahead && full_steps > 1) record(full_, &full_);
+  if (looks_ahead && last_batch_size_ > 0) record(full_, &partial_);
+  if (!looks_ahead || last_batch_size_ == 0) record(full_, nullptr);
+  if (last_batch_size_ > 0) record(partial_, nullptr);
+}
+
+void TrainingStep::record(Batch& batch, Batch* next) {
+  const int buffers = image_buffers_[0].data() == nullptr ? 1 : 2;
+  for (int buffer = 0; buffer < buffers; ++buffer) {
+    image_buffer_ = buffer;
+    batch.recorded[{buffer, next}] = backend_.record([&] { run_operations(batch, next); });
+  }
+  image_buffer_ = 0;
+}
+
+void TrainingStep::use_images(Batch& batch, int buffer) {
+  if (image_buffers_[buffer].data() != nullptr) batch.program->set_images(image_buffers_[buffer].data());
 }
 
 BatchRows TrainingStep::rows() const {
@@ -155,6 +178,7 @@ void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::ve
              "{} plans for {} steps, {} open requests", plans.size(), steps_per_epoch_, requests_.size());
   backend_.copy_in({plans_, DType::f32, {steps_per_epoch_, kStepPlanFields}}, plans.data());
   position_ = requested_ = first_step;
+  has_views_ = false;
   if (first_step == steps_per_epoch_) return;
   const StepPlan& first = plans[static_cast<std::size_t>(first_step)];
   StepState state{.seed = seed_,
@@ -169,7 +193,17 @@ void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::ve
 
 void TrainingStep::enqueue() {
   DPLL_CHECK(position_ < steps_per_epoch_, "step {} of an epoch of {}", position_ + 1, steps_per_epoch_);
-  batch_of(position_).recorded();
+  Batch& batch = batch_of(position_);
+  use_images(batch, image_buffer_);
+  if (image_buffers_[0].data() == nullptr) {
+    batch.recorded.at({0, nullptr})();
+  } else {
+    if (!has_views_) augment(batch);
+    Batch* const next = position_ + 1 < steps_per_epoch_ ? &batch_of(position_ + 1) : nullptr;
+    batch.recorded.at({image_buffer_, next})();
+    has_views_ = next != nullptr;
+    image_buffer_ = 1 - image_buffer_;
+  }
   ++position_;
   network_.state().batches_tracked += views_;
 }
@@ -199,8 +233,13 @@ std::vector<StepRecord> TrainingStep::collect_records() {
 }
 
 // The way of a batch through all operations.
-void TrainingStep::run_operations(Batch& batch) {
-  augment(batch);
+void TrainingStep::run_operations(Batch& batch, Batch* next) {
+  if (image_buffers_[0].data() == nullptr) augment(batch);
+  if (next != nullptr) {
+    use_images(*next, 1 - image_buffer_);
+    augment(*next, batch.program->spec().batch, true);
+  }
+  use_images(batch, image_buffer_);
   batch.program->forward(rows());
   objective(batch);
   batch.program->backward(rows());
@@ -215,9 +254,11 @@ void TrainingStep::run_operations(Batch& batch) {
                     .steps = static_cast<std::uint32_t>(steps_per_epoch_)});
 }
 
-void TrainingStep::augment(Batch& batch) {
+void TrainingStep::augment(Batch& batch, int ahead, bool beside) {
   const trace::Range range("augment");
-  batch.augment->run(batch.program->images(), rows());
+  BatchRows of = rows();
+  of.ahead = ahead;
+  batch.augment->run(batch.program->images(), of, beside);
 }
 
 void TrainingStep::objective(Batch& batch) {
@@ -255,6 +296,7 @@ void TrainingStep::set_order(const std::vector<std::int32_t>& order) {
   DPLL_CHECK(static_cast<std::int64_t>(order.size()) == samples_, "an order of {} for {} samples",
              order.size(), samples_);
   backend_.copy_in(order_, order.data());
+  has_views_ = false;
   order_on_host_ = order;
 }
 
@@ -403,6 +445,7 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   StepState again = state();
   again.first = static_cast<std::uint32_t>(step_in_epoch * batch_size_);
   set_state(again);
+  has_views_ = false;
   augment(batch_of(step_in_epoch));
   program.forward(rows());
   if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -101,13 +102,18 @@ class TrainingStep {
     std::unique_ptr<ViewMaker> augment;
     std::unique_ptr<PllObjective> objective;
     void* objective_workspace = nullptr;
-    std::function<void()> recorded;
+    // Of each buffer of images, and of what the step makes the views of besides its own.
+    std::map<std::pair<int, const Batch*>, std::function<void()>> recorded;
   };
   void make_batch(Batch& batch, int size, const ViewSetup& views);
-  void augment(Batch& batch);
+  void augment(Batch& batch, int ahead = 0, bool beside = false);
   void objective(Batch& batch);
   void update();
-  void run_operations(Batch& batch);
+  // `next`: the batch that the views are made of beside this one, or null.
+  void run_operations(Batch& batch, Batch* next);
+  void record(Batch& batch, Batch* next);
+  // Where the views of this step lie, or of the next one.
+  void use_images(Batch& batch, int buffer);
   Batch& batch_of(std::int64_t step_in_epoch);
   BatchRows rows() const;
   StepState state() const;
@@ -151,6 +157,11 @@ class TrainingStep {
   std::size_t next_slot_ = 0;
 
   Batch full_, partial_;
+  // Where the backend has a second queue, a step makes the views of the next one beside its own work, and the
+  // images of the two take turns in two buffers. The first step of an epoch makes its own before it begins.
+  Buffer image_buffers_[2];
+  int image_buffer_ = 0;    // of the next step
+  bool has_views_ = false;  // the next step's are made
   std::unique_ptr<Sgd> sgd_;
 };
 

@@ -47,6 +47,8 @@ class Program {
   // compute [V*B, H, W, C]; where a convolution reads them, C is Backend::image_channels() of theirs, and the
   // channels behind those of the images are 0.
   const Tensor& images() const { return *images_; }
+  // They lie at `data` from now on, for whatever is run or recorded next.
+  void set_images(void* data);
   const Tensor& logits() const { return *logits_; }      // compute [V*B, classes]
   const Tensor& d_logits() const { return *d_logits_; }  // compute [V*B, classes]
   // "logits", or "features": what the last linear layer reads, compute [V*B, ..., C], of

@@ -53,6 +53,7 @@ struct AugmentCall {
   Tensor images = {};  // compute [V*B, H, W, C + zero_channels]
   Tensor pixels = {};  // u8 [N, H, W, C]
   BatchRows rows = {};
+  bool beside = false;  // in the second queue, where the backend has one
 };
 
 class Augment {

@@ -41,11 +41,12 @@ struct StepState {
   std::uint32_t position = 0;          // of the step in its epoch
 };
 
-// Which samples the rows of a batch are: row r of every view is sample order[step->first + r], or step->first
-// + r where `order` is undefined (evaluation).
+// Which samples the rows of a batch are: row r of every view is sample order[step->first + ahead + r], or
+// step->first + ahead + r where `order` is undefined (evaluation).
 struct BatchRows {
   const StepState* step = nullptr;  // backend memory
-  Tensor order;                     // i32 [N] or undefined
+  Tensor order = {};                // i32 [N] or undefined
+  int ahead = 0;                    // of views alone: those of a batch that comes later in the epoch
 };
 
 // Parameters of one batch normalisation over C channels; all master [C].
@@ -64,8 +65,8 @@ struct BatchNorm {
 // Where a backend has a second queue (Backend::side_layers()), an operation may put work there that is not
 // needed at once: the gradients of its parameters, and what a projection computes beside a convolution.
 struct SideQueue {
-  void* workspace =
-      nullptr;  // the operation's side_workspace_bytes(); null: everything is done in the usual queue
+  // The operation's side_workspace_bytes(); null: everything is done in the usual queue.
+  void* workspace = nullptr;
   // Backward: the mark of work in the second queue that reads what the operation overwrites with its input's
   // gradient; -1: there is none. When the operation returns, its parameters' gradients may be unfinished.
   int before_gradient = -1;

@@ -31,6 +31,7 @@ struct FeatureViewsCall {
   Tensor views = {};     // compute [V*B, 1, 1, D]
   Tensor features = {};  // f32 [N, D]
   BatchRows rows = {};
+  bool beside = false;  // in the second queue, where the backend has one
 };
 
 class FeatureViews {

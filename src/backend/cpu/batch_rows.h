@@ -9,7 +9,7 @@
 namespace dpll::cpu {
 
 inline std::int64_t sample_of(const BatchRows& rows, std::int64_t row) {
-  const std::int64_t position = std::int64_t{rows.step->first} + row;
+  const std::int64_t position = std::int64_t{rows.step->first} + rows.ahead + row;
   return rows.order.defined() ? static_cast<const std::int32_t*>(rows.order.data)[position] : position;
 }
 
@@ -17,7 +17,7 @@ inline std::int64_t sample_of(const BatchRows& rows, std::int64_t row) {
 inline void check_rows(const BatchRows& rows, std::int64_t batch, std::int64_t samples) {
   DPLL_CHECK(rows.step != nullptr, "batch without step state");
   if (rows.order.defined()) {
-    DPLL_CHECK(rows.order.dtype == DType::i32 && rows.step->first + batch <= rows.order.elements(),
+    DPLL_CHECK(rows.order.dtype == DType::i32 && rows.step->first + rows.ahead + batch <= rows.order.elements(),
                "rows {} to {} of an order of {} {}", rows.step->first, rows.step->first + batch,
                rows.order.elements(), name_of(rows.order.dtype));
   }

@@ -37,8 +37,9 @@ class CudaAugment final : public Augment {
              .images = call.images.data,
              .pixels = call.pixels.as<std::uint8_t>(),
              .step = call.rows.step,
-             .order = order_of(call.rows)},
-            context_.compute, context_.stream());
+             .order = order_of(call.rows),
+             .ahead = call.rows.ahead},
+            context_.compute, call.beside ? context_.side.begin() : context_.stream());
   }
 
  private:

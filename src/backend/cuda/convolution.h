@@ -8,7 +8,6 @@
 // can be captured into a graph.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>

@@ -22,8 +22,9 @@ class CudaFeatureViews final : public FeatureViews {
                    .out = call.views.data,
                    .features_table = call.features.as<float>(),
                    .step = call.rows.step,
-                   .order = order_of(call.rows)},
-                  context_.compute, context_.stream());
+                   .order = order_of(call.rows),
+                   .ahead = call.rows.ahead},
+                  context_.compute, call.beside ? context_.side.begin() : context_.stream());
   }
 
  private:

@@ -1,4 +1,6 @@
 // linear on the GPU: products by the vendor's library, bias and statistics by ours.
+#include <algorithm>
+
 #include "backend/cuda/cuda_ops.h"
 #include "backend/memory_plan.h"
 #include "elementwise.h"

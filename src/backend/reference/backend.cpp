@@ -12,7 +12,7 @@ namespace dpll {
 namespace reference {
 
 std::int64_t sample_of(const BatchRows& rows, std::int64_t r) {
-  const std::int64_t position = rows.step->first + r;
+  const std::int64_t position = rows.step->first + static_cast<std::uint32_t>(rows.ahead) + r;
   if (!rows.order.defined()) return position;
   DPLL_CHECK(position < rows.order.elements(), "position {} of an order of {}", position,
              rows.order.elements());

@@ -146,7 +146,7 @@ void TrainingStep::record(Batch& batch, Batch* next) {
   const int buffers = image_buffers_[0].data() == nullptr ? 1 : 2;
   for (int buffer = 0; buffer < buffers; ++buffer) {
     image_buffer_ = buffer;
-    batch.recorded[{buffer, next}] = backend_.record([&] { run_operations(batch, next); });
+    batch.recorded[{buffer, next}] = backend_.record([this, &batch, next] { run_operations(batch, next); });
   }
   image_buffer_ = 0;
 }

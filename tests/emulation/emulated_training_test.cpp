@@ -256,7 +256,7 @@ TEST_CASE("a run that does not fit says what would, and that does") {
   const TempDir folder;
   write_training_data(folder);
   RunConfig config = tiny_run(folder, "large");
-  const std::size_t limit = std::size_t{2} << 20;
+  const std::size_t limit = std::size_t{3400} << 10;
   const auto maker = [&](const RunConfig::Run&, const Warn&, const std::string&) {
     return make_emulated_cuda_backend(DType::f32, limit);
   };

@@ -59,8 +59,8 @@ dpll_mutate(batch_norm_backward.cu "view_d_beta[std::int64_t{view}"
 dpll_mutate(batch_norm_forward.cu "index == 2 ?" "index == 2 && !DPLL_FAULT(dropout_word) ?")
 dpll_mutate(block_join.cu "+ 2 * w) * shape.s_channels + own"
   "+ (DPLL_FAULT(join_shortcut_pixel) ? w : 2 * w)) * shape.s_channels + own")
-dpll_mutate(feature_views.cu "first + row % task.batch"
-  "first + row % (DPLL_FAULT(feature_views_row) ? task.views : task.batch)")
+dpll_mutate(feature_views.cu "task.ahead + row % task.batch"
+  "task.ahead + row % (DPLL_FAULT(feature_views_row) ? task.views : task.batch)")
 dpll_mutate(batch_norm_forward.cu "k / 2 * task.image.width"
   "k / 2 * (DPLL_FAULT(forward_window) ? 1 : task.image.width)")
 dpll_mutate(fused_batch_norm.cu "of_view = stats + std::int64_t{view} * 2"

@@ -23,8 +23,8 @@ TEST_CASE("step graph: the nodes of a step and its longest chain are those that 
     int nodes, chain, dependent;
   };
   for (const Bound& bound :
-       {Bound{"lenet", 30, 26, 14}, Bound{"wrn-16-2", 109, 86, 47}, Bound{"wrn-28-2", 193, 158, 89},
-        Bound{"wrn-34-10", 235, 194, 110}, Bound{"resnet-32", 251, 217, 118}}) {
+       {Bound{"lenet", 30, 25, 13}, Bound{"wrn-16-2", 109, 85, 46}, Bound{"wrn-28-2", 193, 157, 88},
+        Bound{"wrn-34-10", 235, 193, 109}, Bound{"resnet-32", 251, 216, 117}}) {
     const emulation::Graph graph = step_graph({.model = bound.model});
     std::map<std::string, int> counts;
     for (const emulation::Node& node : graph.nodes) {

@@ -11,7 +11,13 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// Device memory for a contest. Error(device) where there is not enough: the contest is then called off.
+// There is not enough memory to try a contender: says nothing about whether it is right.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
+// Device memory for a contest. OutOfMemory where there is not enough.
 class ScratchMemory {
  public:
   ScratchMemory(Runtime& runtime, std::size_t bytes);

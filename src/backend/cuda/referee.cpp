@@ -22,7 +22,8 @@ std::size_t bytes_of(const ContestOutput& output) {
 
 ScratchMemory::ScratchMemory(Runtime& runtime, std::size_t bytes)
     : runtime_(runtime), data_(runtime.allocate(std::max<std::size_t>(bytes, 1))) {
-  if (data_ == nullptr) fail(ExitCode::device, "not enough GPU memory to tune: {} bytes", bytes);
+  if (data_ != nullptr) return;
+  throw OutOfMemory(ExitCode::device, fmt::format("not enough GPU memory to tune: {} bytes", bytes));
 }
 
 ScratchMemory::~ScratchMemory() {

@@ -197,9 +197,19 @@ std::string Tuner::trial(const std::string& key, const Contender& contender,
                                                 contender.name, error.what()));
   } catch (const WrongResult&) {
     throw;  // a plain pass that nothing computes right: no other contender can do without it
+  } catch (const OutOfMemory& error) {
+    lacks_memory_ = true;
+    return error.what();
   } catch (const Error& error) {
     return error.what();
   }
+}
+
+void Tuner::throw_none(const std::string& key, std::size_t ways, const std::string& why) const {
+  const std::string text = fmt::format("none of {} ways to compute {} is right: {}", ways, key, why);
+  // Where memory was missing another time may be better: nothing is known to be wrong.
+  if (lacks_memory_) throw OutOfMemory(ExitCode::device, text);
+  throw WrongResult(ExitCode::device, text);
 }
 
 // The first right one, beginning with `first`.
@@ -224,8 +234,7 @@ std::size_t Tuner::prove(const std::string& key, const Contest& contest, std::si
     if (built) options_.warn(fmt::format("{}: '{}' is left out: {}", key, contender.name, wrong));
     if (built || last.empty()) last = wrong;
   }
-  throw WrongResult(ExitCode::device,
-                    fmt::format("none of {} ways to compute {} is right: {}", count, key, last));
+  throw_none(key, count, last);
 }
 
 TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
@@ -269,10 +278,8 @@ TuningChoice Tuner::hold(const std::string& key, const Contest& contest) {
     if (built) options_.warn(fmt::format("tuning of {}: '{}' is left out: {}", key, contender.name, wrong));
   }
   if (survivors.empty()) {
-    throw WrongResult(
-        ExitCode::device,
-        fmt::format("none of {} ways to compute {} is right: {}", contest.contenders.size(), key,
-                    choice.rejected.empty() ? "there is none" : choice.rejected.back().why));
+    throw_none(key, contest.contenders.size(),
+               choice.rejected.empty() ? "there is none" : choice.rejected.back().why);
   }
   ++proven_;
 

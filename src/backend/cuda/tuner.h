@@ -71,6 +71,8 @@ class Tuner {
  private:
   TuningChoice hold(const std::string& key, const Contest& contest);
   std::size_t prove(const std::string& key, const Contest& contest, std::size_t first);
+  // That none of so many ways is right; `why` of the last one.
+  [[noreturn]] void throw_none(const std::string& key, std::size_t ways, const std::string& why) const;
   std::string trial(const std::string& key, const Contender& contender,
                     const std::function<std::string()>& body);
   double share() const;  // seconds for the contest that begins now
@@ -80,7 +82,8 @@ class Tuner {
   TuningOptions options_;
   TuningCache cache_;
   TuningChoices known_, used_;
-  double spent_ = 0;  // seconds
+  double spent_ = 0;           // seconds
+  bool lacks_memory_ = false;  // for some contender
   int proven_ = 0;
   std::map<std::string, std::shared_ptr<const ConvolutionWay>> ways_;
   std::map<std::string, std::shared_ptr<const Product>> products_;

@@ -20,7 +20,7 @@ namespace {
 // chunk.
 constexpr std::int64_t kPartialBytes = std::int64_t{160} << 10;
 
-// Filters beyond which Winograd's, 16 floats each, no longer stay near a core while a chunk goes by: they
+// Filters beyond which Winograd's, 24 floats each, no longer stay near a core while a chunk goes by: they
 // would come from memory for every few tiles.
 constexpr std::int64_t kWinogradFilters = std::int64_t{1} << 17;
 // Filters beyond which the direct sums of their gradients do not: 192 -> 384 channels are as fast as

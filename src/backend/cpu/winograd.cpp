@@ -13,8 +13,8 @@ namespace dpll::cpu {
 namespace {
 
 // What a block of tiles has in flight for one row of positions.
-constexpr std::int64_t kConvBlockBytes = std::int64_t{40} << 10;
-constexpr std::int64_t kGradientBlockBytes = std::int64_t{96} << 10;
+constexpr std::int64_t kConvBlockBytes = std::int64_t{64} << 10;
+constexpr std::int64_t kGradientBlockBytes = std::int64_t{192} << 10;
 
 // Columns of a tile: four where that is fewer multiplications and the sums have so many terms that the
 // coefficients of the transforms do not dominate their error.
@@ -83,7 +83,10 @@ void transform_inputs(const ConvolutionKernels& kernels, const Tiling& tiling, i
   }
 }
 
-// G of F(4, 3), [6][3].
+// G of F(2, 3).
+constexpr double kSmallFilterMatrix[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+
+// G of F(4, 3).
 struct FilterMatrix {
   explicit FilterMatrix(const ConvolutionKernels& kernels) {
     const double near = kernels.near, far = kernels.far, near2 = near * near, far2 = far * far;
@@ -98,35 +101,34 @@ struct FilterMatrix {
   double g[6][3] = {};
 };
 
-// The row (a, b, c) of G g times G^T.
-void transform_filter_row(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix, float a,
-                          float b, float c) {
-  if (columns == 2) {
-    u[0] = a;
-    u[stride] = (a + b + c) / 2;
-    u[2 * stride] = (a - b + c) / 2;
-    u[3 * stride] = c;
-    return;
-  }
-  for (int j = 0; j < 6; ++j) {
-    const auto& g = matrix.g[j];
-    u[j * stride] = static_cast<float>(g[0] * a + g[1] * b + g[2] * c);
+// Filters of neighbouring output channels are transformed together, so many at once. Channels are a multiple
+// of it.
+constexpr int kGroup = 4, kPositions = 24;  // at most
+using Values = float[kGroup];               // one of each filter
+
+// The row g of three columns times G^T, as many positions as a row has.
+void transform_filter_row(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix,
+                          const Values (&g)[3]) {
+  for (int j = 0; j < columns + 2; ++j) {
+    const double* const row = columns == 2 ? kSmallFilterMatrix[j] : matrix.g[j];
+    for (int l = 0; l < kGroup; ++l) {
+      u[j * stride + l] = static_cast<float>(row[0] * g[0][l] + row[1] * g[1][l] + row[2] * g[2][l]);
+    }
   }
 }
 
-// U = G g G^T of a filter.
-void transform_filter(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix,
-                      const float (&g)[3][3]) {
-  float half[4][3];  // G g
-  for (int s = 0; s < 3; ++s) {
-    half[0][s] = g[0][s];
-    half[1][s] = (g[0][s] + g[1][s] + g[2][s]) / 2;
-    half[2][s] = (g[0][s] - g[1][s] + g[2][s]) / 2;
-    half[3][s] = g[2][s];
-  }
+// U = G g G^T. Position k of filter l goes to u[k * stride + l].
+void transform_filters(float* u, std::int64_t stride, int columns, const FilterMatrix& matrix,
+                       const Values (&g)[3][3]) {
   for (int i = 0; i < 4; ++i) {
-    transform_filter_row(u + i * (columns + 2) * stride, stride, columns, matrix, half[i][0], half[i][1],
-                         half[i][2]);
+    const double* const row = kSmallFilterMatrix[i];
+    Values half[3];  // G g
+    for (int s = 0; s < 3; ++s) {
+      for (int l = 0; l < kGroup; ++l) {
+        half[s][l] = static_cast<float>(row[0] * g[0][s][l] + row[1] * g[1][s][l] + row[2] * g[2][s][l]);
+      }
+    }
+    transform_filter_row(u + i * (columns + 2) * stride, stride, columns, matrix, half);
   }
 }
 
@@ -157,15 +159,17 @@ class WinogradConvolution final : public Convolution {
     const std::int64_t panel = kernels_.panel(), position = from_ * to_;
     const FilterMatrix matrix(kernels_);
 #pragma omp parallel for schedule(static)
-    for (std::int64_t f = 0; f < from_; ++f) {
-      for (std::int64_t t = 0; t < to_; ++t) {
-        // conv^T is the convolution with the filter turned by 180 degrees.
-        const float* filter = weight + (forward ? t * from_ + f : f * to_ + t) * 9;
-        float g[3][3];
-        for (int k = 0; k < 9; ++k) g[k / 3][k % 3] = filter[forward ? k : 8 - k];
-        const std::int64_t first = t / panel * panel, width = std::min(panel, to_ - first);
-        transform_filter(packed + first * from_ + f * width + (t - first), position, tiling_.columns, matrix,
-                         g);
+    for (std::int64_t t = 0; t < to_; t += kGroup) {
+      const std::int64_t first = t / panel * panel, width = std::min(panel, to_ - first);
+      for (std::int64_t f = 0; f < from_; ++f) {
+        Values g[3][3];
+        for (int l = 0; l < kGroup; ++l) {
+          // conv^T is the convolution with the filter turned by 180 degrees.
+          const float* filter = weight + (forward ? (t + l) * from_ + f : f * to_ + t + l) * 9;
+          for (int k = 0; k < 9; ++k) g[k / 3][k % 3][l] = filter[forward ? k : 8 - k];
+        }
+        transform_filters(packed + first * from_ + f * width + (t - first), position, tiling_.columns, matrix,
+                          g);
       }
     }
     return packed;
@@ -240,17 +244,14 @@ class WinogradWeightGradient final : public PartialWeightGradient {
 
   void finish(float* d_weight, void* scratch, std::size_t lane_bytes, int lanes) const override {
     const FilterMatrix matrix(kernels_);
-    const int positions = tiling_.positions(), columns = tiling_.row_positions();
+    // A line of the cache at a time.
+    constexpr std::int64_t kLine = 64 / sizeof(float);
 #pragma omp parallel for schedule(static)
-    for (std::int64_t o = 0; o < out_; ++o) {
+    for (std::int64_t line = 0; line < out_; line += kLine) {
       for (std::int64_t c = 0; c < in_; ++c) {
-        float s[4][6] = {};
-        for (int lane = 0; lane < lanes; ++lane) {
-          const float* sums =
-              sums_.in(static_cast<std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
-          for (int k = 0; k < positions; ++k) s[k / columns][k % columns] += sums[(k * in_ + c) * out_ + o];
+        for (std::int64_t o = line; o < std::min(line + kLine, out_); o += kGroup) {
+          finish_group(d_weight, scratch, lane_bytes, lanes, matrix, c, o);
         }
-        transform_sums(d_weight + (o * in_ + c) * 9, s, matrix);
       }
     }
   }
@@ -281,26 +282,55 @@ class WinogradWeightGradient final : public PartialWeightGradient {
     }
   }
 
+  // The gradients of the filters from input channel c to the output channels from o on.
+  void finish_group(float* d_weight, void* scratch, std::size_t lane_bytes, int lanes,
+                    const FilterMatrix& matrix, std::int64_t c, std::int64_t o) const {
+    Values s[kPositions] = {};
+    for (int lane = 0; lane < lanes; ++lane) {
+      const float* sums =
+          sums_.in(static_cast<std::byte*>(scratch) + static_cast<std::size_t>(lane) * lane_bytes);
+      for (int k = 0; k < tiling_.positions(); ++k) {
+        for (int l = 0; l < kGroup; ++l) s[k][l] += sums[(k * in_ + c) * out_ + o + l];
+      }
+    }
+    Values d_filters[3][3];
+    transform_sums(d_filters, s, matrix);
+    for (int l = 0; l < kGroup; ++l) {
+      for (int k = 0; k < 9; ++k) d_weight[((o + l) * in_ + c) * 9 + k] = d_filters[k / 3][k % 3][l];
+    }
+  }
+
   // G^T S G.
-  void transform_sums(float* d_filter, const float (&s)[4][6], const FilterMatrix& matrix) const {
-    float half[3][6];
-    for (int j = 0; j < tiling_.row_positions(); ++j) {
-      half[0][j] = s[0][j] + (s[1][j] + s[2][j]) / 2;
-      half[1][j] = (s[1][j] - s[2][j]) / 2;
-      half[2][j] = s[3][j] + (s[1][j] + s[2][j]) / 2;
+  void transform_sums(Values (&d_filters)[3][3], const Values (&s)[kPositions],
+                      const FilterMatrix& matrix) const {
+    const int row = tiling_.row_positions();
+    Values half[3][6];  // G^T S
+    for (int j = 0; j < row; ++j) {
+      for (int l = 0; l < kGroup; ++l) {
+        const float second = s[row + j][l], third = s[2 * row + j][l], mean = (second + third) / 2;
+        half[0][j][l] = s[j][l] + mean;
+        half[1][j][l] = (second - third) / 2;
+        half[2][j][l] = s[3 * row + j][l] + mean;
+      }
     }
     for (int r = 0; r < 3; ++r) {
-      if (tiling_.columns == 4) {
-        for (int k = 0; k < 3; ++k) {
-          double sum = 0;
-          for (int j = 0; j < 6; ++j) sum += matrix.g[j][k] * half[r][j];
-          d_filter[3 * r + k] = static_cast<float>(sum);
+      const auto& h = half[r];
+      const auto& g = matrix.g;
+      for (int l = 0; l < kGroup; ++l) {
+        if (tiling_.columns == 2) {
+          const float mean = (h[1][l] + h[2][l]) / 2;
+          d_filters[r][0][l] = h[0][l] + mean;
+          d_filters[r][1][l] = (h[1][l] - h[2][l]) / 2;
+          d_filters[r][2][l] = h[3][l] + mean;
+        } else {
+          // The rows of G for a point and its negative differ by the sign of the middle column.
+          const double near = double{h[1][l]} + h[2][l], far = double{h[3][l]} + h[4][l];
+          const double near_odd = double{h[1][l]} - h[2][l], far_odd = double{h[3][l]} - h[4][l];
+          d_filters[r][0][l] = static_cast<float>(g[0][0] * h[0][l] + g[1][0] * near + g[3][0] * far);
+          d_filters[r][1][l] = static_cast<float>(g[1][1] * near_odd + g[3][1] * far_odd);
+          d_filters[r][2][l] = static_cast<float>(g[1][2] * near + g[3][2] * far + h[5][l]);
         }
-        continue;
       }
-      d_filter[3 * r + 0] = half[r][0] + (half[r][1] + half[r][2]) / 2;
-      d_filter[3 * r + 1] = (half[r][1] - half[r][2]) / 2;
-      d_filter[3 * r + 2] = half[r][3] + (half[r][1] + half[r][2]) / 2;
     }
   }
 

@@ -359,9 +359,10 @@ TEST_CASE("device = check: a kernel that is broken is marked, and what is printe
   for (const char* text :
        {"against cpu", "largest errors of 2 steps", " augment: augment images [24,8,8,3]",
         " forward conv1: preact_conv y [24,8,8,16]", " backward fc: linear d_bias [3]", "! ",
-        " backward fc: linear d_bias [3], step 1, [", " instead of ",
+        " backward fc: linear d_bias [3], step 1, channel 1: 0 instead of ", " instead of ",
         "objective: pll_objective d_logits [24,3]", " update: sgd value ", "distances of whole steps",
         "gradients, at most: ", "results have a larger error than their arithmetic explains"}) {
-    CHECK_MESSAGE(result.says(text), std::string(text));
+    CAPTURE(std::string(text));
+    CHECK_MESSAGE(result.says(text), result.all());
   }
 }

@@ -63,38 +63,43 @@ __device__ void merge_row_lanes(Moments (&moments)[kVec], const ChannelTiling& t
 // The moments of a view from those of its row blocks: with d a block's mean less that of the first block,
 //   mean = mean of the first + sum(n d) / N,  m2 = sum(m2) + sum(n d^2) - sum(n d)^2 / N
 // in double, so that the differences do not cancel.
+// A few channels at a time: sums in double take twice the registers.
 template <int kVec>
 __device__ void merge_row_blocks(const Task& task, const ChannelThread<kVec>& thread, double* shared) {
+  constexpr int kPart = kVec < 4 ? kVec : 4;
   const int channels = task.shape.channels;
-  const float* const of_view =
-      task.partial + std::int64_t{thread.view} * task.tiling.row_blocks * 2 * channels + thread.channel;
-  double first_moment[kVec] = {}, second_moment[kVec] = {};
-  Vector<float, kVec> shift{};
-  if (thread.has_channel) {
-    shift = load_vector<kVec>(of_view);
-    DPLL_UNROLL_BY(2)
-    for (int block = thread.row_lane; block < task.tiling.row_blocks; block += task.tiling.rows_at_once) {
-      const float* const partial = of_view + std::int64_t{block} * 2 * channels;
-      const Vector<float, kVec> mean = load_vector<kVec>(partial), m2 = load_vector<kVec>(partial + channels);
-      const auto n = static_cast<double>(rows_of_block(task.tiling, task.shape.rows, block));
-      for (int i = 0; i < kVec; ++i) {
-        const double d = static_cast<double>(mean.v[i]) - static_cast<double>(shift.v[i]);
-        first_moment[i] += n * d;
-        second_moment[i] += static_cast<double>(m2.v[i]) + n * d * d;
+  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  const std::int64_t of_view = std::int64_t{thread.view} * task.tiling.row_blocks * 2 * channels;
+  for (int channel = thread.channel; channel < thread.channel + kVec; channel += kPart) {
+    const float* const partials = task.partial + of_view + channel;
+    double first_moment[kPart] = {}, second_moment[kPart] = {};
+    Vector<float, kPart> shift{};
+    if (thread.has_channel) {
+      shift = load_vector<kPart>(partials);
+      DPLL_UNROLL_BY(2)
+      for (int block = thread.row_lane; block < task.tiling.row_blocks; block += task.tiling.rows_at_once) {
+        const float* const partial = partials + std::int64_t{block} * 2 * channels;
+        const Vector<float, kPart> mean = load_vector<kPart>(partial),
+                                   m2 = load_vector<kPart>(partial + channels);
+        const auto n = static_cast<double>(rows_of_block(task.tiling, task.shape.rows, block));
+        for (int i = 0; i < kPart; ++i) {
+          const double d = static_cast<double>(mean.v[i]) - static_cast<double>(shift.v[i]);
+          first_moment[i] += n * d;
+          second_moment[i] += static_cast<double>(m2.v[i]) + n * d * d;
+        }
       }
     }
-  }
-  sum_over_row_lanes(first_moment, task.tiling, thread.row_lane, shared);
-  sum_over_row_lanes(second_moment, task.tiling, thread.row_lane, shared);
-  if (!thread.has_channel || thread.row_lane != 0) return;
-  float* const stats = task.stats + std::int64_t{thread.view} * 2 * channels + thread.channel;
-  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
-  for (int i = 0; i < kVec; ++i) {
-    const double mean = first_moment[i] * inverse_n;
-    stats[i] = static_cast<float>(static_cast<double>(shift.v[i]) + mean);
-    const double variance = second_moment[i] * inverse_n - mean * mean;
-    // Rounding may leave a constant channel slightly below zero; NaN stays NaN.
-    stats[channels + i] = variance < 0 ? 0.0F : static_cast<float>(variance);
+    sum_over_row_lanes(first_moment, task.tiling, thread.row_lane, shared);
+    sum_over_row_lanes(second_moment, task.tiling, thread.row_lane, shared);
+    if (!thread.has_channel || thread.row_lane != 0) continue;
+    float* const stats = task.stats + std::int64_t{thread.view} * 2 * channels + channel;
+    for (int i = 0; i < kPart; ++i) {
+      const double mean = first_moment[i] * inverse_n;
+      stats[i] = static_cast<float>(static_cast<double>(shift.v[i]) + mean);
+      const double variance = second_moment[i] * inverse_n - mean * mean;
+      // Rounding may leave a constant channel slightly below zero; NaN stays NaN.
+      stats[channels + i] = variance < 0 ? 0.0F : static_cast<float>(variance);
+    }
   }
 }
 

@@ -40,10 +40,10 @@ class DeviceMemory {
     std::size_t at = 0;  // the first gap that is large enough
     for (const auto& [offset, taken] : blocks_) {
       if (offset - at >= size) break;
-      at = offset + taken;
+      at = offset + taken.size;
     }
     if (at + size > kReserved) return nullptr;
-    blocks_[at] = size;
+    blocks_[at] = {size, bytes};
     open_ = false;  // the new block is closed
     open();
     DPLL_UNPOISON(begin_ + at, bytes);
@@ -56,9 +56,9 @@ class DeviceMemory {
   void release(void* data) noexcept {
     const auto block = blocks_.find(static_cast<std::size_t>(static_cast<unsigned char*>(data) - begin_));
     if (block == blocks_.end()) return;
-    madvise(data, block->second, MADV_DONTNEED);
-    mprotect(data, block->second, PROT_NONE);
-    DPLL_POISON(data, block->second);
+    madvise(data, block->second.size, MADV_DONTNEED);
+    mprotect(data, block->second.size, PROT_NONE);
+    DPLL_POISON(data, block->second.size);
     blocks_.erase(block);
   }
 
@@ -81,18 +81,25 @@ class DeviceMemory {
   }
   void show() noexcept { protect(PROT_READ | PROT_WRITE); }
 
-  unsigned char* begin() const { return begin_; }
-  std::size_t bytes() const {
-    return blocks_.empty() ? 0 : blocks_.rbegin()->first + blocks_.rbegin()->second;
+  std::vector<DeviceBlock> blocks() const {
+    std::vector<DeviceBlock> all;
+    for (const auto& [offset, taken] : blocks_) all.push_back({begin_ + offset, taken.bytes});
+    return all;
   }
 
  private:
+  struct Taken {
+    std::size_t size, bytes;  // with what is nobody's behind it, and without
+  };
+  std::size_t bytes() const {
+    return blocks_.empty() ? 0 : blocks_.rbegin()->first + blocks_.rbegin()->second.size;
+  }
   void protect(int protection) noexcept {
     if (bytes() > 0) mprotect(begin_, bytes(), protection);
   }
 
   unsigned char* begin_;
-  std::map<std::size_t, std::size_t> blocks_;  // offset, size
+  std::map<std::size_t, Taken> blocks_;  // by offset
   int users_ = 0, closings_ = 0, hidings_ = 0;
   bool open_ = false;
 };
@@ -110,11 +117,8 @@ void* allocate_device_memory(std::size_t bytes) {
 void release_device_memory(void* data) noexcept {
   if (data != nullptr) memory().release(data);
 }
-unsigned char* device_memory() {
-  return memory().begin();
-}
-std::size_t device_memory_bytes() {
-  return memory().bytes();
+std::vector<DeviceBlock> device_blocks() {
+  return memory().blocks();
 }
 HiddenMemory::HiddenMemory() : hidden_(memory().hide()) {}
 HiddenMemory::~HiddenMemory() {

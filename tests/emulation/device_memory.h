@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 namespace dpll::emulation {
 
@@ -10,9 +11,12 @@ namespace dpll::emulation {
 // is not enough. Under AddressSanitizer nothing but the `bytes` may be accessed, by the device neither.
 void* allocate_device_memory(std::size_t bytes);
 void release_device_memory(void* data) noexcept;
-// All of it, from the first block to the last; only while a DeviceAccess lives.
-unsigned char* device_memory();
-std::size_t device_memory_bytes();
+// All blocks, for whoever compares what is in them; may be accessed only while a DeviceAccess lives.
+struct DeviceBlock {
+  unsigned char* data;
+  std::size_t bytes;
+};
+std::vector<DeviceBlock> device_blocks();
 
 // Device memory can be accessed while one of these lives; they may be nested.
 class DeviceAccess {

@@ -112,26 +112,42 @@ std::vector<int> drawn_order(const Graph& graph) {
   return order;
 }
 
-// Bytes that a node has left in the device's memory.
+// The contents of the device's memory, a string a block.
+std::vector<std::string> contents() {
+  std::vector<std::string> all;
+  for (const DeviceBlock& block : device_blocks()) {
+    all.emplace_back(reinterpret_cast<const char*>(block.data), block.bytes);
+  }
+  return all;
+}
+
+// Bytes that a node has left.
 struct Written {
-  std::size_t offset;
+  const unsigned char* at;
   std::string bytes;
 };
 
-// Exact to the byte, because the bytes beside those that have changed may be another node's.
-std::vector<Written> changes(std::string& before, const unsigned char* memory) {
+// Those that differ from `before`, which is brought up to date. Exact to the byte, because the bytes beside
+// those that have changed may be another node's.
+std::vector<Written> changes(std::vector<std::string>& before) {
   constexpr std::size_t kPiece = 64;
+  const std::vector<DeviceBlock> blocks = device_blocks();
   std::vector<Written> written;
-  for (std::size_t at = 0; at < before.size(); at += kPiece) {
-    const std::size_t end = std::min(at + kPiece, before.size());
-    if (std::memcmp(before.data() + at, memory + at, end - at) == 0) continue;
-    for (std::size_t i = at; i < end; ++i) {
-      const auto byte = static_cast<char>(memory[i]);
-      if (before[i] == byte) continue;
-      before[i] = byte;
-      if (written.empty() || written.back().offset + written.back().bytes.size() != i)
-        written.push_back({i, ""});
-      written.back().bytes += byte;
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const unsigned char* const memory = blocks[b].data;
+    std::string& old = before[b];
+    for (std::size_t at = 0; at < old.size(); at += kPiece) {
+      const std::size_t end = std::min(at + kPiece, old.size());
+      if (std::memcmp(old.data() + at, memory + at, end - at) == 0) continue;
+      for (std::size_t i = at; i < end; ++i) {
+        const auto byte = static_cast<char>(memory[i]);
+        if (old[i] == byte) continue;
+        old[i] = byte;
+        const bool follows =
+            !written.empty() && written.back().at + written.back().bytes.size() == memory + i;
+        if (!follows) written.push_back({memory + i, ""});
+        written.back().bytes += byte;
+      }
     }
   }
   return written;
@@ -139,31 +155,33 @@ std::vector<Written> changes(std::string& before, const unsigned char* memory) {
 
 void replay_compared(const Graph& graph) {
   const DeviceAccess access;
-  unsigned char* const memory = device_memory();
-  const std::string first(reinterpret_cast<const char*>(memory), device_memory_bytes());
-  std::string seen = first;
+  const std::vector<std::string> first = contents();
+  std::vector<std::string> seen = first;
   std::vector<std::vector<Written>> written;
   for (const Node& node : graph.nodes) {
     node.run();
-    written.push_back(changes(seen, memory));
+    written.push_back(changes(seen));
   }
-  std::memcpy(memory, first.data(), first.size());
+  const std::vector<DeviceBlock> blocks = device_blocks();
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    std::memcpy(blocks[b].data, first[b].data(), first[b].size());
+  }
   std::vector<int> done;
   for (const int i : drawn_order(graph)) {
     const Node& node = graph.nodes[static_cast<std::size_t>(i)];
     node.run();
     for (const Written& w : written[static_cast<std::size_t>(i)]) {
-      if (std::memcmp(memory + w.offset, w.bytes.data(), w.bytes.size()) == 0) continue;
-      std::string others;
+      if (std::memcmp(w.at, w.bytes.data(), w.bytes.size()) == 0) continue;
+      std::string others = "nothing";
       for (const int other : done) {
         if (other < i) continue;
-        others = graph.nodes[static_cast<std::size_t>(other)].work.name + " of " +
-                 graph.nodes[static_cast<std::size_t>(other)].layer;
+        const Node& before = graph.nodes[static_cast<std::size_t>(other)];
+        others = before.work.name + " of " + before.layer;
       }
       throw EmulationFault(fmt::format(
           "{} of {} on stream {} leaves other bytes when the streams run in another order (last before it, "
           "and behind it in the program: {}): an event is missing",
-          node.work.name, node.layer, node.stream, others.empty() ? "nothing" : others));
+          node.work.name, node.layer, node.stream, others));
     }
     done.push_back(i);
   }

@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
   const T* const of_x = static_cast<const T*>(task.x) + first;
   const T* const of_s = static_cast<const T*>(task.s) + first;
   T* const y = static_cast<T*>(task.y) + first;
-  constexpr int kAtOnce = 4;
+  constexpr int kAtOnce = kNormalised ? 2 : 4;
   Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {};
   for_rows<kAtOnce>(
       thread, task.shape.rows,
@@ -93,39 +93,44 @@ __global__ void __launch_bounds__(kTileThreads, 2) forward(Task task) {
       });
 }
 
+// Sum number k of all blocks: its means for apply(), and the gradient that it is. `hats`: the sum is of
+// products with differences from the mean of this batch norm, which its deviation makes x_hat of.
+template <int kVec>
+__device__ void merge_sum(const Task& task, const ChannelThread<kVec>& thread, int k,
+                          const BatchNormParameters& bn, bool hats, float* gradient, double* shared) {
+  const int channels = task.shape.channels;
+  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  double total[kVec] = {}, sums[kVec];
+  for (int view = 0; view < task.shape.views; ++view) {
+    const float* const partial =
+        task.partial + (std::int64_t{view} * task.tiling.row_blocks * kSums + k) * channels + thread.channel;
+    sum_over_blocks(sums, partial, std::int64_t{kSums} * channels, task.tiling.row_blocks, thread.has_channel,
+                    task.tiling, thread.row_lane, shared);
+    if (!thread.has_channel || thread.row_lane != 0) continue;
+    float* const means = task.means + (std::int64_t{view} * kSums + k) * channels + thread.channel;
+    for (int i = 0; i < kVec; ++i) {
+      double inverse_deviation = 1;
+      if (hats) inverse_deviation = ChannelNorm(bn, task.shape, view, thread.channel + i).inverse_deviation;
+      const double sum_of_hat = sums[i] * inverse_deviation;
+      means[i] = static_cast<float>(sum_of_hat * inverse_n * inverse_deviation);
+      total[i] += sum_of_hat;
+    }
+  }
+  if (!thread.has_channel || thread.row_lane != 0) return;
+  for (int i = 0; i < kVec; ++i) gradient[thread.channel + i] = static_cast<float>(total[i]);
+}
+
 // The last block of these channels makes of all blocks' sums what apply() reads, and the parameters'
 // gradients.
 template <int kVec, bool kNormalised>
 __device__ void merge(const Task& task, const ChannelThread<kVec>& thread, double* shared) {
-  const int channels = task.shape.channels;
-  const bool first_lane = thread.has_channel && thread.row_lane == 0;
-  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
-  for (int k = 0; k < (kNormalised ? 3 : 2); ++k) {
-    double total[kVec] = {}, sums[kVec];
-    for (int view = 0; view < task.shape.views; ++view) {
-      const float* const partial = task.partial +
-                                   (std::int64_t{view} * task.tiling.row_blocks * kSums + k) * channels +
-                                   thread.channel;
-      sum_over_blocks(sums, partial, std::int64_t{kSums} * channels, task.tiling.row_blocks,
-                      thread.has_channel, task.tiling, thread.row_lane, shared);
-      if (!first_lane) continue;
-      float* const means = task.means + (std::int64_t{view} * kSums + k) * channels + thread.channel;
-      const BatchNormParameters& bn = k == 2 ? task.s_bn : task.bn;
-      for (int i = 0; i < kVec; ++i) {
-        const double inverse_deviation =
-            k == 0 ? 1.0 : ChannelNorm(bn, task.shape, view, thread.channel + i).inverse_deviation;
-        const double sum_of_hat = sums[i] * inverse_deviation;
-        means[i] = static_cast<float>(sum_of_hat * inverse_n * inverse_deviation);
-        total[i] += sum_of_hat;
-      }
-    }
-    if (!first_lane) continue;
-    const ParameterGradients& to = task.gradients;
-    float* const gradient = (k == 0 ? to.d_beta : k == 1 ? to.d_gamma : to.s_d_gamma) + thread.channel;
-    for (int i = 0; i < kVec; ++i) gradient[i] = static_cast<float>(total[i]);
-    if (kNormalised && k == 0) {
-      for (int i = 0; i < kVec; ++i) to.s_d_beta[thread.channel + i] = static_cast<float>(total[i]);
-    }
+  const ParameterGradients& to = task.gradients;
+  merge_sum(task, thread, 0, task.bn, false, to.d_beta, shared);
+  merge_sum(task, thread, 1, task.bn, true, to.d_gamma, shared);
+  if constexpr (kNormalised) {
+    merge_sum(task, thread, 2, task.s_bn, true, to.s_d_gamma, shared);
+    if (!thread.has_channel || thread.row_lane != 0) return;
+    for (int i = 0; i < kVec; ++i) to.s_d_beta[thread.channel + i] = to.d_beta[thread.channel + i];
   }
 }
 
@@ -145,7 +150,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) reduce(Task task) {
   const T* const d_y = static_cast<const T*>(task.d_y) + first;
   T* const d_s = static_cast<T*>(task.d_s) + first;
   float sums[kSums][kVec] = {};
-  constexpr int kAtOnce = 2;
+  constexpr int kAtOnce = kNormalised ? 1 : 2;
   Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {}, d_y_vector[kAtOnce] = {};
   for_rows<kAtOnce>(
       thread, task.shape.rows,
@@ -202,7 +207,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) apply(Task task) {
     slope = load_vector<kVec>(means + channels);
     if constexpr (kNormalised) s_slope = load_vector<kVec>(means + std::int64_t{2} * channels);
   }
-  constexpr int kAtOnce = 2;
+  constexpr int kAtOnce = kNormalised ? 1 : 2;
   Vector<T, kVec> x_vector[kAtOnce] = {}, s_vector[kAtOnce] = {}, d_z_vector[kAtOnce] = {};
   for_rows<kAtOnce>(
       thread, task.shape.rows,

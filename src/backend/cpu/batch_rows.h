@@ -17,9 +17,10 @@ inline std::int64_t sample_of(const BatchRows& rows, std::int64_t row) {
 inline void check_rows(const BatchRows& rows, std::int64_t batch, std::int64_t samples) {
   DPLL_CHECK(rows.step != nullptr, "batch without step state");
   if (rows.order.defined()) {
-    DPLL_CHECK(rows.order.dtype == DType::i32 && rows.step->first + rows.ahead + batch <= rows.order.elements(),
-               "rows {} to {} of an order of {} {}", rows.step->first, rows.step->first + batch,
-               rows.order.elements(), name_of(rows.order.dtype));
+    const std::int64_t first = std::int64_t{rows.step->first} + rows.ahead;
+    DPLL_CHECK(rows.order.dtype == DType::i32 && first + batch <= rows.order.elements(),
+               "rows {} to {} of an order of {} {}", first, first + batch, rows.order.elements(),
+               name_of(rows.order.dtype));
   }
   for (std::int64_t r = 0; r < batch; ++r) {
     const std::int64_t sample = sample_of(rows, r);

@@ -16,6 +16,8 @@ struct CandidateSets {
   int classes = 0;
   int words_per_row = 0;
   std::vector<std::uint64_t> words;
+  // [count, classes], each row a distribution over its set: what targets start from; empty: 1 / |S_i|.
+  std::vector<float> weights = {};
 
   CandidateSets() = default;
   CandidateSets(std::int64_t count_, int classes_)
@@ -126,12 +128,24 @@ CandidateSets read_candidates(const std::string& path, const std::vector<std::in
                               std::int64_t source_count, int classes);
 CandidateSets read_candidates(const std::string& path, std::int64_t count, int classes);  // a whole source
 
+// The weights of the sets `sets` of the samples `wanted` (as for read_candidates()), for
+// CandidateSets::weights. A safetensors file has a tensor "weights" [N, classes] of floating-point numbers, a
+// row for each sample of the source or for each of the wanted ones. A CSV file has the columns "sample" and
+// "weights" (or "posterior", as in labels.csv; others are passed over), with fields such as "0:0.75 3:0.25";
+// it may have other samples as well. Rows are divided by their sum. Error(data) names file, sample and the
+// mistake: a number that is negative or not finite, a weight of a label outside of the set, a sum that is not
+// 1 within 1e-4, a sample without a row.
+std::vector<float> read_weights(const std::string& path, const CandidateSets& sets,
+                                const std::vector<std::int64_t>& wanted, std::int64_t source_count);
+
 // Are the samples 0, 1, 2, ...? Then the index of a sample in the source is also its position.
 bool counts_from_zero(const std::vector<std::int64_t>& samples);
 
 // Hex SHA-256 over count and classes, each as a 64-bit little-endian number, and the sets, one 0/1 byte per
 // label, row-major.
 std::string candidates_sha256(const CandidateSets& sets);
+// Hex SHA-256 over the weights, or "none".
+std::string weights_sha256(const CandidateSets& sets);
 // The number of samples whose set does not have the true label; labels of -1 are not counted.
 std::int64_t count_missing_truth(const CandidateSets& sets, const std::vector<std::int32_t>& labels);
 

@@ -71,6 +71,9 @@ struct RunConfig {
     std::int64_t test_limit = 0;
     double validation_fraction = 0;  // share of the training set held out, with true labels; [0, 0.9]
     double selection_fraction = 0;   // share of the rest held out with only its candidate sets; [0, 0.9]
+    // >= 1: the training set becomes long-tailed, the first class having so many times the samples of the
+    // last.
+    double imbalance = 1;
     bool shuffle = true;
     bool coarse_labels = false;   // CIFAR-100: the 20 superclasses
     bool svhn_extra = false;      // SVHN: also the extra training images
@@ -92,6 +95,7 @@ struct RunConfig {
     std::string matrix;       // for mode = class_dependent
     MatrixKind matrix_kind = MatrixKind::inclusion;
     std::string superclasses;  // for mode = hierarchical; "" = CIFAR-100's own
+    std::string weights;       // CSV or safetensors file of the rows that targets start from; "" = S / |S|
 
     bool operator==(const Candidates&) const = default;
   } candidates;

@@ -42,6 +42,8 @@ struct DataSet {
   std::vector<std::string> files;
   // [train.count, classes] of 0/1, no row empty, when they come with the data.
   std::optional<std::vector<std::uint8_t>> candidates;
+  // Of feature vectors: each feature had this mean and was multiplied by this scale; empty of images.
+  std::vector<double> feature_means = {}, feature_scales = {};
   std::vector<std::string> warnings;  // one line each, for the caller to print
 };
 
@@ -55,6 +57,8 @@ struct LoadReport {
 // Loads, verifies and cuts (folds, limits, validation split) the data set that `config` names; the splits are
 // drawn by Philox from run.seed, and all parts keep the published order. Files and sums: data/README.md.
 // Features are standardised: mean 0 and variance 1 over the training samples that are left after all cuts.
+// data.imbalance makes the training set long-tailed after the limits and the validation split
+// (long_tail_counts() in src/data/split.h).
 // Error(data): a file that is missing or damaged, with where it should lie, where it is published, expected
 // and found MD5. Error(config): limits or a validation part that the data cannot give, a data set without a
 // reader.

@@ -60,6 +60,11 @@ std::string candidates_sha256(const CandidateSets& sets) {
   return hash.hex();
 }
 
+std::string weights_sha256(const CandidateSets& sets) {
+  if (sets.weights.empty()) return "none";
+  return sha256_hex(sets.weights.data(), sets.weights.size() * sizeof(float));
+}
+
 std::int64_t count_missing_truth(const CandidateSets& sets, const std::vector<std::int32_t>& labels) {
   DPLL_CHECK(static_cast<std::int64_t>(labels.size()) == sets.count, "{} labels for {} candidate sets",
              labels.size(), sets.count);

@@ -157,13 +157,24 @@ int dispatch(int argc, char** argv) {
       "Write the labels that the run found as review.csv, the least certain first, instead");
 
   PredictArguments predict;
-  CLI::App* predict_app = app.add_subcommand("predict", "Classify images with a trained model");
+  CLI::App* predict_app =
+      app.add_subcommand("predict", "Classify images or feature vectors with a trained model");
   predict_app->add_option("run", predict.run, "Run folder")->required()->type_name("FOLDER");
-  predict_app
+  CLI::Option_group* predicted = predict_app->add_option_group("samples");
+  predicted->require_option(1);
+  predicted
       ->add_option("--images", predict.images,
                    "PNG or JPEG files or folders of them; IDX, CIFAR binary or SVHN's .mat files")
-      ->required()
       ->type_name("FILE");
+  predicted
+      ->add_option("--features", predict.features,
+                   "CSV files, a sample a line; or safetensors files with a tensor 'features' [N,D]")
+      ->type_name("FILE");
+  predict_app
+      ->add_option("--top", predict.top,
+                   "Write the K likeliest classes of each sample with their probabilities")
+      ->type_name("K")
+      ->check(CLI::Range(1, 65536));
   predict_app->add_option("--out", predict.out, "CSV file to write")->required()->type_name("FILE");
   ModelFlags predict_model;
   predict_model.add_to(*predict_app);

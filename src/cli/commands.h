@@ -42,7 +42,9 @@ int evaluate_command(const EvaluateArguments& arguments);
 struct PredictArguments {
   std::string run;
   std::vector<std::string> images;
+  std::vector<std::string> features;  // files, for a run that was trained on feature vectors
   std::string out;
+  int top = 0;  // write so many classes a sample with their probabilities; 0: the likeliest one, by number
   KeptModel model = KeptModel::last;
 };
 int predict_command(const PredictArguments& arguments);

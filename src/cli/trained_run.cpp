@@ -1,6 +1,8 @@
 #include "cli/trained_run.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -55,6 +57,24 @@ RunConfig run_config(const std::string& folder) {
 
 namespace {
 
+// One finite number for each of the network's features; nothing where there is no such key.
+std::vector<double> metadata_list(const SafetensorsFile& file, const std::string& key, int size) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) return {};
+  const nlohmann::json json = nlohmann::json::parse(found->second, nullptr, false);
+  std::vector<double> values;
+  if (json.is_array()) {
+    for (const nlohmann::json& value : json) {
+      if (value.is_number()) values.push_back(value.get<double>());
+    }
+  }
+  const bool finite = std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
+  if (!finite || static_cast<int>(values.size()) != size) {
+    fail(ExitCode::data, "{}: metadata '{}' is not a list of {} numbers", file.path(), key, size);
+  }
+  return values;
+}
+
 // Of the data set that the configuration names: for a state dict of PyTorch's, which says nothing of images.
 TrainedModelFile sizes_of_data(const RunConfig& config) {
   const DatasetRow& row = dataset_row(config.data.dataset);
@@ -70,6 +90,8 @@ TrainedModelFile sizes_of_data(const RunConfig& config) {
   model.class_names = data.class_names;
   model.input = {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                  static_cast<int>(data.train.channels), data.classes};
+  model.feature_means = data.feature_means;
+  model.feature_scales = data.feature_scales;
   return model;
 }
 
@@ -95,6 +117,8 @@ TrainedModelFile read_model_header(const std::string& folder, const RunConfig& c
     fail(ExitCode::data, "{}: metadata 'class_names' does not name {} classes", file.path(),
          model.input.classes);
   }
+  model.feature_means = metadata_list(file, "feature_means", model.input.channels);
+  model.feature_scales = metadata_list(file, "feature_scales", model.input.channels);
   return model;
 }
 

@@ -32,6 +32,9 @@ RunConfig run_config(const std::string& folder);
 struct TrainedModelFile {
   InputShape input;
   std::vector<std::string> class_names;
+  // Of feature vectors, what the training subtracted and multiplied by: DataSet::feature_means and
+  // feature_scales. Empty in models of earlier versions.
+  std::vector<double> feature_means, feature_scales;
 };
 // Error(data) with `source` if the network does not take images (or vectors) of this size.
 void require_input(const std::string& source, const ImageSet& images, const InputShape& input);

@@ -137,6 +137,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
                "share of the training samples that is held out for validation"),
       real_key("data.selection_fraction", c.data.selection_fraction, closed(0, 0.9),
                "share of the remaining samples held out, with candidate sets alone, to select an epoch"),
+      real_key("data.imbalance", c.data.imbalance, closed(1, 1e6),
+               "long-tailed training set: samples of the first class over those of the last; 1: as it is"),
       boolean_key("data.shuffle", c.data.shuffle, "a new order of the training samples in every epoch"),
       boolean_key("data.coarse_labels", c.data.coarse_labels,
                   "CIFAR-100: its 20 superclasses in place of its classes"),
@@ -169,6 +171,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
           "contents of the matrix: the probability of each label, or the distribution of one wrong label"),
       text_key("candidates.superclasses", c.candidates.superclasses, Text::optional,
                "CSV file of the superclasses, for mode = hierarchical; empty: those of CIFAR-100"),
+      text_key("candidates.weights", c.candidates.weights, Text::optional,
+               "CSV or safetensors file of the target that each sample starts from; empty: equal weights"),
 
       choice_key("annotator.architecture", c.annotator.architecture,
                  "network that learns the true labels for candidates.mode = instance"),

@@ -241,6 +241,12 @@ void check_candidates(const RunConfig& config, const Settings& settings) {
                    fmt::format("noise_rate changes sets that are drawn; mode {} takes them as they are",
                                spell(candidates.mode)));
   }
+  if (!candidates.weights.empty() && facts_of(method_of(config)).needs_labels) {
+    settings.blame(
+        {"candidates.weights", "objective.method"},
+        fmt::format("weights are where targets start; method {} learns the true labels and has none",
+                    config.objective.method));
+  }
   if (candidates.mode == CandidateMode::dataset && !row.brings_candidates) {
     settings.blame(
         {"candidates.mode", "data.dataset"},

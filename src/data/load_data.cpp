@@ -54,6 +54,26 @@ void hold_out_validation(DataSet& data, double fraction, std::uint64_t seed) {
   if (data.candidates) data.candidates = select_rows(*data.candidates, data.classes, split.rest);
 }
 
+void make_long_tailed(DataSet& data, double ratio, std::uint64_t seed) {
+  const std::vector<std::int32_t>& labels = data.train.labels;
+  if (!data.train.has_labels() || std::any_of(labels.begin(), labels.end(), [](int l) { return l < 0; })) {
+    fail(ExitCode::config, "data.imbalance = {} needs the one true label of every training sample", ratio);
+  }
+  const std::vector<std::int64_t> sizes = long_tail_counts(data.train.count, data.classes, ratio);
+  const std::vector<std::int64_t> chosen = draw_long_tail(labels, sizes, seed);
+  std::int64_t wanted = 0;
+  for (const std::int64_t size : sizes) wanted += size;
+  if (const auto found = static_cast<std::int64_t>(chosen.size()); found < wanted) {
+    data.warnings.push_back(fmt::format(
+        "data.imbalance = {}: some classes have fewer samples than their part, so that {} of {} are "
+        "taken",
+        ratio, found, wanted));
+  }
+  data.train = select(data.train, chosen);
+  data.train_origin = select_rows(data.train_origin, 1, chosen);
+  if (data.candidates) data.candidates = select_rows(*data.candidates, data.classes, chosen);
+}
+
 }  // namespace
 
 DataSet load_data(const RunConfig& config, const LoadReport& report) {
@@ -91,6 +111,7 @@ DataSet load_data(const RunConfig& config, const LoadReport& report) {
   if (config.data.validation_fraction > 0) {
     hold_out_validation(data, config.data.validation_fraction, config.run.seed);
   }
+  if (config.data.imbalance > 1) make_long_tailed(data, config.data.imbalance, config.run.seed);
   if (data.train.tabular()) standardise(data);
   return data;
 }

@@ -1,6 +1,7 @@
 #include "data/split.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -61,6 +62,30 @@ Split draw_split(std::int64_t count, std::int64_t chosen, std::uint64_t seed, Sp
 Split draw_fold(std::int64_t count, int folds, int fold, std::uint64_t seed) {
   return cut(random_order(count, count, seed, SplitPart::folds), fold * count / folds,
              (fold + 1) * count / folds);
+}
+
+std::vector<std::int64_t> long_tail_counts(std::int64_t count, int classes, double ratio) {
+  std::vector<std::int64_t> sizes;
+  for (int c = 0; c < classes; ++c) {
+    // In the order of the published code, so that rounding gives the same sizes.
+    const double share = std::pow(1 / ratio, c / (classes - 1.0));
+    sizes.push_back(std::max<std::int64_t>(1, static_cast<std::int64_t>(double(count / classes) * share)));
+  }
+  return sizes;
+}
+
+std::vector<std::int64_t> draw_long_tail(const std::vector<std::int32_t>& labels,
+                                         const std::vector<std::int64_t>& sizes, std::uint64_t seed) {
+  const auto count = static_cast<std::int64_t>(labels.size());
+  std::vector<std::int64_t> left = sizes, chosen;
+  for (const std::int64_t i : random_order(count, count, seed, SplitPart::long_tail)) {
+    std::int64_t& wanted = left[static_cast<std::size_t>(labels[static_cast<std::size_t>(i)])];
+    if (wanted == 0) continue;
+    --wanted;
+    chosen.push_back(i);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  return chosen;
 }
 
 }  // namespace dpll

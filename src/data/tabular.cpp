@@ -228,6 +228,13 @@ void cut_folds(DataSet& data, const RunConfig::Data& config, std::uint64_t seed)
   }
 }
 
+void standardise(ImageSet& part, const std::vector<double>& means, const std::vector<double>& scales) {
+  const std::size_t width = means.size();
+  for (std::size_t i = 0; i < part.features.size(); ++i) {
+    part.features[i] = static_cast<float>((part.features[i] - means[i % width]) * scales[i % width]);
+  }
+}
+
 void standardise(DataSet& data) {
   const auto width = static_cast<std::size_t>(data.train.channels);
   const auto samples = static_cast<double>(data.train.count);
@@ -241,11 +248,11 @@ void standardise(DataSet& data) {
     }
     variance /= samples;
     const double scale = variance > 0 ? 1 / std::sqrt(variance) : 1;
-    for (ImageSet* part : {&data.train, &data.test, &data.validation}) {
-      for (std::size_t i = d; i < part->features.size(); i += width) {
-        part->features[i] = static_cast<float>((part->features[i] - mean) * scale);
-      }
-    }
+    data.feature_means.push_back(mean);
+    data.feature_scales.push_back(scale);
+  }
+  for (ImageSet* part : {&data.train, &data.test, &data.validation}) {
+    standardise(*part, data.feature_means, data.feature_scales);
   }
 }
 

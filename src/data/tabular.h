@@ -28,6 +28,9 @@ void cut_folds(DataSet& data, const RunConfig::Data& config, std::uint64_t seed)
 
 // Shifts and scales every feature of all parts so that it has mean 0 and variance 1 over the training
 // samples; a feature that is the same in all of them becomes 0 there and is only shifted elsewhere.
+// Sets feature_means and feature_scales.
 void standardise(DataSet& data);
+// The same with given means and scales, a value for each feature.
+void standardise(ImageSet& part, const std::vector<double>& means, const std::vector<double>& scales);
 
 }  // namespace dpll

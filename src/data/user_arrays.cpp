@@ -51,6 +51,8 @@ ImageSet read_images(const SafetensorsFile& file, const std::string& name) {
           .labels = {}};
 }
 
+}  // namespace
+
 ImageSet read_features(const SafetensorsFile& file, const std::string& name) {
   const TensorEntry& entry = file.entry(name);
   if (entry.shape.size() != 2 || *std::min_element(entry.shape.begin(), entry.shape.end()) < 1) {
@@ -82,6 +84,8 @@ ImageSet read_features(const SafetensorsFile& file, const std::string& name) {
   }
   return set;
 }
+
+namespace {
 
 // `prefix`: "" or "test_". Nothing where neither tensor is there.
 ImageSet read_samples(const SafetensorsFile& file, const std::string& prefix) {

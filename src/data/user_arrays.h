@@ -15,5 +15,7 @@ namespace dpll {
 // tensor and row, and what seems to be meant: axes in another order, labels from 1, a number that stands for
 // unknown. The caller still has to fill train_origin.
 DataSet data_from_arrays(const SafetensorsFile& file);
+// The feature vectors of the tensor `name`, [N,D] as above, without labels.
+ImageSet read_features(const SafetensorsFile& file, const std::string& name);
 
 }  // namespace dpll

@@ -50,6 +50,19 @@ constexpr EpochColumn kEpochColumns[] = {
     {"skipped_steps", "guard/skipped_steps", [](const EpochFigures& e) { return double(e.skipped_steps); }},
     {"loss_scale", "guard/loss_scale", [](const EpochFigures& e) { return e.loss_scale; }},
     {"rollbacks", "guard/rollbacks", [](const EpochFigures& e) { return double(e.rollbacks); }},
+    {"test_balanced_accuracy", "accuracy/test_balanced",
+     [](const EpochFigures& e) { return e.scores.test.balanced_accuracy; }},
+    {"test_top5_accuracy", "accuracy/test_top5",
+     [](const EpochFigures& e) { return e.scores.test.top5_accuracy; }},
+    {"test_many_accuracy", "accuracy/test_many",
+     [](const EpochFigures& e) { return e.scores.test.many_accuracy; }},
+    {"test_medium_accuracy", "accuracy/test_medium",
+     [](const EpochFigures& e) { return e.scores.test.medium_accuracy; }},
+    {"test_few_accuracy", "accuracy/test_few",
+     [](const EpochFigures& e) { return e.scores.test.few_accuracy; }},
+    {"test_calibration_error", "calibration/test_error",
+     [](const EpochFigures& e) { return e.scores.test.calibration_error; }},
+    {"prior_distance", "targets/prior_distance", [](const EpochFigures& e) { return e.prior_distance; }},
 };
 
 }  // namespace

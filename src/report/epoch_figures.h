@@ -24,6 +24,8 @@ struct EpochFigures {
   std::int64_t skipped_steps = 0;
   int rollbacks = 0;  // of the run so far
   double loss_scale = 1;
+  // Total variation distance of the mean target from the shares of the training labels; NaN if not measured.
+  double prior_distance = EpochScores::kNone;
   // Additional values of the method, by name: the columns after the common ones.
   std::vector<std::pair<std::string, double>> of_method = {};
 

@@ -19,9 +19,17 @@ std::string epoch_line(const EpochFigures& epoch) {
                                 ? fmt::format(" (supervised {:.4f}, consistency {:.4f})",
                                               epoch.mean(sums.supervised), epoch.mean(sums.consistency))
                                 : "";
-  return fmt::format("epoch {}/{}  loss {:.4f}{}{}{}{}{}{}  {:.0f} images/s  {:.1f} s", epoch.epoch,
+  const TestScores& test = epoch.scores.test;
+  const bool long_tailed =
+      !std::isnan(test.many_accuracy) || !std::isnan(test.medium_accuracy) || !std::isnan(test.few_accuracy);
+  std::string groups;
+  if (long_tailed) {
+    groups = percent("balanced", test.balanced_accuracy) + percent("many", test.many_accuracy) +
+             percent("medium", test.medium_accuracy) + percent("few", test.few_accuracy);
+  }
+  return fmt::format("epoch {}/{}  loss {:.4f}{}{}{}{}{}{}{}  {:.0f} images/s  {:.1f} s", epoch.epoch,
                      epoch.epochs, epoch.mean(sums.total), terms, percent("test", epoch.scores.test_accuracy),
-                     percent("ema", epoch.scores.average_test_accuracy),
+                     groups, percent("ema", epoch.scores.average_test_accuracy),
                      percent("validation", epoch.scores.validation_accuracy),
                      percent("approximated", epoch.scores.selection.approximated_accuracy),
                      percent("pseudo-labels", epoch.share_of_labelled(sums.pseudo_correct)),

@@ -14,8 +14,8 @@
 
 #include "dpll/files.h"
 #include "io/csv.h"
+#include "io/csv_records.h"
 #include "io/text.h"
-#include "io/text_lines.h"
 
 namespace dpll {
 
@@ -77,7 +77,7 @@ bool append_metrics(const History& history, const std::string& csv_path, const s
 }
 
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
-                  const std::vector<float>& targets) {
+                  const std::vector<float>& targets, const std::vector<float>& misses) {
   const std::vector<std::int64_t>& samples = data.train_origin;
   const bool positions = !counts_from_zero(samples), files = !data.files.empty();
   std::vector<std::string> columns = {"sample"};
@@ -85,15 +85,18 @@ void write_labels(const std::string& path, const DataSet& data, const CandidateS
   if (files) columns.emplace_back("file");
   columns.insert(columns.end(), {"candidates", "label"});
   if (files) columns.emplace_back("name");
-  columns.emplace_back("probability");
+  columns.insert(columns.end(), {"probability", "posterior", "miss"});
   std::string text = csv_line(columns);
   const auto classes = static_cast<std::size_t>(candidates.classes);
   for (std::int64_t i = 0; i < candidates.count; ++i) {
     const auto row = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * classes);
     const auto best = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes));
-    std::string set;
+    std::string set, posterior;
     for (int c = 0; c < candidates.classes; ++c) {
-      if (candidates.contains(i, c)) set += (set.empty() ? "" : " ") + std::to_string(c);
+      if (!candidates.contains(i, c)) continue;
+      const char* space = set.empty() ? "" : " ";
+      set += fmt::format("{}{}", space, c);
+      posterior += fmt::format("{}{}:{}", space, c, row[c]);
     }
     const std::int64_t sample = samples[static_cast<std::size_t>(i)];
     std::vector<std::string> fields = {std::to_string(sample)};
@@ -101,41 +104,50 @@ void write_labels(const std::string& path, const DataSet& data, const CandidateS
     if (files) fields.push_back(data.files.at(static_cast<std::size_t>(sample)));
     fields.insert(fields.end(), {set, std::to_string(best - row)});
     if (files) fields.push_back(data.class_names.at(static_cast<std::size_t>(best - row)));
-    fields.push_back(fmt::format("{}", *best));
+    const std::string miss = misses.empty() ? "" : fmt::format("{}", misses[static_cast<std::size_t>(i)]);
+    fields.insert(fields.end(), {fmt::format("{}", *best), posterior, miss});
     text += csv_line(fields);
   }
   write_file_atomically(path, text);
 }
 
+std::vector<float> missed_mass(const std::vector<float>& logits, const CandidateSets& candidates,
+                               std::int64_t first) {
+  const auto count = static_cast<std::int64_t>(logits.size()) / candidates.classes;
+  std::vector<float> misses;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* row = logits.data() + i * candidates.classes;
+    const double top = *std::max_element(row, row + candidates.classes);
+    double all = 0, outside = 0;
+    for (int c = 0; c < candidates.classes; ++c) {
+      const double share = std::exp(row[c] - top);
+      all += share;
+      if (!candidates.contains(first + i, c)) outside += share;
+    }
+    misses.push_back(static_cast<float>(outside / all));
+  }
+  return misses;
+}
+
 std::int64_t write_review(const std::string& labels_path, const std::string& review_path) {
   const std::vector<std::uint8_t> bytes = read_file(labels_path);
-  TextLines lines(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), labels_path);
-  std::string_view line;
-  // A quoted file name may hold line breaks.
-  const auto next_record = [&]() -> std::optional<std::vector<std::string>> {
-    std::string record;
-    while (lines.next(line)) {
-      record += line;
-      if (auto fields = csv_fields(record)) return fields;
-      record += '\n';
-    }
-    if (!record.empty()) lines.reject("a quote is not closed");
-    return std::nullopt;
-  };
-  const auto columns = next_record();
+  CsvRecords records(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                     labels_path);
+  const auto columns = records.next();
   const std::size_t width = columns ? columns->size() : 0;
-  if (width < 2 || columns->back() != "probability") lines.reject("these are not the labels of a run");
+  const std::size_t probability = columns ? index_in(*columns, "probability") : 0;
+  if (width < 2 || probability == width) records.reject("these are not the labels of a run");
   struct Row {
     double probability;
     std::string text;
   };
   std::vector<Row> rows;
-  while (const auto fields = next_record()) {
-    const std::string& number = fields->back();
+  while (const auto fields = records.next()) {
+    const std::string number = fields->size() == width ? (*fields)[probability] : "";
     Row row{0, csv_line(*fields)};
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), row.probability);
-    if (fields->size() != width || error != std::errc() || end != number.data() + number.size()) {
-      lines.reject("\"{}\" is not a row of it", printable(line));
+    if (number.empty() || error != std::errc() || end != number.data() + number.size()) {
+      records.reject("\"{}\" is not a row of it", printable(records.line()));
     }
     rows.push_back(std::move(row));
   }

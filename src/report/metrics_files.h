@@ -30,12 +30,20 @@ void write_metrics(const History& history, const std::string& csv_path, const st
 // does not exist or the row could not be written completely; write_metrics() then repairs them.
 bool append_metrics(const History& history, const std::string& csv_path, const std::string& jsonl_path);
 
-// labels.csv: "sample,candidates,label,probability": the index in the source, the candidate set separated by
-// spaces, the disambiguated label (largest target) and its target value. If training uses a part of the
-// source whose indices are not 0, 1, 2, ..., the columns are "sample,position,candidates,...", with the
-// position in the part. If samples are files, they are "sample,file,candidates,label,name,probability".
+// labels.csv: "sample,candidates,label,probability,posterior,miss": the index in the source, the candidate
+// set separated by spaces, the disambiguated label (largest target), its target value, the target value of
+// every candidate ("0:0.75 3:0.25"), and the probability that the trained network gives to labels outside of
+// the set
+// (`misses`; empty: they are not known, and the fields are empty). If training uses a part of the source
+// whose indices are not 0, 1, 2, ..., the columns are "sample,position,candidates,...", with the position in
+// the part. If samples are files, they are "sample,file,candidates,label,name,probability,...".
 void write_labels(const std::string& path, const DataSet& data, const CandidateSets& candidates,
-                  const std::vector<float>& targets);
+                  const std::vector<float>& targets, const std::vector<float>& misses);
+
+// softmax(logits) [samples, classes] summed over the labels outside of each sample's set; the samples are
+// those of `candidates` from `first` on.
+std::vector<float> missed_mass(const std::vector<float>& logits, const CandidateSets& candidates,
+                               std::int64_t first = 0);
 
 // The rows of a run's labels.csv, least certain first: by probability, equal ones in their order. Returns how
 // many there are. Error(data): not such a file.

@@ -22,9 +22,10 @@ namespace dpll {
 namespace {
 
 constexpr const char* kFormat = "dpll checkpoint 2";
-constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";  // PLCR was the only method
-constexpr const char* kMethodKey = "objective.method";             // of the identity
-constexpr const char* kOptimiserKey = "optimiser.kind";            // whose moments it has
+constexpr const char* kFormatWithoutMethod = "dpll checkpoint 1";    // PLCR was the only method
+constexpr const char* kWeightsKey = "candidates.weights (SHA-256)";  // of the identity
+constexpr const char* kMethodKey = "objective.method";               // of the identity
+constexpr const char* kOptimiserKey = "optimiser.kind";              // whose moments it has
 constexpr const char* kModelPrefix = "model/";
 constexpr const char* kVelocityPrefix = "velocity/";
 constexpr const char* kSquarePrefix = "square/";
@@ -166,6 +167,7 @@ RunIdentity run_identity(const RunConfig& config, const Network& network, const 
       {"network input", fmt::format("{}x{}x{}, {} classes", in.height, in.width, in.channels, in.classes)},
       {"training data (SHA-256)", fingerprint(data)},
       {"candidate sets (SHA-256)", candidates_sha256(candidates)},
+      {kWeightsKey, weights_sha256(candidates)},
       {"run.seed", std::to_string(config.run.seed)},
       {kMethodKey, config.objective.method},
       {"views.strong", std::to_string(views_of(config) - 1)},
@@ -271,7 +273,8 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
                                    : read_newest_checkpoint(folder, loaded.damage);
   for (const auto& [key, ours] : identity) {
     // What there was one of when the version that wrote it was made.
-    const std::map<std::string, std::string> only = {{kMethodKey, Plcr::about.name}, {kOptimiserKey, "sgd"}};
+    const std::map<std::string, std::string> only = {
+        {kMethodKey, Plcr::about.name}, {kOptimiserKey, "sgd"}, {kWeightsKey, "none"}};
     const bool silent = only.contains(key) && !file.metadata().contains("identity/" + key);
     const std::string theirs = silent ? only.at(key) : required(file, "identity/" + key);
     if (theirs != ours) {

@@ -45,9 +45,7 @@ void warn_of_label_0(const CandidateSets& sets, const Say& say) {
   say("warning: label 0 is a candidate of no training sample: do the labels start at 1? They count from 0");
 }
 
-}  // namespace
-
-CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say) {
+CandidateSets sets_of(const RunConfig& config, const DataSet& data, const Say& say) {
   const RunConfig::Candidates& c = config.candidates;
   if (c.mode == CandidateMode::file) {
     CandidateSets sets = read_candidates(c.file, data.train_origin, data.source_count, data.classes);
@@ -66,6 +64,16 @@ CandidateSets make_candidates(const RunConfig& config, const DataSet& data, cons
   }
   CandidateSets sets = draw_candidates(config, data, say);
   if (c.noise_rate > 0) remove_truths(sets, data.train.labels, c.noise_rate, c.seed);
+  return sets;
+}
+
+}  // namespace
+
+CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say) {
+  CandidateSets sets = sets_of(config, data, say);
+  if (const std::string& path = config.candidates.weights; !path.empty()) {
+    sets.weights = read_weights(path, sets, data.train_origin, data.source_count);
+  }
   return sets;
 }
 

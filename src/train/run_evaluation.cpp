@@ -9,11 +9,12 @@
 
 namespace dpll {
 RunEvaluation::RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
-                             const SelectionPart& held_out, int batch)
+                             const SelectionPart& held_out, int batch, bool long_tailed)
     : network_(network),
       held_out_(held_out),
       test_images_(data.test.count),
-      validation_images_(data.validation.count) {
+      validation_images_(data.validation.count),
+      scorer_(data, long_tailed) {
   const auto evaluator_of = [&](const ImageSet& images) -> std::unique_ptr<Evaluator> {
     if (images.count == 0) return nullptr;
     return std::make_unique<Evaluator>(backend, network, views, images, batch);
@@ -51,7 +52,9 @@ EpochScores RunEvaluation::run() {
     return std::numeric_limits<double>::infinity();
   };
   if (test_ != nullptr) {
-    const EvaluationResult result = test_->run();
+    const EvaluationResult result =
+        test_->run(scorer_.wants_logits() ? Evaluator::Logits::keep : Evaluator::Logits::leave);
+    scores.test = scorer_.of(result);
     scores.test_loss = loss_of(*test_, result, "test");
     scores.test_accuracy = result.accuracy;
   }

@@ -14,6 +14,7 @@
 #include "dpll/views.h"
 #include "train/evaluator.h"
 #include "train/selection.h"
+#include "train/test_scores.h"
 
 namespace dpll {
 
@@ -24,15 +25,16 @@ struct EpochScores {
   double validation_loss = kNone, validation_accuracy = kNone;
   double average_test_accuracy = kNone;  // of the averaged weights
   SelectionScores selection{kNone, kNone};
+  TestScores test = {};
   std::vector<std::string> warnings = {};  // what was not finite, one line each
 };
 
 class RunEvaluation {
  public:
-  // Copies the samples to the backend. `held_out` must outlive the object. It may be empty, and so may test
-  // and validation.
+  // Copies the samples to the backend. long_tailed: of TestScorer. `held_out` must outlive the object. It may
+  // be empty, and so may test and validation.
   RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
-                const SelectionPart& held_out, int batch);
+                const SelectionPart& held_out, int batch, bool long_tailed = false);
 
   std::size_t arena_bytes() const;
   void attach(void* arena);  // may be shared with programs that do not run at the same time
@@ -47,6 +49,7 @@ class RunEvaluation {
   const SelectionPart& held_out_;
   std::unique_ptr<Evaluator> test_, validation_, selection_;
   std::int64_t test_images_, validation_images_;
+  TestScorer scorer_;
 };
 
 }  // namespace dpll

@@ -16,6 +16,7 @@ CandidateSets select_sets(const CandidateSets& sets, const std::vector<std::int6
   for (const std::int64_t i : indices) {
     to = std::copy_n(sets.words.begin() + i * sets.words_per_row, sets.words_per_row, to);
   }
+  if (!sets.weights.empty()) out.weights = select_rows(sets.weights, sets.classes, indices);
   return out;
 }
 

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "data/split.h"
 #include "dpll/build_info.h"
 #include "dpll/core/check.h"
+#include "report/metrics_files.h"
 #include "train/make_candidates.h"
 #include "train/memory_report.h"
 #include "train/program_specs.h"
@@ -76,7 +79,7 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
                            {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                             static_cast<int>(data.train.channels), data.classes})),
       step(*backend, *network, run, views, data, candidates),
-      evaluation(*backend, *network, views, data, held_out, run.evaluation.batch) {
+      evaluation(*backend, *network, views, data, held_out, run.evaluation.batch, run.data.imbalance > 1) {
   provide_activations();
   identity = run_identity(config, *network, data, candidates);
   log_contents(log);
@@ -143,17 +146,46 @@ void Session::log_contents(Log& log) const {
   log.line(memory_line(*backend, memory_at_start));
 }
 
+std::vector<float> Session::missed_masses() {
+  // The samples lie on the backend once already, so only a part of them is copied again at a time.
+  constexpr std::int64_t kPart = 8192;
+  // The arena of training has room for so many images without what backward passes need.
+  const int batch = std::min(config.evaluation.batch, config.optimiser.batch);
+  std::vector<float> masses;
+  for (std::int64_t first = 0; first < data.train.count; first += kPart) {
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(std::min(kPart, data.train.count - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    const ImageSet part = select(data.train, indices);
+    Evaluator evaluator(*backend, *network, views, part, batch);
+    Buffer own;
+    if (evaluator.arena_bytes() > arena.bytes()) {
+      own = backend->allocate(evaluator.arena_bytes(), "the activations");
+    }
+    evaluator.attach(own.data() != nullptr ? own.data() : arena.data());
+    const std::vector<float> of_part =
+        missed_mass(evaluator.run(Evaluator::Logits::keep).logits, candidates, first);
+    masses.insert(masses.end(), of_part.begin(), of_part.end());
+  }
+  return masses;
+}
+
 std::map<std::string, std::string> Session::model_metadata(int epochs) const {
   const InputShape& in = network->input();
-  return {{"network", network->name()},
-          {"height", std::to_string(in.height)},
-          {"width", std::to_string(in.width)},
-          {"channels", std::to_string(in.channels)},
-          {"classes", std::to_string(in.classes)},
-          {"class_names", nlohmann::json(data.class_names).dump()},
-          {"dpll_engine", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)},
-          {"epochs", std::to_string(epochs)},
-          {"seed", std::to_string(config.run.seed)}};
+  std::map<std::string, std::string> metadata = {
+      {"network", network->name()},
+      {"height", std::to_string(in.height)},
+      {"width", std::to_string(in.width)},
+      {"channels", std::to_string(in.channels)},
+      {"classes", std::to_string(in.classes)},
+      {"class_names", nlohmann::json(data.class_names).dump()},
+      {"dpll_engine", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)},
+      {"epochs", std::to_string(epochs)},
+      {"seed", std::to_string(config.run.seed)}};
+  if (!data.feature_means.empty()) {
+    metadata["feature_means"] = nlohmann::json(data.feature_means).dump();
+    metadata["feature_scales"] = nlohmann::json(data.feature_scales).dump();
+  }
+  return metadata;
 }
 
 }  // namespace dpll

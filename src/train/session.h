@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpll/backend.h"
 #include "dpll/candidates.h"
@@ -32,6 +33,13 @@ struct Session {
 
   // The metadata of a model file after `epochs` epochs.
   std::map<std::string, std::string> model_metadata(int epochs) const;
+
+  // Of each training sample the probability that the network, in evaluation mode, gives to labels outside of
+  // its candidate set. Throws Stopped if a stop is requested.
+  std::vector<float> missed_masses();
+
+  // Is the mean of the targets an estimate of the classes' shares? Not where the true labels are learnt.
+  bool has_priors() const { return !facts_of(method_of(config)).needs_labels; }
 
   const RunConfig& config;
   DataSet data;

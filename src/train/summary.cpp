@@ -184,12 +184,23 @@ class SummaryListener final : public RunListener {
     summary["identity"] = session_.identity;
     summary["epochs"] = state.epochs;
     add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
+    if (session_.has_priors()) summary["class_priors"] = priors();
     summary["seconds"] = state.seconds;
     summary["backend"] = session_.backend->description();
     summary["version"] = DPLL_VERSION;
     summary["commit"] = DPLL_COMMIT;
     summary["compiler"] = DPLL_COMPILER;
     return summary.dump(2) + "\n";
+  }
+
+  // The classes' shares as the targets have them, and as the labels have them where they are known.
+  Json priors() const {
+    const int classes = session_.data.classes;
+    const std::vector<double> estimated = class_priors(session_.step.targets(), classes),
+                              labels = label_shares(session_.data.train, classes);
+    return {{"estimated", estimated},
+            {"of_labels", labels.empty() ? Json() : Json(labels)},
+            {"distance", json_number(total_variation(estimated, labels))}};
   }
 
   const Session& session_;

@@ -61,7 +61,7 @@ class Trainer {
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
   void finish_epoch();               // evaluates; throws Stopped
   void save(bool replaces = false);  // `replaces`: do not keep the newest checkpoint as the previous one
-  void write_results();
+  void write_results();              // throws Stopped before it writes anything
   std::string position() const;
   int stop();
   RunState state() const {
@@ -140,11 +140,7 @@ bool Trainer::resume_or_start(const std::function<void()>& accepted) {
     start_anew(accept);
   }
   listeners_.start(state());
-  if (progress_.epoch >= config_.run.epochs) {
-    if (!folder_.holds_results_of(progress_.epoch, model_.has_average())) write_results();
-    log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
-    return false;
-  }
+  if (progress_.epoch >= config_.run.epochs) return false;
   if (resumed_) {
     log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
                           progress_.step_in_epoch, folder_.path()));
@@ -187,8 +183,13 @@ void Trainer::start_anew(const std::function<void()>& accepted) {
 
 int Trainer::run(const std::function<void()>& accepted) {
   const StopSignals::InOrder in_order;
-  if (!resume_or_start(accepted)) return 0;
+  const bool goes_on = resume_or_start(accepted);
   try {
+    if (!goes_on) {
+      if (!folder_.holds_results_of(progress_.epoch, model_.has_average())) write_results();
+      log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
+      return 0;
+    }
     while (progress_.epoch < config_.run.epochs) {
       const trace::Range range("epoch");
       try {
@@ -198,11 +199,11 @@ int Trainer::run(const std::function<void()>& accepted) {
         roll_back(failure);
       }
     }
+    progress_.total_seconds = seconds_waited();
+    write_results();
   } catch (const Stopped&) {
     return stop();
   }
-  progress_.total_seconds = seconds_waited();
-  write_results();
   return 0;
 }
 
@@ -332,7 +333,8 @@ void Trainer::finish_epoch() {
   epoch.epoch = progress_.epoch + 1;
   epoch.epochs = config_.run.epochs;
   const bool last_epoch = epoch.epoch == epoch.epochs;
-  if (last_epoch || epoch.epoch % config_.evaluation.every == 0) epoch.scores = session_.evaluation.run();
+  const bool evaluates = last_epoch || epoch.epoch % config_.evaluation.every == 0;
+  if (evaluates) epoch.scores = session_.evaluation.run();
   epoch.steps = steps_done();
   epoch.learning_rate = learning_rate_of(step_.steps_per_epoch() - 1);
   epoch.rollbacks = progress_.rollbacks;
@@ -348,6 +350,10 @@ void Trainer::finish_epoch() {
   // once.
   step_.end_epoch(progress_.epoch);
   epoch.of_method = step_.method_figures(epoch.sums);
+  if (evaluates && session_.has_priors()) {
+    epoch.prior_distance = total_variation(class_priors(step_.targets(), session_.data.classes),
+                                           label_shares(session_.data.train, session_.data.classes));
+  }
 
   progress_.history.rows.push_back(epoch_row(epoch));
   progress_.epoch = epoch.epoch;
@@ -374,11 +380,12 @@ void Trainer::save(bool replaces) {
 }
 
 void Trainer::write_results() {
+  const std::vector<float> misses = session_.missed_masses();
   save_model(folder_.file(run_files::kModel), model_, ModelState::Array::value, model_metadata());
   if (model_.has_average()) {
     save_model(folder_.file(run_files::kAverageModel), model_, ModelState::Array::average, model_metadata());
   }
-  write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
+  write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets(), misses);
   listeners_.finish(state());
   log_.line(fmt::format("done in {}: results are in '{}'", format_duration(progress_.total_seconds),
                         folder_.path()));
@@ -407,7 +414,7 @@ int Trainer::stop() {
       "checkpoint); to go on: dpll_engine {} --resume",
       request.by, position(), request.seconds_past, seconds_since(begin), folder_.file(run_files::kConfig)));
   listeners_.stop(state());
-  write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets());
+  write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets(), {});
   return request.exit_code;
 }
 

@@ -404,9 +404,10 @@ void TrainingStep::restart() {
   const auto table = static_cast<std::size_t>(samples_ * classes_);
   std::vector<float> initial(table, 0.0F), kept(table * static_cast<std::size_t>(kept_rows_));
   std::size_t next_kept = 0;
+  if (!sets.weights.empty()) initial = sets.weights;
   for (std::int64_t i = 0; i < samples_; ++i) {
     const int size = sets.size(i);
-    for (int c = 0; c < classes_; ++c) {
+    for (int c = 0; c < classes_ && sets.weights.empty(); ++c) {
       if (sets.contains(i, c)) {
         initial[static_cast<std::size_t>(i * classes_ + c)] = 1.0F / static_cast<float>(size);
       }

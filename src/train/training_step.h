@@ -23,8 +23,8 @@ namespace dpll {
 
 class TrainingStep {
  public:
-  // Copies samples, labels and candidates to the backend and starts the targets at S / |S|, the rows that the
-  // method keeps besides as it says.
+  // Copies samples, labels and candidates to the backend and starts the targets at the candidates' weights or
+  // at S / |S|, the rows that the method keeps besides as it says.
   TrainingStep(Backend& backend, Network& network, const RunConfig& config, const ViewSetup& views,
                const DataSet& data, const CandidateSets& candidates);
 

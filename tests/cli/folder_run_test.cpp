@@ -8,6 +8,7 @@
 
 #include "cli/engine_runs.h"
 #include "dpll/safetensors.h"
+#include "io/csv.h"
 #include "support/image_folder.h"
 #include "support/mat_writer.h"
 
@@ -50,7 +51,7 @@ TEST_CASE("a folder of images: it trains, is evaluated, ordered for review, and 
   CHECK(has(trained.out, "folder: 21 training, 0 validation, 6 test images of 8x8x3, 2 classes"));
   const std::vector<std::string> labels = lines_of(read_text(runs.run_file("a", "labels.csv")));
   REQUIRE(labels.size() == 22);
-  CHECK(labels[0] == "sample,file,candidates,label,name,probability");
+  CHECK(labels[0] == "sample,file,candidates,label,name,probability,posterior,miss");
   CHECK(labels[1].starts_with("0,train/cat/0.png,"));
   CHECK(labels[21].starts_with("20,train/dog/wide.png,"));
 
@@ -70,9 +71,7 @@ TEST_CASE("a folder of images: it trains, is evaluated, ordered for review, and 
   std::vector<std::string> review = lines_of(read_text(run + "/review.csv"));
   REQUIRE(review.size() == 22);
   CHECK(review[0] == labels[0]);
-  const auto probability = [](const std::string& line) {
-    return std::stod(line.substr(line.rfind(',') + 1));
-  };
+  const auto probability = [](const std::string& line) { return std::stod(csv_fields(line).value().at(5)); };
   for (std::size_t i = 2; i < review.size(); ++i) CHECK(probability(review[i - 1]) <= probability(review[i]));
   std::vector<std::string> sorted = labels;
   std::sort(sorted.begin(), sorted.end());
@@ -112,7 +111,7 @@ TEST_CASE("a folder with labels.csv: candidate sets of its own, some samples wit
   CHECK(has(trained.out, "9 training, 3 validation, 0 test images"));
   const std::vector<std::string> labels = lines_of(read_text(runs.run_file("a", "labels.csv")));
   REQUIRE(labels.size() == 10);
-  CHECK(labels[0] == "sample,position,file,candidates,label,name,probability");
+  CHECK(labels[0] == "sample,position,file,candidates,label,name,probability,posterior,miss");
   bool has_full = false;
   for (const std::string& line : labels) has_full = has_full || has(line, ".png,0 1 2,");
   CHECK(has_full);

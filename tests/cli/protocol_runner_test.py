@@ -409,10 +409,27 @@ class FromVotes(Folder):
             self.assertEqual(code, 3)
             self.assertIn(part, err)
 
+    def test_soft(self):
+        self.sets("--soft", "soft.csv")
+        rows = (self.folder / "soft.csv").read_text(encoding="utf-8").splitlines()
+        self.assertEqual(rows[0], "sample,weights")
+        weights = [{int(item.split(":")[0]): float(item.split(":")[1]) for item in row.split(",")[1].split()}
+                   for row in rows[1:]]
+        self.assertEqual([row.split(",")[0] for row in rows[1:]], ["0", "1", "2"])
+        # Sample 0: cat 2 votes, dog 1; sample 1: none; sample 2: dog 2, cow 2.
+        for found, wanted in zip(weights, [{0: 2 / 3, 1: 1 / 3}, {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}, {1: 0.5, 2: 0.5}]):
+            self.assertEqual(found.keys(), wanted.keys())
+            for label, weight in wanted.items():
+                self.assertAlmostEqual(found[label], weight)
+        self.write("weights.csv", "annotator,weight\nann,0\nbob,0\ncid,0\n")  # nobody counts: equal parts
+        self.sets("--rule", "weighted", "--weights", "weights.csv", "--soft", "soft.csv")
+        self.assertEqual((self.folder / "soft.csv").read_text(encoding="utf-8").splitlines()[1], "0,0:0.5 1:0.5")
+
     def test_the_engine_reads_the_sets(self):
         count = 150  # samples of sparse.mat
-        self.sets("--samples", str(count))
-        settings = ["candidates.mode=file", f"candidates.file={self.folder}/sets.csv"]
+        self.sets("--samples", str(count), "--soft", "soft.csv")
+        settings = ["candidates.mode=file", f"candidates.file={self.folder}/sets.csv",
+                    f"candidates.weights={self.folder}/soft.csv"]
         words = [word for setting in settings for word in ("--set", setting)]
         subprocess.run([ENGINE, "candidates", str(self.folder / "tab.ini"), "--out", str(self.folder / "read.csv"), *words],
                        check=True, stdout=subprocess.DEVNULL)

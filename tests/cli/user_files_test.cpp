@@ -144,7 +144,7 @@ TEST_CASE(
   settings.insert(settings.end(), {"candidates.mode=file", "candidates.file=" + runs.file("all.csv")});
   require_done(runs.train("from_all", settings));
   const std::string labels = runs.run_file("from_all", "labels.csv");
-  CHECK(lines_of(read_text(labels))[0] == "sample,position,candidates,label,probability");
+  CHECK(lines_of(read_text(labels))[0] == "sample,position,candidates,label,probability,posterior,miss");
   std::map<std::string, std::string> sets;
   for (const auto& row : rows_of(runs.file("all.csv"))) sets[row.at(0)] = row.at(1);
   const auto rows = rows_of(labels);

@@ -47,6 +47,7 @@ class RandomConfig {
     c.data.test_limit = between(0, 2'147'483'647);
     c.data.validation_fraction = real(0.9);
     c.data.selection_fraction = real(0.9);
+    c.data.imbalance = 1 + real(999'999);
     c.data.shuffle = flip();
     c.data.size = between(8, 1024);
     c.data.cache = text(0);
@@ -68,6 +69,7 @@ class RandomConfig {
     c.candidates.matrix = text(1);
     c.candidates.matrix_kind = choice<MatrixKind>(2);
     c.candidates.superclasses = text(1);
+    c.candidates.weights = text(1);
     if (c.candidates.mode != CandidateMode::file && c.candidates.mode != CandidateMode::dataset) {
       c.candidates.noise_rate = real(1);
     }
@@ -102,6 +104,7 @@ class RandomConfig {
       if (flip()) c.objective.method = method.about.name;
       method.keys(DrawKeys{*this});
     });
+    if (facts_of(method_of(c)).needs_labels) c.candidates.weights.clear();
     c.optimiser.lr_decay = choice<LrDecay>(3);
     c.optimiser.batch = between(1, 65'536);
     c.optimiser.drop_last = flip();

@@ -247,6 +247,13 @@ TEST_CASE("epoch figures: each column has the value of its name, and those of th
   epoch.seconds = 2;
   epoch.skipped_steps = 11;
   epoch.rollbacks = 1;
+  epoch.scores.test = {.balanced_accuracy = 0.5,
+                       .top5_accuracy = 0.75,
+                       .calibration_error = 0.03125,
+                       .many_accuracy = 0.25,
+                       .medium_accuracy = 0.125,
+                       .few_accuracy = 0.0625};
+  epoch.prior_distance = 0.375;
   epoch.loss_scale = 1024;
   epoch.of_method = {{"margin", 0.125}};
   const std::vector<std::pair<std::string, double>> want = {{"epoch", 3},
@@ -275,6 +282,13 @@ TEST_CASE("epoch figures: each column has the value of its name, and those of th
                                                             {"skipped_steps", 11},
                                                             {"loss_scale", 1024},
                                                             {"rollbacks", 1},
+                                                            {"test_balanced_accuracy", 0.5},
+                                                            {"test_top5_accuracy", 0.75},
+                                                            {"test_many_accuracy", 0.25},
+                                                            {"test_medium_accuracy", 0.125},
+                                                            {"test_few_accuracy", 0.0625},
+                                                            {"test_calibration_error", 0.03125},
+                                                            {"prior_distance", 0.375},
                                                             {"margin", 0.125}};
   const std::vector<std::string> columns = metrics_columns({"margin"});
   const std::vector<double> row = epoch_row(epoch);

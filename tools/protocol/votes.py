@@ -132,13 +132,14 @@ class Sets:
     none reaches it the labels with the largest share stay; a sample without votes may be of any class."""
 
     def __init__(self, votes, weights, least, count, classes):
-        self.classes, self.sets = classes, []
+        self.classes, self.sets, self.shares = classes, [], []
         self.without_votes = self.below = 0
         for sample in range(count):
             labels = votes.given.get(sample)
             if labels is None:
                 self.without_votes += 1
                 self.sets.append(list(range(classes)))
+                self.shares.append([1 / classes] * classes)
                 continue
             share = shares(labels, weights)
             chosen = [label for label, value in share.items() if value >= least - 1e-12]
@@ -147,11 +148,21 @@ class Sets:
                 most = max(share.values())
                 chosen = [label for label, value in share.items() if value == most]
             self.sets.append(sorted(chosen))
+            whole = sum(share[label] for label in self.sets[-1])
+            # Where nobody of the sample's annotators has weight, their labels are worth the same.
+            self.shares.append([share[label] / whole if whole else 1 / len(chosen) for label in self.sets[-1]])
 
     def text(self):
         """As [candidates] mode = file reads it."""
         lines = [f"# dpll candidates, classes = {self.classes}, count = {len(self.sets)}", "sample,candidates"]
         lines += [f"{sample},{' '.join(map(str, labels))}" for sample, labels in enumerate(self.sets)]
+        return "\n".join(lines) + "\n"
+
+    def weights_text(self):
+        """As candidates.weights reads it: each candidate's part of the votes for the set."""
+        lines = ["sample,weights"]
+        for sample, (labels, parts) in enumerate(zip(self.sets, self.shares)):
+            lines.append(f"{sample}," + " ".join(f"{label}:{part!r}" for label, part in zip(labels, parts)))
         return "\n".join(lines) + "\n"
 
     def summary(self):

@@ -4,7 +4,7 @@ function(dpll_embed_goldens target)
   set(assembly "")
   set(table "")
   set(files "")
-  foreach(name preact_conv bn_relu_pool linear pll_objective sgd trajectory augment)
+  foreach(name preact_conv bn_relu_pool linear pll_objective sgd trajectory method_trajectory augment)
     set(file ${PROJECT_SOURCE_DIR}/tests/golden/${name}.safetensors)
     list(APPEND files ${file})
     string(APPEND assembly "    \".balign 16\\n.globl dpll_golden_${name}\\n.globl dpll_golden_${name}_end\\n\"\n"

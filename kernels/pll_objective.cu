@@ -58,16 +58,10 @@ class BlockLanes {
   __device__ int stride() const { return static_cast<int>(blockDim.x); }
   __device__ double sum(double x) const { return reductions_.sum(x); }
   __device__ Top largest(const Top& top) const { return reductions_.largest(top); }
-  __device__ double logit(int view, int k) const {
-    const std::int64_t at = place(view, k);
-    switch (task_.type) {
-      case DType::f16:
-        return static_cast<double>(to_float(static_cast<const Half*>(task_.logits)[at]));
-      case DType::bf16:
-        return static_cast<double>(to_float(static_cast<const Bfloat*>(task_.logits)[at]));
-      default:
-        return static_cast<double>(static_cast<const float*>(task_.logits)[at]);
-    }
+  __device__ ObjectivePart part() const { return task_.part; }
+  __device__ double logit(int view, int k) const { return number(task_.logits, place(view, k)); }
+  __device__ double teacher_logit(int view, int k) const {
+    return number(task_.teacher_logits, place(view, k));
   }
   __device__ bool in_set(int k) const {
     const std::uint64_t* const words = task_.candidates + sample_ * ((task_.classes + 63) / 64);
@@ -85,6 +79,7 @@ class BlockLanes {
   __device__ void keep(int r, int k, double x) const { task_.kept[kept_place(r, k)] = static_cast<float>(x); }
   __device__ double class_value(int k) const { return static_cast<double>(task_.class_values[k]); }
   __device__ void set_gradient(int view, int k, double x) const {
+    if (task_.part == ObjectivePart::rows) return;
     const std::int64_t at = place(view, k);
     const auto rounded = static_cast<float>(x);
     switch (task_.type) {
@@ -105,6 +100,16 @@ class BlockLanes {
   __device__ double* scratch(int i) const { return scratch_ + std::int64_t{i} * task_.classes; }
 
  private:
+  __device__ double number(const void* numbers, std::int64_t at) const {
+    switch (task_.type) {
+      case DType::f16:
+        return static_cast<double>(to_float(static_cast<const Half*>(numbers)[at]));
+      case DType::bf16:
+        return static_cast<double>(to_float(static_cast<const Bfloat*>(numbers)[at]));
+      default:
+        return static_cast<double>(static_cast<const float*>(numbers)[at]);
+    }
+  }
   __device__ std::int64_t place(int view, int k) const {
     return (std::int64_t{view} * task_.batch + row_) * task_.classes + k;
   }
@@ -177,7 +182,8 @@ __device__ void add_metrics(const PllObjectiveTask& task, const ObjectiveMetrics
     if (lane == i) own = sum;
   }
   if (lane < kObjectiveMetricsFields) {
-    reinterpret_cast<double*>(task.last)[lane] = own;
+    double* const last = reinterpret_cast<double*>(task.last) + lane;
+    *last = task.adds ? *last + own : own;
     reinterpret_cast<double*>(task.total)[lane] += own;
   }
   if (lane == 0) task.scratch->samples_done = 0;  // for the next launch

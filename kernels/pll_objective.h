@@ -16,6 +16,8 @@ struct ObjectiveScratch {
 
 struct PllObjectiveTask {
   int views = 0, batch = 0, classes = 0;
+  ObjectivePart part = ObjectivePart::all;
+  bool adds = false;         // to last
   DType type = DType::f32;   // of logits and d_logits
   int scratch_arrays = 0;    // of the method; pll_objective() sets it
   void* d_logits = nullptr;  // [V*B, classes]
@@ -24,6 +26,7 @@ struct PllObjectiveTask {
   int kept_rows = 0;
   ObjectiveMetrics *last = nullptr, *total = nullptr;
   const void* logits = nullptr;               // [V*B, classes]
+  const void* teacher_logits = nullptr;       // [V*B, classes] or null
   const std::uint64_t* candidates = nullptr;  // [N, (classes + 63) / 64]
   const std::int32_t* labels = nullptr;       // [N] or null
   const float* class_values = nullptr;        // [classes] or null

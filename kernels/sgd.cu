@@ -120,6 +120,9 @@ __device__ void update_vector(const SgdTask& task, const Coefficients& k, std::i
   load(average, task.average + first);
   for (int i = 0; i < kVec; ++i) average[i] = updated_average(average[i], value[i], k);
   store(task.average + first, average);
+  if (is_weight && task.average_weight != nullptr) {
+    store(static_cast<W*>(task.average_weight) + first, average);
+  }
 }
 
 template <typename W>
@@ -136,11 +139,16 @@ __device__ void update_element(const SgdTask& task, const Coefficients& k, std::
   task.value[at] = value;
   task.velocity[at] = velocity;
   if (at < weights && task.weight != nullptr) static_cast<W*>(task.weight)[at] = from_float<W>(value);
-  if (task.average != nullptr) task.average[at] = updated_average(task.average[at], value, k);
+  if (task.average == nullptr) return;
+  const float average = updated_average(task.average[at], value, k);
+  task.average[at] = average;
+  if (at < weights && task.average_weight != nullptr) {
+    static_cast<W*>(task.average_weight)[at] = from_float<W>(average);
+  }
 }
 
 // Cost "sgd update" of a weight: 16 + 2 S bytes, 8 operations; 20 bytes of another parameter or in float32;
-// an average adds 8 bytes and 3 operations, Adam 8 bytes and 10 operations.
+// an average adds 8 bytes and 3 operations, a copy of it S bytes, Adam 8 bytes and 10 operations.
 template <typename W>
 __global__ void update(SgdTask task, Coefficients k) {
   wait_for_previous_kernel();
@@ -179,12 +187,12 @@ void sgd(const SgdTask& task, DType weight_type, Stream stream) {
                checked = weights * sizeof(W) + (all - weights) * sizeof(float);
     launch("sgd check", check<W>, LaunchShape{{check_blocks, 1, 1}, kThreads, 0, checked}, stream, task);
     const double floats = 4.0 + (task.average != nullptr ? 2 : 0) + (task.square != nullptr ? 2 : 0);
-    const double written = task.weight != nullptr ? weights * sizeof(W) : 0;
+    const double copies = (task.weight != nullptr ? 1 : 0) + (task.average_weight != nullptr ? 1 : 0);
     launch("sgd update", update<W>,
            LaunchShape{{blocks_for(elements, kThreads * kVec), 1, 1},
                        kThreads,
                        0,
-                       checked + written + floats * sizeof(float) * all},
+                       checked + copies * weights * sizeof(W) + floats * sizeof(float) * all},
            stream, task, k);
   });
 }

@@ -24,6 +24,7 @@ struct SgdTask {
   float* square = nullptr;         // with adam and adamw
   float* average = nullptr;        // with spec.ema > 0
   void* weight = nullptr;          // [weights] in the weight type, or null
+  void* average_weight = nullptr;  // [weights] in the weight type, or null
   const void* d_weight = nullptr;  // [weights] in the weight type
   const float* d_value = nullptr;  // [elements - weights]
   UpdateHealth* health = nullptr;

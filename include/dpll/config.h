@@ -31,6 +31,12 @@ enum class Architecture { wide_resnet, resnet, resnet18, preact_resnet18, lenet,
 enum class ShortcutKind { projection, identity };
 // model.init: the file has this network's tensors and no others, or those of the same name and shape are
 // taken.
+// When a sample's row is made anew. The field's published codes do all three.
+enum class RowUpdate {
+  same,    // from the outputs that the loss is of; the loss of the next visit uses it
+  before,  // from these outputs, before the loss, which uses it
+  after,   // from another forward pass of the same views in training mode, after the update of the weights
+};
 enum class InitMatch { strict, names };
 enum class ScheduleKind { step, cosine, constant };
 // The first epoch with the lower rate of a step schedule: the listed epoch, or the next one; preset: as in
@@ -154,6 +160,7 @@ struct RunConfig {
 
   struct Objective {
     std::string method = "plcr";  // a name of src/objectives/methods.h
+    RowUpdate update = RowUpdate::same;
 
     bool operator==(const Objective&) const = default;
   } objective;
@@ -224,6 +231,8 @@ int depth_of(const RunConfig::Model& model);
 Method method_of(const RunConfig& config);
 // K + 1: views.strong, or the method's own number.
 int views_of(const RunConfig& config);
+// objective.update, or same for a method whose loss does not use rows.
+RowUpdate row_update_of(const RunConfig& config);
 
 struct Override {
   std::string key;  // "section.key"
@@ -253,6 +262,7 @@ std::string to_string(Architecture);
 std::string to_string(ShortcutKind);
 std::string to_string(InitMatch);
 std::string to_string(ObjectiveVariant);
+std::string to_string(RowUpdate);
 std::string to_string(ScheduleKind);
 std::string to_string(OptimiserKind);
 std::string to_string(LrDecay);

@@ -125,9 +125,10 @@ void visit_fields(PllObjectiveCall& call, Visit&& visit) {
   visit("d_logits", call.d_logits, Access::write);
   visit("targets", call.targets, Access::gather);
   visit("kept", call.kept, Access::gather);
-  visit("last", call.last, Access::write);
+  visit("last", call.last, call.adds ? Access::update : Access::write);
   visit("total", call.total, Access::update);
   visit("logits", call.logits, Access::read);
+  visit("teacher_logits", call.teacher_logits, Access::read);
   visit("candidates", call.candidates, Access::gather);
   visit("labels", call.labels, Access::gather);
   visit("class_values", call.class_values, Access::read);
@@ -149,6 +150,7 @@ void visit_fields(SgdCall& call, Visit&& visit) {
   visit("square", call.square, Access::update);
   visit("average", call.average, Access::update);
   visit("weight", call.weight, Access::write);
+  visit("average_weight", call.average_weight, Access::write);
   visit("health", call.health, Access::update);
   visit("step", call.step, Access::update);
   visit("d_weight", call.d_weight, Access::read);

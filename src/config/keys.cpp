@@ -247,6 +247,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
           "same name and shape")};
 
   keys.push_back(method_key(c));
+  keys.push_back(choice_key("objective.update", c.objective.update,
+                            "when a sample's target row, or what its method keeps, is made anew"));
   for (const std::string& name : method_names()) {
     for (Key& key : method_keys(c.methods, name)) keys.push_back(std::move(key));
   }

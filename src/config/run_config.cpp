@@ -317,6 +317,12 @@ void check_annotator(const RunConfig& config, const Settings& settings) {
 }
 
 void check_optimiser(const RunConfig& config, const Settings& settings) {
+  if (config.optimiser.ema > 0 && facts_of(method_of(config)).has_teacher) {
+    settings.blame({"optimiser.ema", "objective.method"},
+                   fmt::format("the averaged weights are the teacher of {0}, which {0}.momentum averages; "
+                               "expected ema = 0",
+                               config.objective.method));
+  }
   const RunConfig::Optimiser& optimiser = config.optimiser;
   if (optimiser.nesterov && optimiser.kind != OptimiserKind::sgd) {
     settings.blame({"optimiser.nesterov", "optimiser.kind"}, "Nesterov momentum is of kind = sgd");
@@ -429,6 +435,10 @@ Method method_of(const RunConfig& config) {
   return *found;
 }
 
+RowUpdate row_update_of(const RunConfig& config) {
+  return facts_of(method_of(config)).loss_uses_row ? config.objective.update : RowUpdate::same;
+}
+
 int views_of(const RunConfig& config) {
   return config.views.strong.value_or(facts_of(method_of(config)).strong_views) + 1;
 }
@@ -481,6 +491,9 @@ std::string to_string(ScheduleKind value) {
   return spell(value);
 }
 std::string to_string(OptimiserKind value) {
+  return spell(value);
+}
+std::string to_string(RowUpdate value) {
   return spell(value);
 }
 std::string to_string(LrDecay value) {

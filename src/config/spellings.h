@@ -46,6 +46,13 @@ inline const std::vector<Spelling<ResumeMode>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<RowUpdate>>& spellings() {
+  static const std::vector<Spelling<RowUpdate>> table = {
+      {RowUpdate::same, "same"}, {RowUpdate::before, "before"}, {RowUpdate::after, "after"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<CandidateMode>>& spellings() {
   static const std::vector<Spelling<CandidateMode>> table = {
       {CandidateMode::uniform, "uniform"},   {CandidateMode::class_dependent, "class_dependent"},

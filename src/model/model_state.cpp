@@ -131,9 +131,8 @@ void ModelState::lay_out(const BatchNormId& id, int stored_channels) {
   }
 }
 
-void ModelState::allocate(Backend& backend, bool with_average, bool with_squares) {
-  DPLL_CHECK(backend_ == nullptr, "allocate() called twice");
-  backend_ = &backend;
+// Where everything lies in the flat arrays.
+void ModelState::place() {
   offsets_.resize(specs_.size());
   for (const bool weights : {true, false}) {
     for (std::size_t i = 0; i < specs_.size(); ++i) {
@@ -147,6 +146,12 @@ void ModelState::allocate(Backend& backend, bool with_average, bool with_squares
     buffer_offsets_.push_back(buffer_elements_);
     buffer_elements_ += round_up(buffer.stored);
   }
+}
+
+void ModelState::allocate(Backend& backend, bool with_average, bool with_squares) {
+  DPLL_CHECK(backend_ == nullptr, "allocate() called twice");
+  backend_ = &backend;
+  place();
   const DType master = backend.master_dtype(), weight = backend.weight_dtype();
   const auto bytes_of = [](std::int64_t elements, DType dtype) {
     return static_cast<std::size_t>(elements) * size_of(dtype);
@@ -166,16 +171,33 @@ void ModelState::allocate(Backend& backend, bool with_average, bool with_squares
   running_ = backend.allocate(bytes_of(buffer_elements_, master), "the running statistics");
 }
 
+void ModelState::allocate_average_of(ModelState& trained) {
+  DPLL_CHECK(backend_ == nullptr && trained.has_average(), "no averages for a second network");
+  backend_ = trained.backend_;
+  place();
+  DPLL_CHECK(flat_elements_ == trained.flat_elements_, "{} elements for averages of {}", flat_elements_,
+             trained.flat_elements_);
+  values_of_other_ = trained.averages_.data();
+  if (trained.has_copies()) {
+    weights_ = backend_->allocate(trained.weights_.bytes(), "the teacher's weights in 16 bits");
+  }
+  running_ = backend_->allocate(trained.running_.bytes(), "the teacher's running statistics");
+  trained.network_of_average_ = this;
+}
+
 void ModelState::initialise(std::uint64_t seed) {
   for (int i = 0; i < parameters(); ++i) {
     write(Array::value, i, initial_values(spec(i), i, seed));
-    if (has_average()) write(Array::average, i, initial_values(spec(i), i, seed));
+    const int ordinal = has_network_of_average() ? parameters() + i : i;
+    if (has_average()) write(Array::average, i, initial_values(spec(i), ordinal, seed));
   }
   backend_->fill_zero(flat(velocities_));
   if (has_squares()) backend_->fill_zero(flat(squares_));
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
-    write_buffer(i, std::vector<float>(static_cast<std::size_t>(buffer.channels), buffer.initial));
+    const std::vector<float> initial(static_cast<std::size_t>(buffer.channels), buffer.initial);
+    write_buffer(i, initial);
+    if (has_network_of_average()) network_of_average_->write_buffer(i, initial);
   }
   batches_tracked = 0;
 }
@@ -185,14 +207,15 @@ Tensor ModelState::flat(const Buffer& buffer) const {
   return buffer.tensor(backend_->master_dtype(), {flat_elements_});
 }
 
-Tensor ModelState::slice(const Buffer& buffer, DType dtype, std::int64_t offset, const Shape& shape) const {
-  return {static_cast<std::byte*>(buffer.data()) + static_cast<std::size_t>(offset) * size_of(dtype), dtype,
-          shape};
+Tensor ModelState::slice(void* array, DType dtype, std::int64_t offset, const Shape& shape) const {
+  return {static_cast<std::byte*>(array) + static_cast<std::size_t>(offset) * size_of(dtype), dtype, shape};
 }
 
 Tensor ModelState::slice(Array array, int index) const {
   if (array == Array::gradient) return gradient(ParameterId{index});
-  return slice(buffer_of(array), backend_->master_dtype(), offsets_[static_cast<std::size_t>(index)],
+  void* const flat =
+      array == Array::value && values_of_other_ != nullptr ? values_of_other_ : buffer_of(array).data();
+  return slice(flat, backend_->master_dtype(), offsets_[static_cast<std::size_t>(index)],
                shape_of(spec(index).stored));
 }
 
@@ -202,7 +225,7 @@ Tensor ModelState::value(ParameterId id) const {
 
 Tensor ModelState::weight(ParameterId id) const {
   if (!has_copies()) return value(id);
-  return slice(weights_, backend_->weight_dtype(), offsets_[static_cast<std::size_t>(id.index)],
+  return slice(weights_.data(), backend_->weight_dtype(), offsets_[static_cast<std::size_t>(id.index)],
                shape_of(spec(id.index).stored));
 }
 
@@ -210,9 +233,15 @@ Tensor ModelState::gradient(ParameterId id) const {
   const std::int64_t offset = offsets_[static_cast<std::size_t>(id.index)];
   const Shape shape = shape_of(spec(id.index).stored);
   const DType master = backend_->master_dtype();
-  if (!has_copies()) return slice(gradients_, master, offset, shape);
-  return is_weight(spec(id.index)) ? slice(weight_gradients_, backend_->weight_dtype(), offset, shape)
-                                   : slice(gradients_, master, offset - flat_weights_, shape);
+  if (gradients_.data() == nullptr) return {};  // that of averages
+  if (!has_copies()) return slice(gradients_.data(), master, offset, shape);
+  return is_weight(spec(id.index)) ? slice(weight_gradients_.data(), backend_->weight_dtype(), offset, shape)
+                                   : slice(gradients_.data(), master, offset - flat_weights_, shape);
+}
+
+Tensor ModelState::flat_copies() const {
+  if (!has_copies()) return {};
+  return slice(weights_.data(), backend_->weight_dtype(), 0, {flat_weights_});
 }
 
 SgdCall ModelState::update_call() const {
@@ -222,14 +251,16 @@ SgdCall ModelState::update_call() const {
           .velocity = flat(velocities_),
           .square = flat(squares_),
           .average = flat(averages_),
-          .weight = has_copies() ? slice(weights_, backend_->weight_dtype(), 0, {flat_weights_}) : Tensor{},
-          .d_weight = has_copies() ? slice(weight_gradients_, backend_->weight_dtype(), 0, {flat_weights_})
-                                   : slice(gradients_, master, 0, {flat_weights_}),
-          .d_value = slice(gradients_, master, has_copies() ? 0 : flat_weights_, others)};
+          .weight = flat_copies(),
+          .average_weight = has_network_of_average() ? network_of_average_->flat_copies() : Tensor{},
+          .d_weight = has_copies()
+                          ? slice(weight_gradients_.data(), backend_->weight_dtype(), 0, {flat_weights_})
+                          : slice(gradients_.data(), master, 0, {flat_weights_}),
+          .d_value = slice(gradients_.data(), master, has_copies() ? 0 : flat_weights_, others)};
 }
 
 Tensor ModelState::running(int index) const {
-  return slice(running_, backend_->master_dtype(), buffer_offsets_[static_cast<std::size_t>(index)],
+  return slice(running_.data(), backend_->master_dtype(), buffer_offsets_[static_cast<std::size_t>(index)],
                {buffer_specs_[static_cast<std::size_t>(index)].stored});
 }
 
@@ -248,6 +279,12 @@ void ModelState::swap_average() {
     const std::vector<float> value = read(Array::value, i);
     write(Array::value, i, read(Array::average, i));
     write(Array::average, i, value);
+  }
+  if (!has_network_of_average()) return;
+  for (int i = 0; i < buffers(); ++i) {
+    const std::vector<float> values = read_buffer(i);
+    write_buffer(i, network_of_average_->read_buffer(i));
+    network_of_average_->write_buffer(i, values);
   }
 }
 
@@ -285,6 +322,10 @@ std::vector<float> ModelState::read(Array array, int index) const {
 }
 
 void ModelState::write(Array array, int index, const std::vector<float>& data) {
+  if (array == Array::average && has_network_of_average()) {
+    network_of_average_->write(Array::value, index, data);
+    return;
+  }
   const ParameterSpec& s = spec(index);
   std::vector<float> memory(static_cast<std::size_t>(product(s.stored)));
   for (std::size_t i = 0; i < data.size(); ++i) {
@@ -315,7 +356,12 @@ void ModelState::save(SafetensorsWriter& writer, Array array, const std::string&
   }
 }
 
-void ModelState::save_buffers(SafetensorsWriter& writer, const std::string& prefix) const {
+void ModelState::save_buffers(SafetensorsWriter& writer, const std::string& prefix, Array array) const {
+  if (array == Array::average && has_network_of_average()) {
+    network_of_average_->batches_tracked = batches_tracked;
+    network_of_average_->save_buffers(writer, prefix);
+    return;
+  }
   constexpr std::string_view kVar = ".running_var";
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
@@ -332,7 +378,11 @@ void ModelState::load(const SafetensorsFile& file, Array array, const std::strin
     write(array, i, file.get<float>(prefix + spec(i).name, spec(i).dims));
 }
 
-void ModelState::load_buffers(const SafetensorsFile& file, const std::string& prefix) {
+void ModelState::load_buffers(const SafetensorsFile& file, const std::string& prefix, Array array) {
+  if (array == Array::average && has_network_of_average()) {
+    network_of_average_->load_buffers(file, prefix);
+    return;
+  }
   for (int i = 0; i < buffers(); ++i) {
     const BufferSpec& buffer = buffer_specs_[static_cast<std::size_t>(i)];
     write_buffer(i, file.get<float>(prefix + buffer.name, {buffer.channels}));

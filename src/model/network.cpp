@@ -51,6 +51,10 @@ void Program::set_images(void* data) {
   tensors_->set_images(data);
 }
 
+void Program::set_logits(void* data) {
+  tensors_->set_value(tensors_->layers.logits(), data);
+}
+
 void Program::forward(const BatchRows& rows) {
   const trace::Range range("forward");
   trace::Sequence layers;
@@ -91,6 +95,11 @@ Network::Network(Backend& backend, const RunConfig::Model& model, const InputSha
 
 Network::~Network() = default;
 
+void Network::add_teacher(const RunConfig::Model& model) {
+  teacher_ = std::make_unique<Network>(backend_, model, input_);
+  teacher_->state_.allocate_average_of(state_);
+}
+
 std::unique_ptr<Program> Network::make_program(const ProgramSpec& spec) {
   return std::make_unique<Program>(backend_, state_, *layers_, spec);
 }
@@ -115,8 +124,11 @@ std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& 
 }
 
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig& config, const InputShape& input) {
-  return make_network(backend, config.model, input, config.optimiser.ema > 0,
-                      config.optimiser.kind != OptimiserKind::sgd);
+  const bool has_teacher = facts_of(method_of(config)).has_teacher;
+  auto network = make_network(backend, config.model, input, config.optimiser.ema > 0 || has_teacher,
+                              config.optimiser.kind != OptimiserKind::sgd);
+  if (has_teacher) network->add_teacher(config.model);
+  return network;
 }
 
 }  // namespace dpll

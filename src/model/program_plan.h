@@ -66,7 +66,8 @@ class ProgramPlan {
   // Registers everything with the planner. The objective reads `logits` and writes their gradient.
   void finish(MemoryPlanner& planner, Activation logits);
 
-  void set_images(void* data) { place(LayerList::images()).value.data = data; }
+  void set_images(void* data) { set_value(LayerList::images(), data); }
+  void set_value(Activation a, void* data) { place(a).value.data = data; }
   const Tensor& value(Activation a) const { return place(a).value; }
   const Tensor& gradient(Activation a) const { return place(a).gradient; }
 

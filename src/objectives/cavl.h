@@ -10,8 +10,8 @@
 //             published:  the class with the largest a_j [j in S]: where the values of all candidates are
 //                         negative, it is the first class that is *no* candidate
 //   row       1 at the candidate with the largest a_j, which is t in the article's variant
-// The first one wins among equals. The new rows are of the outputs that the loss is of; the published code
-// makes them from a second forward pass after the update of the weights.
+// The first one wins among equals. The published code makes the rows from a second forward pass after the
+// update of the weights: objective.update = after.
 #pragma once
 
 #include "objectives/of_probabilities.h"
@@ -32,6 +32,7 @@ struct Cavl final : objectives::PlainMethod {
   }
   bool operator==(const Cavl&) const = default;
 
+  static constexpr bool loss_uses_row = true;
   static constexpr int kept_rows = 1;
   double first_kept(int /*row*/, bool in_set, int candidates, int /*classes*/) const {
     return in_set ? 1.0 / candidates : 0;

@@ -32,6 +32,7 @@ struct Corr final {
   }
   bool operator==(const Corr&) const = default;
 
+  static constexpr bool loss_uses_row = true;
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
   std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
   static constexpr int strong_views = 1;

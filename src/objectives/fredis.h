@@ -22,7 +22,7 @@
 //   5. t <- normalise(q on S) for all samples; uniform where q is 0 on all of S
 // PLENCH's code does so at the first step of an epoch, of the first one, too, before the network has seen
 // more than a batch; its guard for 3 never acts; where 2 has too few candidates it does not end; and its rows
-// are from a second forward pass after the update of the weights.
+// are from a second forward pass after the update of the weights (objective.update = after).
 #pragma once
 
 #include <array>
@@ -68,6 +68,7 @@ struct Fredis final {
   }
   bool operator==(const Fredis&) const = default;
 
+  static constexpr bool loss_uses_row = true;
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
   std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
   static constexpr int strong_views = 0;

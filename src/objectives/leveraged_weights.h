@@ -3,8 +3,8 @@
 // For a sample with candidates S of K classes:
 //   kept row  w_j = 1/K at first; then w_j <- p_0j / sum_S p_0 on S, p_0j / sum_{not S} p_0 off S
 //   row       norm_S(p_0), which is w on S
-// No gradient goes through w. The new rows are of the outputs that the loss is of; the published code makes
-// them from a second forward pass after the update. Both are softmaxes over their labels, so that they exist
+// No gradient goes through w. The published code makes the new rows from a second forward pass after the
+// update of the weights: objective.update = after. Both are softmaxes over their labels, so that they exist
 // however small the probabilities are, where the published code adds 1e-8 to each in the sums; a set of all
 // labels has no others.
 #pragma once

@@ -29,6 +29,8 @@ struct Lwc final : objectives::LeveragedWeights {
   }
   bool operator==(const Lwc&) const = default;
 
+  static constexpr bool loss_uses_row = true;
+
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int /*views*/) { return 4; }
 
   template <typename Group>

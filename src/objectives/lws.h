@@ -24,6 +24,8 @@ struct Lws final : objectives::LeveragedWeights {
   }
   bool operator==(const Lws&) const = default;
 
+  static constexpr bool loss_uses_row = true;
+
   DPLL_HD_MEMBER static constexpr int scratch_arrays(int /*views*/) { return 3; }
 
   template <typename Group>

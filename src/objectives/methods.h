@@ -18,6 +18,7 @@
 #include "objectives/cc.h"
 #include "objectives/corr.h"
 #include "objectives/cross_entropy.h"
+#include "objectives/dirk.h"
 #include "objectives/exp.h"
 #include "objectives/forward.h"
 #include "objectives/fredis.h"
@@ -55,7 +56,7 @@ using KnownMethods =
     MethodList<Plcr, Proden, CrossEntropyOnTruth, Lws, NonNegativeRisk, GradientAscentRisk, Pop, Cc, Rc,
                AbsMae, AbsMse, AbsGce, AbsPhuber, AbsCce, MclExp, MclLog, MclMae, MclMse, MclGce, MclPhuber,
                SclNl, SclExp, ForwardCorrection, Lwc, Cavl, Corr, Ill, WeightedComplementary, OrderPreserving,
-               PairwiseComparison, Scarce, Fredis>;
+               PairwiseComparison, Scarce, Fredis, Dirk>;
 
 // One of them, with its hyper-parameters.
 using Method = KnownMethods::One;
@@ -78,14 +79,23 @@ struct MethodFacts {
   int kept_rows;                                         // a sample
   bool has_class_values;
   std::array<const char*, kMethodMetrics> metric_names;  // null: no such metric
+  bool loss_uses_row;                                    // or rows that are kept besides
+  bool has_teacher;
 };
 
 inline MethodFacts facts_of(const Method& method) {
   return std::visit(
       [](const auto& m) {
         using M = std::decay_t<decltype(m)>;
-        MethodFacts facts{m.about, m.scalar_names, m.strong_views, m.has_terms, m.needs_labels, 0, false, {}};
+        MethodFacts facts{m.about, m.scalar_names, m.strong_views, m.has_terms, m.needs_labels, 0, false,
+                          {},      false,          false};
         facts.kept_rows = objectives::kept_rows_of<M>();
+        facts.loss_uses_row = requires {
+          requires M::loss_uses_row;
+        };
+        facts.has_teacher = requires {
+          requires M::has_teacher;
+        };
         facts.has_class_values = requires {
           M::has_class_values;
         };
@@ -128,6 +138,19 @@ inline double first_kept_of(const Method& method, int row, bool in_set, int cand
       [&](const auto& m) -> double {
         if constexpr (requires { m.first_kept(row, in_set, candidates, classes); }) {
           return m.first_kept(row, in_set, candidates, classes);
+        } else {
+          return 0;
+        }
+      },
+      method);
+}
+
+// What the teacher keeps of itself at an update; 0: the method has none.
+inline double teacher_momentum_of(const Method& method) {
+  return std::visit(
+      [](const auto& m) -> double {
+        if constexpr (requires { m.teacher_momentum(); }) {
+          return m.teacher_momentum();
         } else {
           return 0;
         }

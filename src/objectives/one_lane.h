@@ -17,7 +17,7 @@ class OneLane {
   // scratch: double [scratch_arrays(views), classes]; sums: of the rounds, or null.
   OneLane(const PllObjectiveSpec& spec, const PllObjectiveCall& call, std::int64_t row, double* scratch,
           const double* sums)
-      : spec_(spec), state_(*call.rows.step), scratch_(scratch), sums_(sums) {
+      : spec_(spec), part_(call.part), state_(*call.rows.step), scratch_(scratch), sums_(sums) {
     const std::int64_t position = std::int64_t{state_.first} + row;
     const std::int64_t sample =
         call.rows.order.defined() ? call.rows.order.template as<std::int32_t>()[position] : position;
@@ -25,6 +25,9 @@ class OneLane {
     logits_ = call.logits.template as<T>() + row * spec.classes;
     d_logits_ = call.d_logits.template as<T>() + row * spec.classes;
     row_ = call.targets.template as<T>() + sample * spec.classes;
+    if (call.teacher_logits.defined()) {
+      teacher_logits_ = call.teacher_logits.template as<T>() + row * spec.classes;
+    }
     if (call.kept.defined()) kept_ = call.kept.template as<T>() + sample * call.kept.shape[1] * spec.classes;
     if (call.class_values.defined()) class_values_ = call.class_values.template as<T>();
     candidates_ = call.candidates.template as<std::uint64_t>() + sample * ((spec.classes + 63) / 64);
@@ -33,11 +36,15 @@ class OneLane {
 
   int classes() const { return spec_.classes; }
   int views() const { return spec_.views; }
+  ObjectivePart part() const { return part_; }
   int first() const { return 0; }
   int stride() const { return 1; }
   double sum(double x) const { return x; }
   Top largest(const Top& top) const { return top; }
   double logit(int view, int k) const { return static_cast<double>(logits_[view * view_stride_ + k]); }
+  double teacher_logit(int view, int k) const {
+    return static_cast<double>(teacher_logits_[view * view_stride_ + k]);
+  }
   bool in_set(int k) const { return ((candidates_[k / 64] >> (k % 64)) & 1u) != 0; }
   int label() const { return label_; }
   double row(int k) const { return static_cast<double>(row_[k]); }
@@ -49,7 +56,7 @@ class OneLane {
   void keep(int r, int k, double x) const { kept_[r * spec_.classes + k] = static_cast<T>(x); }
   double class_value(int k) const { return static_cast<double>(class_values_[k]); }
   void set_gradient(int view, int k, double x) const {
-    d_logits_[view * view_stride_ + k] = static_cast<T>(x);
+    if (part_ != ObjectivePart::rows) d_logits_[view * view_stride_ + k] = static_cast<T>(x);
   }
   int batch() const { return spec_.batch; }
   double batch_sum(int i) const { return sums_[i]; }
@@ -59,11 +66,13 @@ class OneLane {
 
  private:
   const PllObjectiveSpec& spec_;
+  ObjectivePart part_;
   const StepState& state_;
   double* scratch_;
   const double* sums_;
   std::int64_t view_stride_;
   const T* logits_;
+  const T* teacher_logits_ = nullptr;
   T *d_logits_, *row_;
   T* kept_ = nullptr;
   const T* class_values_ = nullptr;

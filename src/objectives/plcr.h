@@ -40,6 +40,8 @@ struct Plcr final {
   }
   bool operator==(const Plcr&) const = default;
 
+  static constexpr bool loss_uses_row = true;
+
   // lambda_max * min(1, (epoch + 1) / ramp) (article) or lambda_max * min(1, epoch / ramp) (published)
   // in the 0-based epoch; lambda_max where there is no ramp.
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {"lambda"};

@@ -39,6 +39,7 @@ struct Pop final {
   }
   bool operator==(const Pop&) const = default;
 
+  static constexpr bool loss_uses_row = true;
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
   std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
   static constexpr int strong_views = 2;

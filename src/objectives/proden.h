@@ -31,6 +31,7 @@ struct Proden final {
   }
   bool operator==(const Proden&) const = default;
 
+  static constexpr bool loss_uses_row = true;
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {};
   std::array<double, kMethodScalars> scalars(const Moment&) const { return {}; }
   static constexpr int strong_views = 0;

@@ -6,8 +6,7 @@
 //   loss     L = -(1/V) sum_v sum_j t_j log p_vj
 //   new row  t <- norm_S(p_0)
 // which is the loss and the row of PRODEN as its article has it. The published code takes the row from a
-// second forward pass after the update of the weights; here it is of the outputs that the loss is of, used
-// from the next visit on.
+// second forward pass after the update of the weights: objective.update = after.
 #pragma once
 
 #include "objectives/of_probabilities.h"
@@ -21,6 +20,8 @@ struct Rc final : objectives::OfProbabilities<Rc> {
   template <typename Keys>
   void keys(const Keys&) {}
   bool operator==(const Rc&) const = default;
+
+  static constexpr bool loss_uses_row = true;
 
   template <typename Group>
   DPLL_HD_MEMBER double weight(const Group&) const {

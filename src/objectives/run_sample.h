@@ -5,19 +5,31 @@
 
 namespace dpll::objectives {
 
-// Writes the sample's gradients and, if everything is finite, its new row. Every lane gets the metrics.
+// Writes the sample's gradients and, if everything is finite, its new row, as far as the call's part has
+// them. Every lane gets the metrics.
 template <typename M, typename Group>
 DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
+  const bool loss = g.part() != ObjectivePart::rows, rows = g.part() != ObjectivePart::loss;
   Top old_top;
   for (int k = g.first(); k < g.classes(); k += g.stride()) old_top = larger(old_top, {g.row(k), k});
   old_top = g.largest(old_top);
   const Outcome outcome = method.run(g);
   ObjectiveMetrics metrics;
-  metrics.samples = 1;
+  metrics.samples = loss ? 1 : 0;
   if (!is_finite(outcome.total) || !is_finite(outcome.row.entropy)) {
-    metrics.nonfinite = 1;
+    metrics.nonfinite = loss ? 1 : 0;
     return metrics;  // the old row is kept
   }
+  if (loss) {
+    metrics.total = outcome.total;
+    metrics.supervised = outcome.supervised;
+    metrics.consistency = outcome.consistency;
+    metrics.covered = g.in_set(outcome.predicted) ? 1 : 0;
+    for (int i = 0; i < kMethodMetrics; ++i) metrics.of_method[i] = outcome.measured[i];
+    metrics.labelled = g.label() >= 0 ? 1 : 0;
+    metrics.train_correct = g.label() >= 0 && outcome.predicted == g.label() ? 1 : 0;
+  }
+  if (!rows) return metrics;
   Top new_top;
   for (int k = g.first(); k < g.classes(); k += g.stride()) {
     new_top = larger(new_top, {g.set_row(k, outcome.weight[k] / outcome.row.total), k});
@@ -28,19 +40,10 @@ DPLL_HD ObjectiveMetrics run_sample(const M& method, const Group& g) {
       for (int k = g.first(); k < g.classes(); k += g.stride()) g.keep(r, k, outcome.kept[r][k]);
     }
   }
-  metrics.total = outcome.total;
-  metrics.supervised = outcome.supervised;
-  metrics.consistency = outcome.consistency;
-  metrics.covered = g.in_set(outcome.predicted) ? 1 : 0;
   metrics.target_entropy = outcome.row.entropy;
   metrics.target_max = new_top.value;
   metrics.target_changed = new_top.index != old_top.index ? 1 : 0;
-  for (int i = 0; i < kMethodMetrics; ++i) metrics.of_method[i] = outcome.measured[i];
-  if (g.label() >= 0) {
-    metrics.labelled = 1;
-    metrics.train_correct = outcome.predicted == g.label() ? 1 : 0;
-    metrics.pseudo_correct = new_top.index == g.label() ? 1 : 0;
-  }
+  metrics.pseudo_correct = g.label() >= 0 && new_top.index == g.label() ? 1 : 0;
   return metrics;
 }
 
@@ -58,6 +61,13 @@ DPLL_HD void add(ObjectiveMetrics& sum, const ObjectiveMetrics& term) {
   sum.target_changed += term.target_changed;
   sum.nonfinite += term.nonfinite;
   for (int i = 0; i < kMethodMetrics; ++i) sum.of_method[i] += term.of_method[i];
+}
+
+// The sum over the samples of a call goes to where the call says.
+inline void record(const PllObjectiveCall& call, const ObjectiveMetrics& sum) {
+  if (!call.adds) *call.last = {};
+  add(*call.last, sum);
+  add(*call.total, sum);
 }
 
 // What a method needs in double beside the tensors of its call.

@@ -9,13 +9,16 @@
 //   classes(), views()           numbers
 //   first(), stride()            this lane's classes
 //   sum(x), largest(top)         over the lanes, in a fixed order; NaN is never the largest
+//   part()                       which part of a call is asked for; only run_sample() looks at it
 //   logit(v, k)                  of view v
+//   teacher_logit(v, k)          of the teacher, if the method has one
 //   in_set(k)                    is class k a candidate?
 //   label()                      the true one, -1: unknown
 //   row(k), set_row(k, x)        the sample's row of the table; set_row returns the stored, rounded value
 //   kept(r, k), keep(r, k, x)    row r of those that the method keeps besides; only run_sample() writes them
 //   class_value(k)               number k of the method's class_values(), the same for all samples
-//   set_gradient(v, k, x)        sets dL/dlogit; call it once for each logit
+//   set_gradient(v, k, x)        sets dL/dlogit; call it once for each logit. Does nothing where a call makes
+//                                rows alone
 //   batch()                      number of samples in the batch
 //   gradient_scale()             loss scale / batch: the factor of the gradients of the sample's loss
 //   batch_sum(i)                 sum i over the batch, if the method has rounds
@@ -40,6 +43,12 @@
 //       false: only term() reads the arrays that prepare() fills, not the function.
 //   has_class_values, class_values(sets)
 //       One number for each class, computed from the candidate sets of the whole training set.
+//   loss_uses_row
+//       true: the loss reads the sample's row, or rows that are kept besides, so that it matters when rows
+//       are made (objective.update).
+//   has_teacher, teacher_momentum()
+//       A second network of the same kind, whose parameters are the moving average of the trained ones, sees
+//       the same views: teacher = momentum * teacher + (1 - momentum) * trained, after each update.
 //   make_hook(samples, classes)
 //       What happens to the whole table at the end of an epoch, see epoch_hook.h.
 #pragma once

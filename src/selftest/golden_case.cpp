@@ -126,6 +126,33 @@ BatchNorm GoldenCase::batch_norm(const std::string& prefix) {
   return bn;
 }
 
+void GoldenCase::check_probe(const std::string& name, const std::vector<float>& got) {
+  constexpr std::int64_t kProbe = 16;  // first elements of every parameter in the file
+  const HostTensor want = stored("probe/" + name);
+  double sum = 0, squares = 0, largest = 0;
+  for (const double x : got) {
+    sum += x;
+    squares += x * x;
+    largest = std::max(largest, std::abs(x));
+  }
+  const auto n = static_cast<double>(got.size());
+  // ModelState hands values out in float32.
+  const double allowed = 1e-10 + 0x1p-24 * largest + rounding_allowance(name);
+  const auto check_number = [&](const char* what, double got_number, double wanted, double bound) {
+    // Not >, so that NaN is also an error.
+    if (std::abs(got_number - wanted) <= bound) return;
+    complain(
+        fmt::format("{} of {}: got {}, want {}, off by more than {}", what, name, got_number, wanted, bound));
+  };
+  check_number("sum", sum, want[0], n * allowed);
+  check_number("sum of squares", squares, want[1], allowed * (2 * std::sqrt(n * squares) + n * allowed));
+  const std::int64_t count = std::min(kProbe, static_cast<std::int64_t>(got.size()));
+  DPLL_CHECK(want.elements() == 2 + count, "a probe of {} for {}", want.elements(), name);
+  HostTensor first({count});
+  for (std::int64_t i = 0; i < count; ++i) first[i] = want[2 + i];
+  check_equal(name, host_tensor(got.data(), {count}), first, {.absolute = allowed});
+}
+
 double GoldenCase::rounding_allowance(const std::string& key) const {
   if (coarsest_ == DType::f64) return 0;
   const double coarser = unit_roundoff(coarsest_) / unit_roundoff(DType::f32);

@@ -78,6 +78,9 @@ class GoldenCase {
   void check(const std::string& key, const HostTensor& got, double of_golden = 0);
   void check_equal(const std::string& what, const HostTensor& got, const HostTensor& want,
                    const Tolerance& tolerance = {});
+  // `got` against "probe/<name>" of the file: sum, sum of squares and first elements. The errors that the
+  // sums may have follow from that of an element.
+  void check_probe(const std::string& name, const std::vector<float>& got);
   void complain(const std::string& problem);
   // The allowed rounding error, 0 for backends that compute in float64: 8 times the error of PyTorch's
   // float32. On LeNet's trajectory, the most sensitive case, the error of the CPU backend is 3 times that of

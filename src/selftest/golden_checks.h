@@ -29,6 +29,8 @@ void check_trajectory(Backend& backend, GoldenCase& c);
 // Only its losses, final targets and logits. In 16 bits rounding moves some pre-activations across zero and
 // so changes the gradients of some parameters; therefore only results of the whole network are compared.
 void check_trajectory_results(Backend& backend, GoldenCase& c);
+// Ten steps of a small MLP with each method, and with rows that are made before the loss or after the update.
+void check_method_trajectory(Backend& backend, GoldenCase& c);
 // For each step: total, supervised and consistency loss, means over the batch.
 HostTensor trajectory_losses(Backend& backend, GoldenCase& c);
 

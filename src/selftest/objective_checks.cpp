@@ -76,6 +76,7 @@ void check_objective(Backend& backend, GoldenCase& c) {
       .last = last,
       .total = total,
       .logits = c.compute_input("logits"),
+      .teacher_logits = facts.has_teacher ? c.compute_input("teacher_logits") : Tensor{},
       .candidates = candidates,
       .labels = c.put_int32(c.file().get<std::int32_t>(c.name() + "/labels")),
       .class_values = facts.has_class_values ? c.master_input("class_values") : Tensor{},

@@ -14,8 +14,6 @@
 namespace dpll::selftest {
 namespace {
 
-constexpr std::int64_t kProbe = 16;  // first elements of every parameter in the file
-
 // Loads the network's values from a file, as for a user.
 void load_initial_values(ModelState& state) {
   SafetensorsWriter writer;
@@ -221,34 +219,6 @@ class Trajectory {
   UpdateHealth* health_ = nullptr;
 };
 
-// sum, sum of squares and first elements; `allowed` is the allowed error of each element, and the one of the
-// sums follows from it.
-void check_probe(GoldenCase& c, const std::string& name, const std::vector<float>& got) {
-  const HostTensor want = c.stored("probe/" + name);
-  double sum = 0, squares = 0, largest = 0;
-  for (const double x : got) {
-    sum += x;
-    squares += x * x;
-    largest = std::max(largest, std::abs(x));
-  }
-  const auto n = static_cast<double>(got.size());
-  // ModelState hands values out in float32.
-  const double allowed = 1e-10 + 0x1p-24 * largest + c.rounding_allowance(name);
-  const auto check_number = [&](const char* what, double got_number, double wanted, double bound) {
-    // Not >, so that NaN is also an error.
-    if (std::abs(got_number - wanted) <= bound) return;
-    c.complain(
-        fmt::format("{} of {}: got {}, want {}, off by more than {}", what, name, got_number, wanted, bound));
-  };
-  check_number("sum", sum, want[0], n * allowed);
-  check_number("sum of squares", squares, want[1], allowed * (2 * std::sqrt(n * squares) + n * allowed));
-  const std::int64_t count = std::min(kProbe, static_cast<std::int64_t>(got.size()));
-  DPLL_CHECK(want.elements() == 2 + count, "a probe of {} for {}", want.elements(), name);
-  HostTensor first({count});
-  for (std::int64_t i = 0; i < count; ++i) first[i] = want[2 + i];
-  c.check_equal(name, host_tensor(got.data(), {count}), first, {.absolute = allowed});
-}
-
 void check_results(Backend& backend, GoldenCase& c, Trajectory& trajectory) {
   c.set_coarsest(backend.product_dtype());
   c.check("losses", trajectory.train());
@@ -263,9 +233,9 @@ void check_trajectory(Backend& backend, GoldenCase& c) {
   check_results(backend, c, trajectory);
   const ModelState& state = trajectory.state();
   for (int i = 0; i < state.parameters(); ++i) {
-    check_probe(c, state.spec(i).name, state.read(ModelState::Array::value, i));
+    c.check_probe(state.spec(i).name, state.read(ModelState::Array::value, i));
   }
-  for (int i = 0; i < state.buffers(); ++i) check_probe(c, state.buffer_name(i), state.read_buffer(i));
+  for (int i = 0; i < state.buffers(); ++i) c.check_probe(state.buffer_name(i), state.read_buffer(i));
 }
 
 void check_trajectory_results(Backend& backend, GoldenCase& c) {

@@ -80,6 +80,9 @@ void add_training_state(SafetensorsWriter& writer, const ModelState& model, cons
   model.save(writer, ModelState::Array::velocity, kVelocityPrefix);
   if (model.has_squares()) model.save(writer, ModelState::Array::square, kSquarePrefix);
   if (model.has_average()) model.save(writer, ModelState::Array::average, kAveragePrefix);
+  if (model.has_network_of_average()) {
+    model.save_buffers(writer, kAveragePrefix, ModelState::Array::average);
+  }
   const ObjectiveMetrics metrics = step.total_metrics();
   writer.add("total_metrics", DType::f64, {kObjectiveMetricsFields}, &metrics);
   writer.set_metadata("loss_scale", fmt::format("{}", step.loss_scale()));
@@ -94,6 +97,9 @@ void restore_training_state(const SafetensorsFile& file, ModelState& model, Trai
   model.load(file, ModelState::Array::velocity, kVelocityPrefix);
   if (model.has_squares()) model.load(file, ModelState::Array::square, kSquarePrefix);
   if (model.has_average()) model.load(file, ModelState::Array::average, kAveragePrefix);
+  if (model.has_network_of_average()) {
+    model.load_buffers(file, kAveragePrefix, ModelState::Array::average);
+  }
   // Earlier versions had no metrics of a method.
   const std::vector<double> sums = file.get<double>("total_metrics");
   std::array<double, kObjectiveMetricsFields> fields{};
@@ -328,7 +334,7 @@ SafetensorsWriter model_file(const ModelState& model, ModelState::Array array,
                              const std::map<std::string, std::string>& metadata) {
   SafetensorsWriter writer;
   model.save(writer, array, "");
-  model.save_buffers(writer, "");
+  model.save_buffers(writer, "", array);
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
   writer.set_metadata(kDigestKey, writer.digest());
   return writer;

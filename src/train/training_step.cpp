@@ -42,7 +42,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
       method_(method_of(config)),
       kept_rows_(facts_of(method_).kept_rows),
       first_candidates_(candidates),
-      hook_(hook_of(method_, data.train.count, data.classes)) {
+      hook_(hook_of(method_, data.train.count, data.classes)),
+      row_update_(row_update_of(config)) {
   const ImageSet& train = data.train;
   DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
@@ -93,22 +94,28 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   plans_ = static_cast<StepPlan*>(plans_buffer_.data());
   for (auto& readback : readbacks_) readback = backend_.make_readback(steps * sizeof(StepRecord));
 
-  sgd_ = backend_.make_sgd({.kind = config.optimiser.kind,
-                            .elements = network_.state().flat_elements(),
-                            .weights = network_.state().flat_weights(),
-                            .momentum = config.optimiser.momentum,
-                            .weight_decay = config.optimiser.weight_decay,
-                            .nesterov = config.optimiser.nesterov,
-                            .beta1 = config.optimiser.beta1,
-                            .beta2 = config.optimiser.beta2,
-                            .epsilon = config.optimiser.epsilon,
-                            .ema = config.optimiser.ema,
-                            .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
+  sgd_ = backend_.make_sgd(
+      {.kind = config.optimiser.kind,
+       .elements = network_.state().flat_elements(),
+       .weights = network_.state().flat_weights(),
+       .momentum = config.optimiser.momentum,
+       .weight_decay = config.optimiser.weight_decay,
+       .nesterov = config.optimiser.nesterov,
+       .beta1 = config.optimiser.beta1,
+       .beta2 = config.optimiser.beta2,
+       .epsilon = config.optimiser.epsilon,
+       .ema = network_.teacher() != nullptr ? teacher_momentum_of(method_) : config.optimiser.ema,
+       .dynamic_loss_scale = backend_.compute_dtype() == DType::f16});
   make_batch(full_, batch_size_, views);
   if (last_batch_size_ > 0) make_batch(partial_, last_batch_size_, views);
-  if (backend_.side_layers() == 0) return;
-  for (Buffer& buffer : image_buffers_) {
-    buffer = backend_.allocate(full_.program->images().bytes(), "the views of two steps");
+  const std::size_t bytes = full_.program->images().bytes();
+  if (backend_.side_layers() > 0) {
+    for (Buffer& buffer : image_buffers_) buffer = backend_.allocate(bytes, "the views of two steps");
+  } else if (network_.teacher() != nullptr || row_update_ == RowUpdate::after) {
+    image_buffers_[0] = backend_.allocate(bytes, "the views of a step");
+  }
+  if (network_.teacher() != nullptr) {
+    teacher_logits_ = backend_.allocate(full_.program->logits().bytes(), "the teacher's logits");
   }
 }
 
@@ -126,24 +133,30 @@ void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   batch.program->plan().add(&batch.objective_workspace, batch.objective->workspace_bytes(), {0, last_tick},
                             "objective workspace");
   arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
+  if (network_.teacher() == nullptr) return;
+  // It runs before the network does, in the same memory; what it leaves is its logits, in their own buffer.
+  batch.teacher = network_.teacher()->make_program({Mode::train, views_, size});
+  arena_bytes_ = std::max(arena_bytes_, batch.teacher->plan().solve());
 }
 
 void TrainingStep::attach(void* arena) {
   for (Batch* batch : {&full_, &partial_}) {
     if (batch->program == nullptr) continue;
     batch->program->plan().bind(arena);
+    if (batch->teacher == nullptr) continue;
+    batch->teacher->plan().bind(arena);
+    batch->teacher->set_logits(teacher_logits_.data());
   }
-  const bool looks_ahead = image_buffers_[0].data() != nullptr;
   // A full batch is followed by another one, by the partial one, or ends the epoch.
   const std::int64_t full_steps = steps_per_epoch_ - (last_batch_size_ > 0 ? 1 : 0);
-  if (looks_ahead && full_steps > 1) record(full_, &full_);
-  if (looks_ahead && last_batch_size_ > 0) record(full_, &partial_);
-  if (!looks_ahead || last_batch_size_ == 0) record(full_, nullptr);
+  if (looks_ahead() && full_steps > 1) record(full_, &full_);
+  if (looks_ahead() && last_batch_size_ > 0) record(full_, &partial_);
+  if (!looks_ahead() || last_batch_size_ == 0) record(full_, nullptr);
   if (last_batch_size_ > 0) record(partial_, nullptr);
 }
 
 void TrainingStep::record(Batch& batch, Batch* next) {
-  const int buffers = image_buffers_[0].data() == nullptr ? 1 : 2;
+  const int buffers = looks_ahead() ? 2 : 1;
   for (int buffer = 0; buffer < buffers; ++buffer) {
     image_buffer_ = buffer;
     batch.recorded[{buffer, next}] = backend_.record([this, &batch, next] { run_operations(batch, next); });
@@ -152,7 +165,10 @@ void TrainingStep::record(Batch& batch, Batch* next) {
 }
 
 void TrainingStep::use_images(Batch& batch, int buffer) {
-  if (image_buffers_[buffer].data() != nullptr) batch.program->set_images(image_buffers_[buffer].data());
+  void* const images = image_buffers_[buffer].data();
+  if (images == nullptr) return;
+  batch.program->set_images(images);
+  if (batch.teacher != nullptr) batch.teacher->set_images(images);
 }
 
 BatchRows TrainingStep::rows() const {
@@ -195,7 +211,7 @@ void TrainingStep::enqueue() {
   DPLL_CHECK(position_ < steps_per_epoch_, "step {} of an epoch of {}", position_ + 1, steps_per_epoch_);
   Batch& batch = batch_of(position_);
   use_images(batch, image_buffer_);
-  if (image_buffers_[0].data() == nullptr) {
+  if (!looks_ahead()) {
     batch.recorded.at({0, nullptr})();
   } else {
     if (!has_views_) augment(batch);
@@ -205,7 +221,7 @@ void TrainingStep::enqueue() {
     image_buffer_ = 1 - image_buffer_;
   }
   ++position_;
-  network_.state().batches_tracked += views_;
+  network_.state().batches_tracked += row_update_ == RowUpdate::after ? 2 * views_ : views_;
 }
 
 void TrainingStep::run(int epoch, std::int64_t step_in_epoch, const StepPlan& plan) {
@@ -234,17 +250,21 @@ std::vector<StepRecord> TrainingStep::collect_records() {
 
 // The way of a batch through all operations.
 void TrainingStep::run_operations(Batch& batch, Batch* next) {
-  if (image_buffers_[0].data() == nullptr) augment(batch);
+  if (!looks_ahead()) {
+    use_images(batch, 0);
+    augment(batch);
+  }
   if (next != nullptr) {
     use_images(*next, 1 - image_buffer_);
     augment(*next, batch.program->spec().batch, true);
   }
   use_images(batch, image_buffer_);
-  batch.program->forward(rows());
-  objective(batch);
+  forward(batch);
+  rows_and_loss(batch);
   batch.program->backward(rows());
   // A data-parallel run would reduce the gradients over its processes here.
   update();
+  rows_after(batch);
   backend_.advance({.step = state_,
                     .batch = batch.program->spec().batch,
                     .records = records_,
@@ -261,14 +281,46 @@ void TrainingStep::augment(Batch& batch, int ahead, bool beside) {
   batch.augment->run(batch.program->images(), of, beside);
 }
 
-void TrainingStep::objective(Batch& batch) {
+void TrainingStep::forward(Batch& batch) {
+  if (batch.teacher != nullptr) {
+    const trace::Range range("teacher");
+    batch.teacher->forward(rows());
+  }
+  batch.program->forward(rows());
+}
+
+void TrainingStep::rows_and_loss(Batch& batch) {
+  switch (row_update_) {
+    case RowUpdate::same:
+      objective(batch);
+      break;
+    case RowUpdate::before:
+      objective(batch, ObjectivePart::rows);
+      objective(batch, ObjectivePart::loss, true);
+      break;
+    case RowUpdate::after:
+      objective(batch, ObjectivePart::loss);
+      break;
+  }
+}
+
+void TrainingStep::rows_after(Batch& batch) {
+  if (row_update_ != RowUpdate::after) return;
+  batch.program->forward(rows());
+  objective(batch, ObjectivePart::rows, true);
+}
+
+void TrainingStep::objective(Batch& batch, ObjectivePart part, bool adds) {
   const trace::Range range("objective");
-  batch.objective->run({.d_logits = batch.program->d_logits(),
+  batch.objective->run({.part = part,
+                        .adds = adds,
+                        .d_logits = batch.program->d_logits(),
                         .targets = targets_,
                         .kept = kept_,
                         .last = last_,
                         .total = total_,
                         .logits = batch.program->logits(),
+                        .teacher_logits = batch.teacher != nullptr ? batch.teacher->logits() : Tensor{},
                         .candidates = candidates_,
                         .labels = labels_,
                         .class_values = class_values_,
@@ -286,10 +338,13 @@ void TrainingStep::update() {
 
 std::vector<std::pair<std::string, std::function<void()>>> TrainingStep::phases() {
   return {{"augment", [this] { augment(full_); }},
-          {"forward", [this] { full_.program->forward(rows()); }},
-          {"objective", [this] { objective(full_); }},
+          {"forward", [this] { forward(full_); }},
+          {"objective", [this] { rows_and_loss(full_); }},
           {"backward", [this] { full_.program->backward(rows()); }},
-          {"update", [this] { update(); }}};
+          {"update", [this] {
+             update();
+             rows_after(full_);
+           }}};
 }
 
 void TrainingStep::set_order(const std::vector<std::int32_t>& order) {

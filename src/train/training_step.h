@@ -98,7 +98,7 @@ class TrainingStep {
  private:
   // The step for one batch size: a full batch, or the partial one at the end of an epoch.
   struct Batch {
-    std::unique_ptr<Program> program;
+    std::unique_ptr<Program> program, teacher;
     std::unique_ptr<ViewMaker> augment;
     std::unique_ptr<PllObjective> objective;
     void* objective_workspace = nullptr;
@@ -107,7 +107,12 @@ class TrainingStep {
   };
   void make_batch(Batch& batch, int size, const ViewSetup& views);
   void augment(Batch& batch, int ahead = 0, bool beside = false);
-  void objective(Batch& batch);
+  void objective(Batch& batch, ObjectivePart part = ObjectivePart::all, bool adds = false);
+  // The teacher's forward pass, if there is one, and that of the network.
+  void forward(Batch& batch);
+  // Rows, loss and gradient; and what comes after the update of the weights.
+  void rows_and_loss(Batch& batch);
+  void rows_after(Batch& batch);
   void update();
   // `next`: the batch that the views are made of beside this one, or null.
   void run_operations(Batch& batch, Batch* next);
@@ -156,10 +161,14 @@ class TrainingStep {
   std::array<std::unique_ptr<Readback>, 2> readbacks_;
   std::size_t next_slot_ = 0;
 
+  RowUpdate row_update_;
+  Buffer teacher_logits_;  // of the larger batch
   Batch full_, partial_;
   // Where the backend has a second queue, a step makes the views of the next one beside its own work, and the
   // images of the two take turns in two buffers. The first step of an epoch makes its own before it begins.
+  // Else there is a buffer where two forward passes read the images, and none where they lie in the arena.
   Buffer image_buffers_[2];
+  bool looks_ahead() const { return image_buffers_[1].data() != nullptr; }
   int image_buffer_ = 0;    // of the next step
   bool has_views_ = false;  // the next step's are made
   std::unique_ptr<Sgd> sgd_;

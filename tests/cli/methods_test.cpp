@@ -72,6 +72,9 @@ TEST_CASE("objective.method: runs of every kind of method train, are gone on wit
            {"cavl", {"cavl.variant=published"}, {}},
            {"exp", {}, {"undefined"}},
            {"ill", {"ill.balance=0.1"}, {}},
+           {"dirk", {"dirk.momentum=0.9"}, {"ema_test_accuracy"}},
+           {"rc", {"objective.update=after"}, {}},
+           {"lwc", {"objective.update=before"}, {}},
            {"fredis",
             {"fredis.interval=1", "fredis.theta=0.2", "fredis.change_size=20"},
             {"candidates", "theta", "delta"}},
@@ -91,6 +94,16 @@ TEST_CASE("objective.method: runs of every kind of method train, are gone on wit
     for (const char* file : {"model.safetensors", "labels.csv"}) {
       CAPTURE(file);
       CHECK(read_text(runs.run_file(method, file)) == read_text(runs.run_file(method + "-cut", file)));
+    }
+    if (method == "dirk") {  // the teacher, whose weights and running statistics are its own
+      const std::string teacher = "model_ema.safetensors";
+      CHECK(read_text(runs.run_file(method, teacher)) == read_text(runs.run_file(method + "-cut", teacher)));
+      const SafetensorsFile own = SafetensorsFile::read(runs.run_file(method, teacher)),
+                            trained = SafetensorsFile::read(runs.run_file(method, "model.safetensors"));
+      for (const auto& [name, entry] : own.entries()) {
+        CAPTURE(name);
+        if (name.ends_with("running_mean")) CHECK(own.get<float>(name) != trained.get<float>(name));
+      }
     }
     const std::vector<std::string> lines = lines_of(read_text(runs.run_file(method, "metrics.csv")));
     REQUIRE(lines.size() == 4);
@@ -114,7 +127,7 @@ TEST_CASE("objective.method: every method trains") {
   std::vector<std::string> names;
   Methods methods;
   for_each_method(methods, [&](const auto& method) { names.emplace_back(method.about.name); });
-  CHECK(names.size() >= 32);
+  CHECK(names.size() >= 33);
   for (const std::string& name : names) {
     CAPTURE(name);
     const ProcessResult result = run_process(runs.command(name, {"objective.method=" + name}));
@@ -135,6 +148,12 @@ TEST_CASE("objective.method: what cannot be is said in a line") {
       run_process(runs.command("b", {"objective.method=proden", "plcr.lambda_max=2", "run.epochs=1"}));
   require_done(unused);
   CHECK(has(unused.err, "warning: --set plcr.lambda_max=2 is not used: objective.method is proden"));
+  const ProcessResult averaged =
+      run_process(runs.command("c", {"objective.method=dirk", "optimiser.ema=0.9"}));
+  CHECK(averaged.exit_code == 3);
+  CHECK(has(averaged.err,
+            "the averaged weights are the teacher of dirk, which dirk.momentum averages; expected "
+            "ema = 0"));
 }
 
 TEST_CASE(

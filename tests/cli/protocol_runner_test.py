@@ -121,10 +121,10 @@ class Ranges(Folder):
         self.assertAlmostEqual(math.log10(lr.high), -2.5)
         self.assertEqual(preset.ranges["optimiser.batch"], "choice 32 | 64 | 128")
         self.assertEqual(Preset("plench", "cifar10", "cc", known).ranges["optimiser.batch"], "choice 64 | 128 | 256")
-        known.pop("optimiser.kind")
+        known.pop("lws.beta")
         preset = Preset("plench", "tabular", "lws", known)
-        self.assertEqual(preset.unknown, ["optimiser.kind"])
-        self.assertNotIn("optimiser.kind", preset.fixed)
+        self.assertEqual(preset.unknown, ["lws.beta"])
+        self.assertNotIn("lws.beta", preset.ranges)
 
 
 class Statistics(unittest.TestCase):

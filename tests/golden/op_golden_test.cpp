@@ -60,6 +60,18 @@ TEST_CASE("golden trajectories on the CPU backend") {
   check_cases(*make_cpu_backend({.threads = 2}), "trajectory", check_trajectory);
 }
 
+TEST_CASE("golden trajectories of methods on the reference backend") {
+  check_cases(*make_reference_backend(), "method_trajectory", check_method_trajectory);
+}
+
+TEST_CASE("golden trajectories of methods on the CPU backend") {
+  check_cases(*make_cpu_backend({.threads = 2}), "method_trajectory", check_method_trajectory);
+}
+
+TEST_CASE("golden trajectories of methods on the emulated CUDA backend") {
+  check_cases(*make_emulated_cuda_backend(DType::f32), "method_trajectory", check_method_trajectory);
+}
+
 TEST_CASE("the emulated CUDA backend's float32 losses stay within 1e-5 of the CPU's") {
   std::map<std::string, HostTensor> on_cpu;
   check_golden_cases(*make_cpu_backend({.threads = 2}), "trajectory", [&](Backend& backend, GoldenCase& c) {

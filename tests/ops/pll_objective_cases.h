@@ -19,8 +19,10 @@ struct PllObjectiveCase {
   Logits logits = Logits::moderate;
   float lambda = 1;
   float loss_scale = 1;
-  bool ordered = true;     // BatchRows::order is given
-  bool labels = true;      // some known, some -1; else undefined
+  bool ordered = true;  // BatchRows::order is given
+  bool labels = true;   // some known, some -1; else undefined
+  ObjectivePart part = ObjectivePart::all;
+  bool adds = false;       // to `last`
   bool benchmark = false;  // a real size: timed, not run by the tests
 };
 
@@ -75,13 +77,25 @@ inline void add_cases_of_other_methods(std::vector<PllObjectiveCase>& cases) {
                                      OrderPreserving{},
                                      PairwiseComparison{},
                                      Scarce{},
-                                     Fredis{}};
+                                     Fredis{},
+                                     Dirk{}};
   for (const Method& method : usual) add_usual_cases(cases, facts_of(method).about.name, method);
   const std::vector<Method> variants = {published(MclMse{}), published(MclGce{}), published(SclNl{}),
                                         published(Lwc{}),    published(Cavl{}),   published(Corr{}),
-                                        published(Fredis{})};
+                                        published(Fredis{}), published(Dirk{})};
   for (const Method& method : variants) add_few_cases(cases, facts_of(method).about.name, method);
   cases.push_back({"ill_c10_without_balance", {3, 5, 10, Ill{}}});
+  // Parts of a call.
+  const std::vector<Method> of_rows = {Plcr{}, Lws{}, Scarce{}};
+  for (const Method& method : of_rows) {
+    for (const bool rows : {true, false}) {
+      PllObjectiveCase c{facts_of(method).about.name + std::string(rows ? "_rows" : "_loss"),
+                         {2, 9, 10, method}};
+      c.part = rows ? ObjectivePart::rows : ObjectivePart::loss;
+      c.adds = rows;
+      cases.push_back(c);
+    }
+  }
 }
 
 inline std::vector<PllObjectiveCase> small_pll_objective_cases() {
@@ -167,11 +181,11 @@ inline std::vector<PllObjectiveCase> benchmark_pll_objective_cases() {
     cases.push_back(c);
   };
   for (const int classes : {10, 100, 1000}) add("64x3", 3, classes, Plcr{});
-  // Sums over the batch, and a cost that is quadratic in the classes.
-  for (const int classes : {10, 100}) {
-    add("nn 64x1", 1, classes, NonNegativeRisk{});
-    add("pc 64x1", 1, classes, PairwiseComparison{});
-  }
+  // All methods on one view, PLCR as well, which their cost is compared with.
+  Methods methods;
+  for_each_method(methods, [&](const auto& method) {
+    for (const int classes : {10, 100}) add(std::string(method.about.name) + " 64x1", 1, classes, method);
+  });
   return cases;
 }
 

@@ -133,6 +133,11 @@ Tensors pll_objective_inputs(const PllObjectiveCase& c, std::uint64_t seed, DTyp
   if (c.ordered) inputs["order"] = permutation(random, samples);
   inputs["total"] = random.uniform_tensor({kObjectiveMetricsFields}, 1, 2);
   const MethodFacts facts = facts_of(c.spec.method);
+  if (facts.has_teacher) {
+    HostTensor teacher(logits.shape);
+    for (double& value : teacher.values) value = random_logit(random, c.logits);
+    inputs["teacher_logits"] = rounded(type, teacher);
+  }
   if (facts.kept_rows > 0) inputs["kept"] = random.uniform_tensor({samples, facts.kept_rows, classes}, 0, 1);
   if (facts.has_class_values)
     inputs["class_values"] = random.uniform_tensor({classes}, 0.5 / double(classes), 1.5 / double(classes));
@@ -145,8 +150,16 @@ OpResult run_pll_objective(Backend& backend, const PllObjectiveCase& c, const Te
   GuardedMemory memory(backend);
   const HostTensor& table = inputs.at("candidates");
   PllObjectiveCall call;
+  call.part = c.part;
+  call.adds = c.adds;
   call.logits = memory.input("logits", compute, inputs.at("logits"));
-  call.d_logits = memory.output("d_logits", compute, call.logits.shape);
+  // Rows alone leave the gradient as it is.
+  call.d_logits = c.part == ObjectivePart::rows
+                      ? memory.in_out("d_logits", compute, HostTensor(call.logits.shape))
+                      : memory.output("d_logits", compute, call.logits.shape);
+  if (inputs.contains("teacher_logits")) {
+    call.teacher_logits = memory.input("teacher_logits", compute, inputs.at("teacher_logits"));
+  }
   call.targets = memory.in_out("targets", backend.master_dtype(), inputs.at("targets"));
   if (inputs.contains("kept")) call.kept = memory.in_out("kept", backend.master_dtype(), inputs.at("kept"));
   if (inputs.contains("class_values")) {
@@ -232,6 +245,9 @@ OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs) {
   if (weights > 0) call.d_weight = memory.input("d_weight", backend.weight_dtype(), part(0, weights));
   if (weights > 0 && backend.weight_dtype() != master) {
     call.weight = memory.output("weight", backend.weight_dtype(), {weights});
+    if (c.spec.ema > 0) {
+      call.average_weight = memory.output("average_weight", backend.weight_dtype(), {weights});
+    }
   }
   if (weights < c.spec.elements)
     call.d_value = memory.input("d_value", master, part(weights, c.spec.elements));
@@ -243,6 +259,7 @@ OpResult run_sgd(Backend& backend, const SgdCase& c, const Tensors& inputs) {
   if (adam) result.outputs["square"] = memory.read(call.square);
   if (c.spec.ema > 0) result.outputs["average"] = memory.read(call.average);
   if (call.weight.defined()) result.outputs["weight"] = memory.read(call.weight);
+  if (call.average_weight.defined()) result.outputs["average_weight"] = memory.read(call.average_weight);
   const UpdateHealth health = memory.read_struct(call.health);
   result.outputs["health"] = HostTensor({6});
   result.outputs["health"].values = {

@@ -99,15 +99,17 @@ Tolerance of_own_statistics(const Tensors& want) {
 }
 
 OpResult with_own_weight(OpResult result, std::int64_t weights, DType type) {
-  HostTensor difference({weights});
-  const auto found = result.outputs.find("weight");
-  if (found != result.outputs.end()) {
-    std::copy_n(result.outputs.at("value").values.begin(), weights, difference.values.begin());
-    difference = rounded(type, difference);
-    for (std::int64_t i = 0; i < weights; ++i) difference[i] -= found->second[i];
-    result.outputs.erase(found);
+  for (const auto& [copy, of] : {std::pair{"weight", "value"}, std::pair{"average_weight", "average"}}) {
+    HostTensor difference({weights});
+    const auto found = result.outputs.find(copy);
+    if (found != result.outputs.end()) {
+      std::copy_n(result.outputs.at(of).values.begin(), weights, difference.values.begin());
+      difference = rounded(type, difference);
+      for (std::int64_t i = 0; i < weights; ++i) difference[i] -= found->second[i];
+      result.outputs.erase(found);
+    }
+    result.outputs[copy + std::string(", own")] = difference;
   }
-  result.outputs["weight, own"] = difference;
   return result;
 }
 
@@ -228,7 +230,8 @@ Tolerances sgd_tolerances() {
           {"square", few_roundings},
           {"average", few_roundings},
           {"health", {}},
-          {"weight, own", {}}};
+          {"weight, own", {}},
+          {"average_weight, own", {}}};
 }
 
 Tolerances augment_tolerances(DType type) {

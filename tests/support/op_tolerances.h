@@ -72,7 +72,8 @@ OpResult with_own_statistics(OpResult result, int views);
 Tolerance of_own_statistics(const Tensors& want);
 
 // With "weight, own" in place of "weight", which only backends of 16 bits have: how far the weights of `type`
-// are from the leading new values, rounded. `weights`: their number, maybe 0.
+// are from the leading new values, rounded; likewise "average_weight" and averages. `weights`: their number,
+// maybe 0.
 OpResult with_own_weight(OpResult result, std::int64_t weights, DType type);
 
 // Empty, or what is wrong with the outputs of `what`, in one line: canaries, missing outputs, an output

@@ -104,6 +104,7 @@ class RandomConfig {
       if (flip()) c.objective.method = method.about.name;
       method.keys(DrawKeys{*this});
     });
+    c.objective.update = choice<RowUpdate>(3);
     if (facts_of(method_of(c)).needs_labels) c.candidates.weights.clear();
     c.optimiser.lr_decay = choice<LrDecay>(3);
     c.optimiser.batch = between(1, 65'536);
@@ -125,7 +126,7 @@ class RandomConfig {
     c.optimiser.lr_decay_factor = 1 - real(1);
     c.optimiser.lr_min = c.optimiser.lr * real(1);
     c.optimiser.warmup_epochs = between(0, c.run.epochs);
-    c.optimiser.ema = real(1);
+    if (!facts_of(method_of(c)).has_teacher) c.optimiser.ema = real(1);
     c.evaluation.every = between(1, 1'000'000);
     c.evaluation.batch = between(1, 65'536);
     c.evaluation.selection = choice<SelectionRule>(2);

@@ -15,6 +15,7 @@ namespace {
 
 // A sample of up to four classes, float64.
 struct ToySample {
+  ObjectivePart part() const { return ObjectivePart::all; }
   static constexpr bool kSingle = false;
   int view_count = 1, class_count = 3, true_label = -1;
   std::array<double, 8> logits{};   // [views, classes]

@@ -67,6 +67,7 @@ PllObjectiveCase single_case(int classes, ObjectiveVariant variant = ObjectiveVa
 TEST_CASE("reference objective: every term equals the equations on moderate logits") {
   for (const PllObjectiveCase& c : small_pll_objective_cases()) {
     if (c.logits != Logits::moderate || !std::holds_alternative<Plcr>(c.spec.method)) continue;
+    if (c.part != ObjectivePart::all) continue;
     const std::int64_t classes = c.spec.classes;
     const Tensors inputs = pll_objective_inputs(c, 7);
     const OpResult result = run(c, inputs);
@@ -188,5 +189,32 @@ TEST_CASE("reference objective: a broken logit is counted, its target stays and 
     const std::int64_t begin = sample_of(inputs, 2) * 5;
     for (std::int64_t j = begin; j < begin + 5; ++j) targets[j] = inputs.at("targets")[j];
     CHECK(difference("targets", 9, result.outputs.at("targets"), targets, {}) == "");
+  }
+}
+
+TEST_CASE("reference objective: loss and rows in two calls are those of one call") {
+  for (const PllObjectiveCase& whole : small_pll_objective_cases()) {
+    if (whole.part != ObjectivePart::all || whole.spec.classes > 65) continue;
+    CAPTURE(whole.name);
+    PllObjectiveCase loss = whole, rows = whole;
+    loss.part = ObjectivePart::loss;
+    rows.part = ObjectivePart::rows;
+    rows.adds = true;
+    const Tensors inputs = pll_objective_inputs(whole, 11);
+    const OpResult want = run(whole, inputs), of_loss = run(loss, inputs), of_rows = run(rows, inputs);
+    CHECK(of_loss.outputs.at("d_logits").values == want.outputs.at("d_logits").values);
+    CHECK(of_loss.outputs.at("targets").values == inputs.at("targets").values);
+    CHECK(of_rows.outputs.at("targets").values == want.outputs.at("targets").values);
+    for (const double x : of_rows.outputs.at("d_logits").values) CHECK(x == 0);  // as it was
+    if (inputs.contains("kept")) {
+      CHECK(of_loss.outputs.at("kept").values == inputs.at("kept").values);
+      CHECK(of_rows.outputs.at("kept").values == want.outputs.at("kept").values);
+    }
+    // Each metric is one part's, and `last` holds what it held besides.
+    HostTensor sum = want.outputs.at("last");
+    for (std::int64_t i = 0; i < sum.elements(); ++i) sum[i] += inputs.at("total")[i];
+    HostTensor parts = of_rows.outputs.at("last");
+    for (std::int64_t i = 0; i < parts.elements(); ++i) parts[i] += of_loss.outputs.at("last")[i];
+    CHECK(difference("last", 11, parts, sum, {1e-14, 0}) == "");
   }
 }

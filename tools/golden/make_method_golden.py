@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from golden_cases import KINK_MARGIN, Kink, plain, write_operation
 from golden_file import integers, pattern
-from methods import CLASS_VALUES, KEPT_ROWS, METHODS, Batch
+from methods import CLASS_VALUES, KEPT_ROWS, METHODS, TEACHERS, Batch
 
 ARTICLE, PUBLISHED = {"variant": "article"}, {"variant": "published"}
 # The article's constant 1 + 1e-6 is rounded to the compute type: in float32 it is 1 + 2^-20, so the same objective
@@ -116,6 +116,13 @@ CASES = {
     "fredis": {"classes": 5, "views": 2, "method": "fredis", "keys": ARTICLE | {"lambda": 4.0, "alpha": 0.5}, "loss_scale": 8.0},
     "fredis_published": {"classes": 5, "views": 1, "method": "fredis", "keys": PUBLISHED | {"lambda": 0.5, "alpha": 2.0}},
     "fredis_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "fredis", "keys": ARTICLE | {"lambda": 1.0, "alpha": 0.25}},
+    "dirk": {"classes": 5, "views": 2, "method": "dirk", "keys": ARTICLE, "loss_scale": 8.0},
+    "dirk_published": {"classes": 6, "views": 1, "method": "dirk", "keys": PUBLISHED},
+    "dirk_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "dirk", "keys": ARTICLE},
+    "dirk_sure_published": {"classes": 4, "scale": 30.0, "views": 1, "method": "dirk", "keys": PUBLISHED},
+    "dirk_certain": {"classes": 3, "scale": 64.0, "views": 1, "batch": 10, "samples": 12, "method": "dirk", "keys": ARTICLE},
+    "dirk_certain_published": {"classes": 3, "scale": 64.0, "views": 1, "batch": 10, "samples": 12, "method": "dirk", "keys": PUBLISHED},
+    "dirk_two_words": {"classes": 70, "views": 1, "batch": 3, "samples": 5, "method": "dirk", "keys": ARTICLE},
     "scarce_sure": {"classes": 4, "scale": 30.0, "views": 1, "method": "scarce", "keys": {}},
 }  # fmt: skip
 DEFAULTS = {
@@ -155,6 +162,10 @@ def draw_inputs(name, case):
     if case["method"] == "fredis":  # the second row: the first set, as 1 or as 2
         first = (inputs["kept"][:, 1] > 0.5) | (np.arange(c) == labels[:, None])
         inputs["kept"][:, 1] = first * (1 + np.arange(n)[:, None] % 2)
+    if case["method"] in TEACHERS:
+        inputs["teacher_logits"] = pattern(name + "/teacher", [case["views"] * case["batch"], c]) * case["scale"]
+        if name.startswith("dirk_certain"):  # 2e-20 is left to the others beside the only candidate
+            inputs["teacher_logits"][0] = np.where(mask[in_batch[0]], 46.0, np.arange(c) / 2)
     if case["method"] in CLASS_VALUES:
         inputs["class_values"] = (pattern(name + "/class_values", [c]) + 1.5) / 2 / c
     return inputs
@@ -171,6 +182,7 @@ def compute(case, inputs, dtype):
         logits.view(views, batch, classes), mask, old,
         torch.from_numpy(inputs.get("kept", np.zeros([len(inputs["targets"]), 0, classes]))[rows]).to(dtype), labels,
         torch.from_numpy(inputs.get("class_values", np.zeros(0))).to(dtype), case["keys"], case["lambda"], case["compute"],
+        torch.from_numpy(inputs.get("teacher_logits", np.zeros_like(inputs["logits"]))).to(dtype).view(views, batch, classes),
     )  # fmt: skip
     result = METHODS[case["method"]](b)
     total = result.total if result.total.ndim else result.total.expand(batch)

@@ -22,6 +22,7 @@ class Batch:
     keys: dict
     weight: float  # the step's first scalar
     compute: str  # "any", "f32" or "f64"
+    teacher: torch.Tensor = None  # [views, batch, classes], logits
 
     @property
     def log_p(self):
@@ -299,9 +300,32 @@ def fredis(b):
     return Result(total, supervised, consistency, kept=[b.log_p.detach()[0].exp(), first.to(b.row.dtype)])
 
 
+def dirk(b):
+    q = F.softmax(b.teacher, dim=2)
+    on, off = q * b.mask, q * ~b.mask
+    # Normalised by log-softmax over the members, so that nothing underflows.
+    log_q = F.log_softmax(b.teacher, dim=2)
+    inside = torch.softmax(log_q.masked_fill(~b.mask, -torch.inf), dim=2)
+    outside = torch.nan_to_num(torch.softmax(log_q.masked_fill(b.mask, -torch.inf), dim=2), nan=0.0)
+    if b.keys["variant"] == "published":
+        mass = off.sum(2, keepdim=True)
+        outside = outside * mass / (mass + 1e-20)
+    most = outside.max(2).values
+    if b.keys["variant"] == "published":  # as it is written there
+        scale = 1 / on.sum(2)
+        least = (inside + (~b.mask)).min(2).values
+        share = scale * most / (scale * most + least)
+    else:
+        share = most / (most + torch.where(b.mask, q, 2.0).min(2).values)
+    share = torch.where(most == 0, 1.0, share).unsqueeze(2)
+    label = (share * inside + (1 - share) * outside).detach()
+    return Result(-torch.where(label > 0, label * b.log_p, 0).sum(2).mean(0))
+
+
 METHODS = {
     "plcr": plcr,
     "proden": proden,
+    "dirk": dirk,
     "pop": pop,
     "cross_entropy": cross_entropy,
     "lws": lws,
@@ -335,3 +359,4 @@ METHODS = {
 }
 KEPT_ROWS = {"lws": 1, "lwc": 1, "cavl": 1, "fredis": 2}
 CLASS_VALUES = {"nn", "ga"}
+TEACHERS = {"dirk"}

@@ -2,7 +2,7 @@
 
   git clone https://github.com/wwangwitsel/PLENCH plench       and likewise the others
   python tools/peers/compare_methods.py --plench plench --pop POP --lws LW-loss-for-partial-label --scarce SCARCE
-                                        --records RECORDS-LTPLL --cavl CAVL
+                                        --records RECORDS-LTPLL --cavl CAVL --dirk DIRK
 
 Any of them may be left out. A line for each golden case that a code has a function for: the largest differences of the
 loss and of its gradient, relative to the largest golden value, and of rows where a code's function makes them. Nothing
@@ -71,6 +71,7 @@ class Case:
         self.kept_after = get("kept_after")[rows] if self.kept is not None else None
         self.values = get("class_values") if f"{self.name}/class_values" in names else None
         self.logits = get("logits").view(self.views, self.batch, self.classes)
+        self.teacher = get("teacher_logits").view_as(self.logits) if f"{self.name}/teacher_logits" in names else None
         self.loss = float(get("metrics")[1]) / self.batch
         self.gradient = get("d_logits").view_as(self.logits) / about["loss_scale"]
         self.row_after = get("targets_after")[rows]
@@ -157,6 +158,17 @@ def of_lws(code):
     }
 
 
+def compare_dirk(code, loss_code, case):
+    logits = case.logits.clone().requires_grad_()
+    labels = [code.get_correct_conf(torch.softmax(case.teacher[v], dim=1), case.mask) for v in range(case.views)]
+    loss = sum(loss_code.CE_loss(logits[v], labels[v]) for v in range(case.views)) / case.views
+    loss.backward()
+    print(
+        f"dirk     {case.name:24} {case.keys['variant']:10} loss {abs(float(loss.detach()) - case.loss) / case.loss:8.1e}  "
+        f"gradient {difference(logits.grad, case.gradient):8.1e}"
+    )
+
+
 def difference(got, want):
     return float((got - want).abs().max() / want.abs().max().clamp(min=1e-300))
 
@@ -211,7 +223,7 @@ def compare_scarce(code):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--golden", type=pathlib.Path, default=GOLDEN)
-    for name in ("plench", "pop", "lws", "scarce", "records", "cavl"):
+    for name in ("plench", "pop", "lws", "scarce", "records", "cavl", "dirk"):
         parser.add_argument(f"--{name}", type=pathlib.Path, metavar="FOLDER")
     options = parser.parse_args()
     torch.set_default_dtype(torch.float64)
@@ -233,6 +245,11 @@ def main():
         for case in cases:
             if case.method == "corr":
                 compare_corr(code, case)
+    if options.dirk:
+        code, loss_code = load(options.dirk, "model"), load(options.dirk, "utils.utils_loss")
+        for case in cases:
+            if case.method == "dirk":
+                compare_dirk(code, loss_code, case)
     if options.scarce:
         compare_scarce(load(options.scarce, "utils_algo"))
     if options.cavl:

@@ -41,10 +41,6 @@ class Preset:
         self.fixed = {key: value for key, value in fixed.items() if key in known}
         self.first = {key: value for key, value in first.items() if key in known}
         self.ranges = {key: value for key, value in ranges.items() if key in known}
-        if "optimiser.kind" in self.unknown:
-            # SGD needs larger rates than Adam to learn at all in as many epochs.
-            self.first["optimiser.lr"] = "0.03"
-            self.ranges["optimiser.lr"] = "log_uniform 1e-3 to 1e-1"
 
 
 PRESETS = {"plench": plench}

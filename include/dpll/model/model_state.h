@@ -63,8 +63,14 @@ class ModelState {
 
   // Allocates everything; after this nothing may be added.
   void allocate(Backend& backend, bool with_average, bool with_squares = false);
+  // For a network of the same layers whose parameters are the averages of `trained`: its values lie there,
+  // and its running statistics, and copies in 16 bits, are its own. It has no gradients. From then on what is
+  // written to those averages reaches the copies as well, and `trained` swaps and saves the statistics with
+  // them.
+  void allocate_average_of(ModelState& trained);
   // Published initial values; normal and uniform numbers from Philox(seed, Purpose::init, parameter ordinal,
   // element in PyTorch's order). Velocities become zero, averages equal the values.
+  // With a network of the averages: that one begins with numbers of its own, as if it had further parameters.
   void initialise(std::uint64_t seed);
 
   // All of them of the shape in memory.
@@ -81,8 +87,11 @@ class ModelState {
   // What the update works on; without health and step.
   SgdCall update_call() const;
   bool has_average() const { return averages_.data() != nullptr; }
+  // Whether another network computes with the averages.
+  bool has_network_of_average() const { return network_of_average_ != nullptr; }
   bool has_squares() const { return squares_.data() != nullptr; }  // second moments, of Adam
-  // Exchanges values and averages, to evaluate the averaged weights.
+  // Exchanges values and averages, and the running statistics of a network of the averages, to evaluate
+  // those.
   void swap_average();
 
   std::int64_t parameter_count() const;  // without gaps and padded channels
@@ -95,12 +104,13 @@ class ModelState {
   enum class Array { value, velocity, square, average, gradient };
   // Adds every parameter of `array` as prefix + name in PyTorch's shape and order, float32.
   void save(SafetensorsWriter& writer, Array array, const std::string& prefix) const;
-  // Adds running statistics and num_batches_tracked.
-  void save_buffers(SafetensorsWriter& writer, const std::string& prefix) const;
+  // Adds running statistics and num_batches_tracked. With those of a network of the averages, if there is
+  // one, for Array::average.
+  void save_buffers(SafetensorsWriter& writer, const std::string& prefix, Array array = Array::value) const;
   // Error(data) naming file and tensor when one is missing, extra (with `prefix`), or of another shape or
   // type.
   void load(const SafetensorsFile& file, Array array, const std::string& prefix);
-  void load_buffers(const SafetensorsFile& file, const std::string& prefix);
+  void load_buffers(const SafetensorsFile& file, const std::string& prefix, Array array = Array::value);
   // Error(data) naming the first tensor of the file that this network does not have (names outside `prefix`
   // ignored).
   void refuse_unknown(const SafetensorsFile& file, const std::string& prefix) const;
@@ -122,8 +132,10 @@ class ModelState {
     int channels = 0, stored = 0;  // in memory
     float initial = 0;
   };
+  void place();
   Tensor flat(const Buffer& buffer) const;
-  Tensor slice(const Buffer& buffer, DType dtype, std::int64_t offset, const Shape& shape) const;
+  Tensor flat_copies() const;  // weights_, undefined where there are none
+  Tensor slice(void* array, DType dtype, std::int64_t offset, const Shape& shape) const;
   Tensor slice(Array array, int index) const;
   bool has_copies() const { return weights_.data() != nullptr; }
   const Buffer& buffer_of(Array array) const;
@@ -135,6 +147,8 @@ class ModelState {
   std::vector<BufferSpec> buffer_specs_;
   std::vector<std::int64_t> buffer_offsets_;
   std::int64_t flat_elements_ = 0, flat_weights_ = 0, buffer_elements_ = 0;
+  ModelState* network_of_average_ = nullptr;
+  void* values_of_other_ = nullptr;  // in place of values_
   Buffer values_, velocities_, squares_, averages_, running_;
   Buffer gradients_;         // of all parameters, or with copies of those that are no weights
   Buffer weights_;           // copies, where the weight type is not the master type

@@ -49,6 +49,8 @@ class Program {
   const Tensor& images() const { return *images_; }
   // They lie at `data` from now on, for whatever is run or recorded next.
   void set_images(void* data);
+  // Likewise the logits, which else are in the arena.
+  void set_logits(void* data);
   const Tensor& logits() const { return *logits_; }      // compute [V*B, classes]
   const Tensor& d_logits() const { return *d_logits_; }  // compute [V*B, classes]
   // "logits", or "features": what the last linear layer reads, compute [V*B, ..., C], of
@@ -95,19 +97,26 @@ class Network {
   const ModelState& state() const { return state_; }
   const InputShape& input() const { return input_; }
 
+  // A second network of the same layers whose parameters are the averages of this one's (a method's teacher);
+  // null without add_teacher(), which needs state() allocated with averages.
+  void add_teacher(const RunConfig::Model& model);
+  Network* teacher() { return teacher_.get(); }
+
  private:
   Backend& backend_;
   InputShape input_;
   ModelState state_;
   std::unique_ptr<LayerList> layers_;
   std::string name_;
+  std::unique_ptr<Network> teacher_;
 };
 
 // The network that the configuration names, with memory for its parameters but no values yet
 // (ModelState::initialise or load). Error(config) when it does not fit the images.
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig::Model& model,
                                       const InputShape& input, bool with_average, bool with_squares = false);
-// The same for training by a configuration: with averaged weights and second moments where it asks for them.
+// The same for training by a configuration: with averaged weights, second moments and a teacher where it asks
+// for them.
 std::unique_ptr<Network> make_network(Backend& backend, const RunConfig& config, const InputShape& input);
 
 }  // namespace dpll

@@ -4,8 +4,9 @@
 //   loss      mean over the batch of the method's loss of a sample
 //   d_logits  dL/dlogits * loss_scale
 //   rows      the samples' rows of the table become the method's new ones; the loss uses the old ones.
-//   Likewise
-//             the rows that a method keeps besides
+//             Likewise the rows that a method keeps besides
+//
+// A call may do a part of this, so that rows are made before the loss, or from another forward pass.
 #pragma once
 
 #include <cstddef>
@@ -41,13 +42,22 @@ struct PllObjectiveSpec {
   Method method = Plcr{};
 };
 
+enum class ObjectivePart {
+  all,
+  loss,  // loss, gradient and their metrics; the rows stay as they are
+  rows,  // the rows and their metrics (pseudo_correct and those of the target); no gradient is written
+};
+
 struct PllObjectiveCall {
+  ObjectivePart part = ObjectivePart::all;
+  bool adds = false;     // to `last`, as the second call of a step; else `last` is this call's alone
   Tensor d_logits = {};  // compute [V*B, classes]
   Tensor targets = {};   // master [N, classes]; rows of the batch are read, then overwritten
   Tensor kept = {};      // master [N, kept_rows, classes], likewise; undefined: the method has none
   ObjectiveMetrics* last = nullptr;   // backend memory: this step alone
   ObjectiveMetrics* total = nullptr;  // backend memory: added to
   Tensor logits = {};                 // compute [V*B, classes]
+  Tensor teacher_logits = {};         // compute [V*B, classes]; undefined: the method has no teacher
   Tensor candidates = {};             // u64 [N, (classes + 63) / 64], see CandidateSets
   Tensor labels = {};                 // i32 [N], -1 = unknown; or undefined
   Tensor class_values = {};           // master [classes], of the method; undefined: it has none

@@ -6,6 +6,7 @@
 //   value -= learning_rate * (nesterov ? g + momentum * velocity : velocity)
 //   average = ema * average + (1 - ema) * value       with ema > 0
 //   weight = value, rounded                           the first `weights` elements, where `weight` is given
+//   average_weight = average, rounded                 likewise
 // PyTorch's SGD with dampening 0; weight decay falls on every parameter, batch norm and biases included, as
 // published.
 //
@@ -74,6 +75,7 @@ struct SgdCall {
   Tensor square = {};              // master [elements], with adam and adamw
   Tensor average = {};             // master [elements], with spec.ema > 0
   Tensor weight = {};              // weight [weights]; undefined where the weight type is the master type
+  Tensor average_weight = {};      // weight [weights]; undefined where nobody computes with the average
   UpdateHealth* health = nullptr;  // backend memory
   StepState* step = nullptr;       // learning_rate is read, loss_scale is read and, if dynamic, changed
   Tensor d_weight = {};            // weight [weights]

@@ -38,8 +38,7 @@ class CpuPllObjective final : public PllObjective {
         spec_.method);
     ObjectiveMetrics sum;
     for (std::int64_t row = 0; row < spec_.batch; ++row) objectives::add(sum, per_sample[row]);
-    *call.last = sum;
-    objectives::add(*call.total, sum);
+    objectives::record(call, sum);
   }
 
  private:
@@ -49,6 +48,8 @@ class CpuPllObjective final : public PllObjective {
     const std::int64_t values = std::int64_t{spec_.views} * spec_.batch * spec_.classes;
     DPLL_CHECK(call.logits.elements() == values && call.d_logits.elements() == values,
                "logits {}, d_logits {}", call.logits.shape.to_string(), call.d_logits.shape.to_string());
+    DPLL_CHECK(!facts_of(spec_.method).has_teacher || call.teacher_logits.elements() == values,
+               "teacher's logits {}", call.teacher_logits.shape.to_string());
     const std::int64_t samples = call.targets.shape[0];
     DPLL_CHECK(call.targets.shape == (Shape{samples, spec_.classes}), "targets {}",
                call.targets.shape.to_string());

@@ -36,9 +36,12 @@ class CudaPllObjective final : public PllObjective {
   void run(const PllObjectiveCall& call) override {
     check_type(context_, call.logits, "logits");
     check_type(context_, call.d_logits, "d_logits");
+    if (call.teacher_logits.defined()) check_type(context_, call.teacher_logits, "teacher's logits");
     pll_objective({.views = spec_.views,
                    .batch = spec_.batch,
                    .classes = spec_.classes,
+                   .part = call.part,
+                   .adds = call.adds,
                    .type = context_.compute,
                    .d_logits = call.d_logits.data,
                    .targets = floats(call.targets),
@@ -47,6 +50,7 @@ class CudaPllObjective final : public PllObjective {
                    .last = call.last,
                    .total = call.total,
                    .logits = call.logits.data,
+                   .teacher_logits = call.teacher_logits.data,
                    .candidates = call.candidates.as<std::uint64_t>(),
                    .labels = call.labels.defined() ? call.labels.as<std::int32_t>() : nullptr,
                    .class_values = floats(call.class_values),
@@ -76,6 +80,7 @@ class CudaSgd final : public Sgd {
          .square = floats(call.square),
          .average = floats(call.average),
          .weight = call.weight.data,
+         .average_weight = call.average_weight.data,
          .d_weight = call.d_weight.data,
          .d_value = floats(call.d_value),
          .health = call.health,

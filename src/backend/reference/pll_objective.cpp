@@ -28,8 +28,7 @@ class ReferencePllObjective final : public PllObjective {
         spec_.method);
     ObjectiveMetrics sum;
     for (const ObjectiveMetrics& metrics : per_sample) objectives::add(sum, metrics);
-    *call.last = sum;
-    objectives::add(*call.total, sum);
+    objectives::record(call, sum);
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "selftest/golden_case.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "selftest/embedded_goldens.h"

@@ -81,6 +81,21 @@ TEST_CASE("streams: every kernel leaves the same bytes in whatever order the str
   }
 }
 
+TEST_CASE("streams: a teacher and rows that are made from a second forward pass, in any order of the streams") {
+  const StreamsInOrder in_order;
+  for (const bool teacher : {true, false}) {
+    RunConfig config = config_of(Architecture::wide_resnet);
+    config.objective.method = teacher ? "dirk" : "lws";
+    if (!teacher) config.objective.update = RowUpdate::after;
+    for (std::uint64_t seed = 1; seed <= 2; ++seed) {
+      CAPTURE(teacher);
+      CAPTURE(seed);
+      emulation::set_stream_schedule({.seed = seed, .compare = true});
+      CHECK_NOTHROW(train(config, DType::f16, 2));
+    }
+  }
+}
+
 TEST_CASE("streams: a missing event is found") {
   const StreamsInOrder in_order;
   const RunConfig config = config_of(Architecture::wide_resnet);

@@ -57,6 +57,7 @@ struct RunConfig {
     ResumeMode resume = ResumeMode::never;
     bool lock = true;  // keep a second process out of the run's folder
     int epochs = 200;
+    std::int64_t max_steps = 0;  // the run ends after so many steps if its epochs have more; 0: no limit
     double max_hours = 0;  // after this time the run stops with a checkpoint and exit code 75; 0: no limit
 
     bool operator==(const Run&) const = default;

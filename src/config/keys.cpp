@@ -18,6 +18,7 @@ constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
 // Philox counters have 32 bits for the epoch and for the sample; the limits below are well within this range.
 constexpr int kMaxEpochs = 1'000'000;
 constexpr std::int64_t kMaxSamples = kMaxInt;
+constexpr std::int64_t kMaxSteps = 1'000'000'000'000;
 constexpr int kMaxBatch = 65'536;
 constexpr int kMaxPixels = 1024;
 constexpr int kMaxFolds = 1000;
@@ -120,6 +121,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
       boolean_key("run.lock", c.run.lock,
                   "keep other processes out of the run's folder while this one writes there"),
       integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
+      integer_key("run.max_steps", c.run.max_steps, 0, kMaxSteps,
+                  "end the run after so many steps, in the middle of an epoch if need be; 0: no limit"),
       real_key("run.max_hours", c.run.max_hours, closed(0, 1e6),
                "stop with a checkpoint and exit code 75 after so many hours; 0: no limit"),
 

@@ -235,7 +235,7 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     step.set_order(sample_order(count, true, run.run.seed, at.epoch));
     if (at.step_in_epoch == 0) step.set_total_metrics({});
     step.begin_epoch(at.epoch, at.step_in_epoch, plans_of_epoch(run, at.epoch, steps));
-    StepLoop loop{.first = at.step_in_epoch, .overlaps = backend.is_asynchronous()};
+    StepLoop loop{.first = at.step_in_epoch, .end = steps, .overlaps = backend.is_asynchronous()};
     loop.next_stop = [&](std::int64_t next) { return checkpoint.is_due() ? next + 1 : steps; };
     loop.settled = [&](std::int64_t done) {
       at.step_in_epoch = done;

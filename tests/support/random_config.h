@@ -38,6 +38,7 @@ class RandomConfig {
     c.run.resume = choice<ResumeMode>(3);
     c.run.lock = flip();
     c.run.epochs = between(1, 1'000'000);
+    c.run.max_steps = between(0, 2'147'483'647);
     c.run.max_hours = real(1e6);
     const std::vector<std::string> sets = dataset_names();
     c.data.dataset = sets[static_cast<std::size_t>(between(0, static_cast<int>(sets.size()) - 1))];

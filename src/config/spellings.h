@@ -130,6 +130,12 @@ inline const std::vector<Spelling<OptimiserKind>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<RampUnit>>& spellings() {
+  static const std::vector<Spelling<RampUnit>> table = {{RampUnit::epoch, "epoch"}, {RampUnit::step, "step"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<LrDecay>>& spellings() {
   static const std::vector<Spelling<LrDecay>> table = {
       {LrDecay::before, "before"}, {LrDecay::after, "after"}, {LrDecay::preset, "preset"}};

@@ -192,7 +192,7 @@ TEST_CASE("config: a method has a section of its own; [objective] keeps PLCR's o
                  "dir/a.ini:4: plcr.lambda_max = -1: out of range"));
   CHECK(contains(config_error("[objective]\nlambda_max = -1\n"),
                  "dir/a.ini:2: objective.lambda_max = -1: out of range"));
-  CHECK(contains(config_error("[plcr]\nlambda = 1\n"), "unknown key; did you mean plcr.lambda_max?"));
+  CHECK(contains(config_error("[plcr]\nlambda = 1\n"), "unknown key; did you mean plcr.lambda_max or plcr.ramp?"));
   CHECK(contains(config_error("[cross_entropy]\nlambda_max = 1\n"),
                  "unknown key; did you mean plcr.lambda_max?"));
   CHECK(contains(

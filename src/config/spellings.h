@@ -83,6 +83,20 @@ inline const std::vector<Spelling<AugmentPolicy>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<CropKind>>& spellings() {
+  static const std::vector<Spelling<CropKind>> table = {{CropKind::shifted, "shifted"},
+                                                        {CropKind::resized, "resized"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<CropPadding>>& spellings() {
+  static const std::vector<Spelling<CropPadding>> table = {{CropPadding::reflect, "reflect"},
+                                                           {CropPadding::zero, "zero"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<Architecture>>& spellings() {
   static const std::vector<Spelling<Architecture>> table = {
       {Architecture::wide_resnet, "wide_resnet"},
@@ -116,6 +130,12 @@ inline const std::vector<Spelling<ObjectiveVariant>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<RampUnit>>& spellings() {
+  static const std::vector<Spelling<RampUnit>> table = {{RampUnit::epoch, "epoch"}, {RampUnit::step, "step"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<ScheduleKind>>& spellings() {
   static const std::vector<Spelling<ScheduleKind>> table = {
       {ScheduleKind::step, "step"}, {ScheduleKind::cosine, "cosine"}, {ScheduleKind::constant, "constant"}};
@@ -126,12 +146,6 @@ template <>
 inline const std::vector<Spelling<OptimiserKind>>& spellings() {
   static const std::vector<Spelling<OptimiserKind>> table = {
       {OptimiserKind::sgd, "sgd"}, {OptimiserKind::adam, "adam"}, {OptimiserKind::adamw, "adamw"}};
-  return table;
-}
-
-template <>
-inline const std::vector<Spelling<RampUnit>>& spellings() {
-  static const std::vector<Spelling<RampUnit>> table = {{RampUnit::epoch, "epoch"}, {RampUnit::step, "step"}};
   return table;
 }
 

@@ -73,6 +73,21 @@ std::string settings_text(const RunConfig& run, const ViewSetup& views, const Ru
     text += fmt::format(", policy {} {} {} {}", static_cast<int>(views.weak.policy), views.weak.rand_n,
                         views.weak.rand_m, views.weak.cutout_after);
   }
+  const ViewRecipe plain{.flip = views.weak.flip,
+                         .pad = views.weak.pad,
+                         .cutout = views.weak.cutout,
+                         .policy = views.weak.policy,
+                         .rand_n = views.weak.rand_n,
+                         .rand_m = views.weak.rand_m,
+                         .cutout_after = views.weak.cutout_after};
+  if (!(views.weak == plain)) {  // what kept outputs of earlier versions did not have
+    const ResizedCrop& crop = views.weak.resized;
+    const ColourJitter& jitter = views.weak.jitter;
+    text += fmt::format(", crop {} {} {} {} {} {}, jitter {} {} {} {} {}, grey {}",
+                        to_string(views.weak.crop), to_string(views.weak.padding), crop.scale_low,
+                        crop.scale_high, crop.ratio_low, crop.ratio_high, jitter.probability,
+                        jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue, views.weak.grey);
+  }
   for (std::size_t c = 0; c < views.mean.size(); ++c) {
     text += fmt::format(", {} {}", views.mean[c], views.std[c]);
   }

@@ -2,15 +2,17 @@
 // compiles too: the uint8 image is the same to the bit.
 #include "augment.h"
 
+#include "augment/colour_draw.h"
 #include "augment/pixel_ops.h"
 #include "augment/policy_draw.h"
+#include "augment/resize.h"
 #include "augment/view_draw.h"
 #include "channel_rows.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 namespace {
 
-[[maybe_unused]] constexpr int kBlocks = 4;  // on a multiprocessor at least: 64 registers, or sm_80 spills
+[[maybe_unused]] constexpr int kBlocks = 3;  // on a multiprocessor at least: 80 registers, or sm_90 spills
 constexpr int kVec = 8;                      // channels of a pixel that is written at once
 constexpr int kThreads = 256;                // also the values of a pixel: one thread a histogram bin
 constexpr int kMaxPolicyChannels = 3;
@@ -18,6 +20,7 @@ constexpr int kMaxPolicyChannels = 3;
 // What thread 0 draws for the block.
 struct Drawn {
   ViewDraw view;
+  ColourDraw colours;
   PolicyDraw policy;
 };
 
@@ -32,6 +35,15 @@ struct Scratch {
   std::uint8_t table[kMaxPolicyChannels][kThreads];
 };
 
+__device__ void draw(Drawn& drawn, ViewKey key, const PreparedPolicy& policy, int height, int width) {
+  const ViewRecipe& recipe = policy.recipe;
+  PhiloxStream stream = view_stream(key);
+  drawn.view = draw_view(stream, recipe, height, width);
+  drawn.policy = draw_policy(stream, policy);
+  draw_colours(drawn.colours, key, recipe.jitter, recipe.grey);
+  if (recipe.crop == CropKind::resized) draw_resized_crop(drawn.view, key, recipe.resized, height, width);
+}
+
 struct Block {
   ImageShape shape;
   int thread;
@@ -45,7 +57,30 @@ __device__ void place(std::uint8_t* to, const std::uint8_t* from, const ViewDraw
     const int y = i / width, x = i % width;
     const std::uint8_t* const pixel =
         from + (source_y(draw, y, block.shape.height) * width + source_x(draw, x, width)) * channels;
-    for (int c = 0; c < channels; ++c) to[i * channels + c] = pixel[c];
+    const bool black = in_border(draw, y, x, block.shape.height, width);
+    for (int c = 0; c < channels; ++c) to[i * channels + c] = black ? std::uint8_t{0} : pixel[c];
+  }
+}
+
+// `spare` takes the crop with the width of the output.
+__device__ void resize_crop(std::uint8_t* to, std::uint8_t* spare, const std::uint8_t* from,
+                            const ViewDraw& draw, const Block& block) {
+  const int channels = block.shape.channels, width = block.shape.width;
+  const std::uint8_t* const corner = from + (draw.crop_y * width + draw.crop_x) * channels;
+  for (int i = block.thread; i < draw.crop_height * width; i += kThreads) {
+    const int y = i / width, x = i % width;
+    const ResizeTaps taps = resize_taps(draw.flip ? width - 1 - x : x, draw.crop_width, width);
+    for (int c = 0; c < channels; ++c) {
+      spare[i * channels + c] = resized_value(corner + y * width * channels + c, channels, taps);
+    }
+  }
+  __syncthreads();
+  for (int i = block.thread; i < block.pixels(); i += kThreads) {
+    const int y = i / width, x = i % width;
+    const ResizeTaps taps = resize_taps(y, draw.crop_height, block.shape.height);
+    for (int c = 0; c < channels; ++c) {
+      to[i * channels + c] = resized_value(spare + x * channels + c, width * channels, taps);
+    }
   }
 }
 
@@ -154,8 +189,8 @@ std::size_t image_bytes(const AugmentSpec& spec) {
   return (bytes + 15) / 16 * 16;
 }
 
-// Cost "augment" of a value of a view: 1 + S bytes, 3 operations; each operation of a policy is a pass in
-// shared memory.
+// Cost "augment" of a value of a view: 1 + S bytes, 3 operations; each change of colours and operation of a
+// policy is a pass in shared memory.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask task, int stride) {
   wait_for_previous_kernel();
@@ -169,22 +204,29 @@ __global__ void __launch_bounds__(kThreads, kBlocks) augment_views(AugmentTask t
   const int row = static_cast<int>(blockIdx.x), view = static_cast<int>(blockIdx.y);
   const std::int64_t position = std::int64_t{task.step->first} + task.ahead + row;
   const std::int64_t sample = task.order != nullptr ? task.order[position] : position;
-  const ViewRecipe& recipe = view == 0 ? spec.weak : spec.strong;
   const PreparedPolicy& policy = view == 0 ? *task.weak : *task.strong;
+  const ViewRecipe& recipe = policy.recipe;
   if (block.thread == 0) {
-    PhiloxStream stream = view_stream(task.step->seed, task.step->epoch, static_cast<std::uint32_t>(sample),
-                                      static_cast<std::uint32_t>(view));
-    drawn->view = draw_view(stream, recipe, spec.height, spec.width);
-    drawn->policy = draw_policy(stream, policy);
+    const ViewKey key{task.step->seed, task.step->epoch, static_cast<std::uint32_t>(sample),
+                      static_cast<std::uint32_t>(view)};
+    draw(*drawn, key, policy, spec.height, spec.width);
   }
   __syncthreads();
   const int values = block.pixels() * spec.channels;
-  place(image, task.pixels + sample * values, drawn->view, block);
+  const std::uint8_t* const stored = task.pixels + sample * values;
+  if (recipe.crop == CropKind::resized) {
+    resize_crop(image, spare, stored, drawn->view, block);
+  } else {
+    place(image, stored, drawn->view, block);
+  }
   __syncthreads();
   if (!recipe.cutout_after) blacken_box(image, drawn->view, block);
   __syncthreads();
-  for (int i = 0; i < drawn->policy.count; ++i) {
-    apply_op(spare, image, setting_of(policy, drawn->policy.ops[i]), scratch, block);
+  const int changes = drawn->colours.count;
+  for (int i = 0; i < changes + drawn->policy.count; ++i) {
+    const OpSetting& setting =
+        i < changes ? drawn->colours.settings[i] : setting_of(policy, drawn->policy.ops[i - changes]);
+    apply_op(spare, image, setting, scratch, block);
     __syncthreads();
     std::uint8_t* const before = image;
     image = spare;

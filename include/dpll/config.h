@@ -63,6 +63,7 @@ struct RunConfig {
     ResumeMode resume = ResumeMode::never;
     bool lock = true;  // keep a second process out of the run's folder
     int epochs = 200;
+    std::int64_t max_steps = 0;  // the run ends after so many steps if its epochs have more; 0: no limit
     double max_hours = 0;  // after this time the run stops with a checkpoint and exit code 75; 0: no limit
 
     bool operator==(const Run&) const = default;
@@ -133,8 +134,18 @@ struct RunConfig {
     int rand_n = 2, rand_m = 9;           // policy = randaugment: operations an image, magnitude of 0..30
     bool cutout_after = false;            // Cutout after the policy instead of before
     std::optional<int> cutout;            // side of the Cutout box in pixels
-    std::optional<int> pad;               // reflect padding of the crop, in pixels
-    std::vector<double> mean, std;        // per channel, of pixels scaled to [0,1]; empty: the preset
+    std::optional<int> pad;               // border of the shifted crop, in pixels
+    CropPadding crop_padding = CropPadding::reflect;
+    // Of the policies that have a crop.
+    CropKind weak_crop = CropKind::shifted, strong_crop = CropKind::shifted;
+    // Of resized crops: least and greatest share of the image's area, and ratio of width to height; empty:
+    // torchvision's, 0.08 and 1, 3/4 and 4/3.
+    std::vector<double> crop_scale, crop_ratio;
+    // Colour jitter: its probability, and how far each factor may be from 1 (hue: from 0, in turns).
+    double weak_jitter = 0, strong_jitter = 0;
+    double jitter_brightness = 0.4, jitter_contrast = 0.4, jitter_saturation = 0.4, jitter_hue = 0.1;
+    double weak_grey = 0, strong_grey = 0;  // probability that the view becomes grey
+    std::vector<double> mean, std;          // per channel, of pixels scaled to [0,1]; empty: the preset
     // Of tabular sets: standard deviation of the noise added to each standardised feature, and the chance
     // that a feature is set to 0, its mean.
     std::optional<double> weak_noise, strong_noise;
@@ -258,6 +269,8 @@ Override parse_override(const std::string& argument);
 // INI spellings of the enumerations, for messages and files.
 std::string to_string(ViewPolicy);
 std::string to_string(AugmentPolicy);
+std::string to_string(CropKind);
+std::string to_string(CropPadding);
 std::string to_string(Architecture);
 std::string to_string(ShortcutKind);
 std::string to_string(InitMatch);

@@ -7,14 +7,16 @@
 #include <cstdlib>
 #include <numbers>
 
+#include "augment/hue.h"
 #include "dpll/core/check.h"
 
 namespace dpll {
 namespace {
 
 constexpr std::array<const char*, kImageOps> kNames = {
-    "identity", "shearX",    "shearY",    "translateX", "translateY",   "rotate",   "brightness", "color",
-    "contrast", "sharpness", "posterize", "solarize",   "autocontrast", "equalize", "invert"};
+    "identity",     "shearX",   "shearY",   "translateX", "translateY", "rotate",
+    "brightness",   "color",    "contrast", "sharpness",  "posterize",  "solarize",
+    "autocontrast", "equalize", "invert",   "hue",        "grey"};
 
 // numpy.linspace(low, high, levels)[level]
 double linspace(double low, double high, int level, int levels) {
@@ -96,6 +98,8 @@ double op_magnitude(ImageOp op, int level, int levels) {
     case ImageOp::autocontrast:
     case ImageOp::equalize:
     case ImageOp::invert:
+    case ImageOp::hue:
+    case ImageOp::grey:
       break;
   }
   return 0;
@@ -138,10 +142,17 @@ OpSetting prepare_op(ImageOp op, double magnitude, int height, int width) {
     case ImageOp::solarize:
       setting.threshold = static_cast<std::int32_t>(std::clamp(std::ceil(magnitude), 0.0, 256.0));
       break;
+    case ImageOp::hue:
+      if (magnitude < -0.5 || magnitude > 0.5) {
+        fail(ExitCode::usage, "hue: magnitude {} is not in -0.5 to 0.5 turns", magnitude);
+      }
+      setting.shift = hue_shift(magnitude);
+      break;
     case ImageOp::identity:
     case ImageOp::autocontrast:
     case ImageOp::equalize:
     case ImageOp::invert:
+    case ImageOp::grey:
       break;
   }
   return setting;

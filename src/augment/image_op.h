@@ -27,8 +27,10 @@ enum class ImageOp : std::uint8_t {
   autocontrast,
   equalize,
   invert,
+  hue,   // of colour jitter
+  grey,  // all channels become the luma
 };
-inline constexpr int kImageOps = 15;
+inline constexpr int kImageOps = 17;
 
 inline constexpr int kPolicyLevels = 10;  // magnitudes of sub-policies: levels 0..9
 inline constexpr int kRandLevels = 31;    // of RandAugment, as in torchvision: 0..30
@@ -40,8 +42,9 @@ struct OpSetting {
   ImageOp op = ImageOp::identity;
   std::int32_t bits = 0;       // posterize: the number of high bits that are kept
   std::int32_t threshold = 0;  // solarize: this value and larger ones are inverted
-  std::int32_t shift = 0;      // translate: output pixel i shows input pixel i + shift
-  float factor = 0;            // brightness, color, contrast, sharpness: 1 does not change the image
+  // translate: output pixel i shows input pixel i + shift; hue: added to the hue of one byte, 0..255
+  std::int32_t shift = 0;
+  float factor = 0;  // brightness, color, contrast, sharpness: 1 does not change the image
   // rotate, in 1/65536 pixel: output pixel (y, x) shows input column (rotation[0] x + rotation[1] y +
   // rotation[2]) >> 16, row (rotation[3] x + rotation[4] y + rotation[5]) >> 16
   std::int32_t rotation[6] = {};
@@ -64,8 +67,9 @@ DPLL_HD bool op_is_signed(ImageOp op) {
 }
 
 // `magnitude` includes the sign. Sides are 1 to kMaxOpSide. Angles are counter-clockwise; a positive
-// magnitude of shear or translate moves the content to the left or up. Error(usage) if the magnitude is not
-// finite, or for posterize not a whole number of 1 to 8 bits.
+// magnitude of shear or translate moves the content to the left or up. That of hue is in turns of the colour
+// circle. Error(usage) if the magnitude is not finite, for posterize not a whole number of 1 to 8 bits, or
+// for hue not in -0.5 to 0.5.
 OpSetting prepare_op(ImageOp op, double magnitude, int height, int width);
 
 }  // namespace dpll

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include "augment/hue.h"
 #include "augment/image_op.h"
 #include "dpll/core/host_device.h"
 
@@ -36,7 +37,8 @@ struct ChannelStatistics {
 };
 
 DPLL_HD bool op_is_table(ImageOp op) {
-  return op == ImageOp::brightness || op == ImageOp::contrast || op >= ImageOp::posterize;
+  return op == ImageOp::brightness || op == ImageOp::contrast ||
+         (op >= ImageOp::posterize && op <= ImageOp::invert);
 }
 // The number of pixels of each value in each channel.
 DPLL_HD bool op_needs_histogram(ImageOp op) {
@@ -172,6 +174,18 @@ DPLL_HD void transform_pixel(std::uint8_t* out, const OpSetting& setting, const 
       for (int c = 0; c < channels; ++c) out[c] = blend(grey, pixel[c], setting.factor);
       return;
     }
+    case ImageOp::grey: {
+      const int grey = luma(pixel, channels);
+      for (int c = 0; c < channels; ++c) out[c] = static_cast<std::uint8_t>(grey);
+      return;
+    }
+    case ImageOp::hue:
+      if (channels == 3) {
+        turn_hue(out, pixel, setting.shift);
+      } else {
+        out[0] = pixel[0];
+      }
+      return;
     case ImageOp::sharpness: {
       const bool inside = y > 0 && y < shape.height - 1 && x > 0 && x < shape.width - 1;
       for (int c = 0; c < channels; ++c) {

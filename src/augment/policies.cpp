@@ -23,6 +23,7 @@ std::span<const SubPolicy> sub_policies(AugmentPolicy policy) {
 
 PreparedPolicy prepare_policy(const ViewRecipe& recipe, int height, int width) {
   PreparedPolicy prepared{};
+  prepared.recipe = recipe;
   if (recipe.policy == AugmentPolicy::none) return prepared;
   const bool rand = recipe.policy == AugmentPolicy::randaugment;
   const std::span<const SubPolicy> table = sub_policies(recipe.policy);

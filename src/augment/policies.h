@@ -39,9 +39,10 @@ inline constexpr int kMaxSubPolicies = 97;
 inline constexpr int kMaxPolicyOps = 8;        // maximum number of operations on one view
 inline constexpr std::uint32_t kRandOps = 14;  // RandAugment draws one of these
 
-// The policy of a recipe as one POD block, which a backend copies to the memory of its kernels. Without a
-// policy both counts are 0.
+// A recipe and its policy as one block, which a backend copies to the memory of its kernels byte by byte.
+// Without a policy both counts are 0.
 struct PreparedPolicy {
+  ViewRecipe recipe;
   std::int32_t entries;        // sub-policies in `table`
   std::int32_t rand_n;         // number of RandAugment's operations; level 0 of `settings` is then rand_m
   std::int32_t signed_rotate;  // 1: rotate has a random sign; in the published implementation it has none

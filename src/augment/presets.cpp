@@ -11,6 +11,28 @@
 namespace dpll {
 namespace {
 
+double end_of(const std::vector<double>& ends, std::size_t which, double preset) {
+  return ends.empty() ? preset : ends.at(which);
+}
+
+// The parts of a recipe that weak and strong views set in keys of the same kind.
+void add_crop_and_colours(ViewRecipe& recipe, const RunConfig::Views& views, CropKind crop, double jitter,
+                          double grey) {
+  recipe.padding = views.crop_padding;
+  recipe.crop = crop;
+  if (crop == CropKind::resized) {
+    recipe.pad = 0;
+    recipe.resized = resized_crop(end_of(views.crop_scale, 0, 0.08), end_of(views.crop_scale, 1, 1),
+                                  end_of(views.crop_ratio, 0, 3.0 / 4), end_of(views.crop_ratio, 1, 4.0 / 3));
+  }
+  if (jitter > 0) {
+    recipe.jitter = {static_cast<float>(jitter), static_cast<float>(views.jitter_brightness),
+                     static_cast<float>(views.jitter_contrast), static_cast<float>(views.jitter_saturation),
+                     static_cast<float>(views.jitter_hue)};
+  }
+  recipe.grey = static_cast<float>(grey);
+}
+
 ViewRecipe recipe_of(ViewPolicy policy, int pad, int cutout) {
   ViewRecipe recipe;
   if (policy == ViewPolicy::flip_crop || policy == ViewPolicy::flip_crop_cutout) {
@@ -79,6 +101,9 @@ ViewSetup resolve_views(const RunConfig& config, int height, int width, int chan
   setup.weak = recipe_of(config.views.weak_policy.value_or(preset.weak), pad, cutout);
   setup.strong = recipe_of(config.views.strong_policy.value_or(preset.strong), pad, cutout);
   setup.strong.cutout_after = config.views.cutout_after;
+  const RunConfig::Views& views = config.views;
+  add_crop_and_colours(setup.weak, views, views.weak_crop, views.weak_jitter, views.weak_grey);
+  add_crop_and_colours(setup.strong, views, views.strong_crop, views.strong_jitter, views.strong_grey);
   // If the user sets strong_policy, no part of the preset's recipe is used.
   const AugmentPolicy from_preset = config.views.strong_policy ? AugmentPolicy::none : preset.policy;
   setup.strong.policy = config.views.policy.value_or(from_preset);
@@ -90,11 +115,15 @@ ViewSetup resolve_views(const RunConfig& config, int height, int width, int chan
     fail(ExitCode::config, "[views] policy = {} needs images of 1 or 3 channels, not {}",
          to_string(setup.strong.policy), channels);
   }
+  const bool colours = std::max(setup.weak.jitter.probability, setup.strong.jitter.probability) > 0 ||
+                       std::max(setup.weak.grey, setup.strong.grey) > 0;
+  if (colours && channels != 1 && channels != 3) {
+    fail(ExitCode::config, "[views] colour jitter and grey need images of 1 or 3 channels, not {}", channels);
+  }
   const int side = std::min(height, width);
   if (std::max(setup.weak.pad, setup.strong.pad) >= side) {
-    fail(ExitCode::config,
-         "[views] pad = {} does not fit images of {} x {} pixels: reflect padding must be below {}", pad,
-         height, width, side);
+    fail(ExitCode::config, "[views] pad = {} does not fit images of {} x {} pixels: padding must be below {}",
+         pad, height, width, side);
   }
   setup.mean = per_channel(config.views.mean, preset.mean, channels, "mean");
   setup.std = per_channel(config.views.std, preset.std, channels, "std");

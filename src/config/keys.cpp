@@ -18,6 +18,7 @@ constexpr std::uint64_t kMaxUint64 = std::numeric_limits<std::uint64_t>::max();
 // Philox counters have 32 bits for the epoch and for the sample; the limits below are well within this range.
 constexpr int kMaxEpochs = 1'000'000;
 constexpr std::int64_t kMaxSamples = kMaxInt;
+constexpr std::int64_t kMaxSteps = 1'000'000'000'000;
 constexpr int kMaxBatch = 65'536;
 constexpr int kMaxPixels = 1024;
 constexpr int kMaxFolds = 1000;
@@ -120,6 +121,8 @@ std::vector<Key> bind_keys(RunConfig& c) {
       boolean_key("run.lock", c.run.lock,
                   "keep other processes out of the run's folder while this one writes there"),
       integer_key("run.epochs", c.run.epochs, 1, kMaxEpochs, "passes over the training set"),
+      integer_key("run.max_steps", c.run.max_steps, 0, kMaxSteps,
+                  "end the run after so many steps, in the middle of an epoch if need be; 0: no limit"),
       real_key("run.max_hours", c.run.max_hours, closed(0, 1e6),
                "stop with a checkpoint and exit code 75 after so many hours; 0: no limit"),
 
@@ -209,7 +212,32 @@ std::vector<Key> bind_keys(RunConfig& c) {
                   "apply Cutout after the policy instead of before it"),
       integer_key("views.cutout", c.views.cutout, 0, kMaxPixels,
                   "side of the Cutout box in pixels; 0: no box"),
-      integer_key("views.pad", c.views.pad, 0, kMaxPixels, "reflected border for the random crop, in pixels"),
+      integer_key("views.pad", c.views.pad, 0, kMaxPixels, "border for the shifted crop, in pixels"),
+      choice_key("views.crop_padding", c.views.crop_padding,
+                 "border of the shifted crop: the image mirrored at its edges, or black"),
+      choice_key("views.weak_crop", c.views.weak_crop,
+                 "crop of the weak view: shifted by up to pad pixels, or a random part resized to the image"),
+      choice_key("views.strong_crop", c.views.strong_crop, "the same for the strong views"),
+      real_list_key("views.crop_scale", c.views.crop_scale, above_to(0, 1), "preset",
+                    "crop = resized: least and greatest share of the image's area"),
+      real_list_key("views.crop_ratio", c.views.crop_ratio, closed(0.01, 100), "preset",
+                    "crop = resized: least and greatest ratio of width to height"),
+      real_key("views.weak_jitter", c.views.weak_jitter, closed(0, 1),
+               "probability of colour jitter on the weak view; 0: none"),
+      real_key("views.strong_jitter", c.views.strong_jitter, closed(0, 1),
+               "probability of colour jitter on a strong view; 0: none"),
+      real_key("views.jitter_brightness", c.views.jitter_brightness, closed(0, 100),
+               "colour jitter: largest distance of the factor of the brightness from 1"),
+      real_key("views.jitter_contrast", c.views.jitter_contrast, closed(0, 100),
+               "colour jitter: the same of the contrast"),
+      real_key("views.jitter_saturation", c.views.jitter_saturation, closed(0, 100),
+               "colour jitter: the same of the saturation"),
+      real_key("views.jitter_hue", c.views.jitter_hue, closed(0, 0.5),
+               "colour jitter: largest change of the hue, in turns of the colour circle"),
+      real_key("views.weak_grey", c.views.weak_grey, closed(0, 1),
+               "probability that the weak view becomes grey"),
+      real_key("views.strong_grey", c.views.strong_grey, closed(0, 1),
+               "probability that a strong view becomes grey"),
       real_list_key("views.mean", c.views.mean, closed(-1000, 1000), "preset",
                     "mean per channel; subtracted from pixels that are scaled to [0, 1]"),
       real_list_key("views.std", c.views.std, above_to(0, 1000), "preset",

@@ -203,9 +203,11 @@ void check_tabular(const RunConfig& config, const Settings& settings) {
                                spell(config.model.architecture)));
   }
   if (views.weak_policy || views.strong_policy || views.policy || views.cutout || views.pad ||
-      !views.mean.empty()) {
+      !views.mean.empty() || views.weak_crop != CropKind::shifted || views.strong_crop != CropKind::shifted ||
+      views.weak_jitter > 0 || views.strong_jitter > 0 || views.weak_grey > 0 || views.strong_grey > 0) {
     settings.blame({"views.weak_policy", "views.strong_policy", "views.policy", "views.cutout", "views.pad",
-                    "views.mean", "views.std", "data.dataset"},
+                    "views.mean", "views.std", "views.weak_crop", "views.strong_crop", "views.weak_jitter",
+                    "views.strong_jitter", "views.weak_grey", "views.strong_grey", "data.dataset"},
                    fmt::format("the views of dataset = {} have no image steps; expected weak_noise, "
                                "strong_noise, weak_feature_dropout and strong_feature_dropout",
                                row.name));
@@ -255,8 +257,41 @@ void check_candidates(const RunConfig& config, const Settings& settings) {
   }
 }
 
+// The two ends of an interval, or nothing for the default.
+void check_interval(const std::string& name, const std::vector<double>& ends, const Settings& settings) {
+  if (ends.empty() || (ends.size() == 2 && ends[0] <= ends[1])) return;
+  settings.blame({"views." + name},
+                 fmt::format("{} needs two numbers, the least and the greatest; here {}", name,
+                             ends.size() == 2 ? fmt::format("{} is more than {}", ends[0], ends[1])
+                                              : fmt::format("{} given", ends.size())));
+}
+
+bool has_crop(ViewPolicy policy) {
+  return policy == ViewPolicy::flip_crop || policy == ViewPolicy::flip_crop_cutout;
+}
+
 void check_views(const RunConfig& config, const Settings& settings) {
   const RunConfig::Views& views = config.views;
+  const ViewPreset& preset = dataset_row(config.data.dataset).views;
+  check_interval("crop_scale", views.crop_scale, settings);
+  check_interval("crop_ratio", views.crop_ratio, settings);
+  const auto check_crop = [&](const std::string& kind, CropKind crop, ViewPolicy policy) {
+    if (crop == CropKind::shifted || has_crop(policy)) return;
+    settings.blame({"views." + kind + "_crop", "views." + kind + "_policy", "data.dataset"},
+                   fmt::format("{0}_crop = {1} needs a {0}_policy with a crop, flip_crop or "
+                               "flip_crop_cutout; {0}_policy is {2}",
+                               kind, spell(crop), spell(policy)));
+  };
+  check_crop("weak", views.weak_crop, views.weak_policy.value_or(preset.weak));
+  check_crop("strong", views.strong_crop, views.strong_policy.value_or(preset.strong));
+  if ((views.weak_jitter > 0 || views.strong_jitter > 0) && views.jitter_brightness == 0 &&
+      views.jitter_contrast == 0 && views.jitter_saturation == 0 && views.jitter_hue == 0) {
+    settings.blame(
+        {"views.weak_jitter", "views.strong_jitter", "views.jitter_brightness", "views.jitter_contrast",
+         "views.jitter_saturation", "views.jitter_hue"},
+        "colour jitter needs a jitter_brightness, jitter_contrast, jitter_saturation or jitter_hue "
+        "above 0");
+  }
   if (views.mean.size() == views.std.size()) return;
   if (views.mean.empty() || views.std.empty()) {
     settings.blame({"views.mean", "views.std"}, "mean and std must be given together");
@@ -473,6 +508,12 @@ std::string to_string(ViewPolicy value) {
   return spell(value);
 }
 std::string to_string(AugmentPolicy value) {
+  return spell(value);
+}
+std::string to_string(CropKind value) {
+  return spell(value);
+}
+std::string to_string(CropPadding value) {
   return spell(value);
 }
 std::string to_string(ShortcutKind value) {

@@ -90,6 +90,20 @@ inline const std::vector<Spelling<AugmentPolicy>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<CropKind>>& spellings() {
+  static const std::vector<Spelling<CropKind>> table = {{CropKind::shifted, "shifted"},
+                                                        {CropKind::resized, "resized"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<CropPadding>>& spellings() {
+  static const std::vector<Spelling<CropPadding>> table = {{CropPadding::reflect, "reflect"},
+                                                           {CropPadding::zero, "zero"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<Architecture>>& spellings() {
   static const std::vector<Spelling<Architecture>> table = {
       {Architecture::wide_resnet, "wide_resnet"},
@@ -119,6 +133,12 @@ template <>
 inline const std::vector<Spelling<ObjectiveVariant>>& spellings() {
   static const std::vector<Spelling<ObjectiveVariant>> table = {{ObjectiveVariant::article, "article"},
                                                                 {ObjectiveVariant::published, "published"}};
+  return table;
+}
+
+template <>
+inline const std::vector<Spelling<RampUnit>>& spellings() {
+  static const std::vector<Spelling<RampUnit>> table = {{RampUnit::epoch, "epoch"}, {RampUnit::step, "step"}};
   return table;
 }
 

@@ -25,6 +25,7 @@ struct Plcr final {
   ObjectiveVariant variant = ObjectiveVariant::article;
   double lambda_max = 1;
   int ramp_epochs = 100;
+  RampUnit ramp = RampUnit::epoch;
 
   static constexpr objectives::About about = {
       "plcr",
@@ -37,17 +38,25 @@ struct Plcr final {
     key.real("lambda_max", lambda_max, 0, 1e6, "final weight of the consistency term");
     key.integer("ramp_epochs", ramp_epochs, 0, 1'000'000,
                 "epochs until lambda reaches lambda_max; 0: from the start");
+    key.choice(
+        "ramp", ramp,
+        "lambda grows from epoch to epoch, or from step to step as the share of an epoch that is done");
   }
   bool operator==(const Plcr&) const = default;
 
   static constexpr bool loss_uses_row = true;
 
-  // lambda_max * min(1, (epoch + 1) / ramp) (article) or lambda_max * min(1, epoch / ramp) (published)
-  // in the 0-based epoch; lambda_max where there is no ramp.
+  // lambda_max * min(1, (epoch + 1) / ramp_epochs) (article) or lambda_max * min(1, epoch / ramp_epochs)
+  // (published) in the 0-based epoch; lambda_max where there is no ramp. With ramp = step, (step + 1) /
+  // steps_per_epoch and step / steps_per_epoch are in place of epoch + 1 and epoch, so the article's ramp has
+  // the same value at the end of an epoch.
   static constexpr std::array<const char*, kMethodScalars> scalar_names = {"lambda"};
   std::array<double, kMethodScalars> scalars(const Moment& moment) const {
     if (ramp_epochs == 0) return {lambda_max};
-    const double passed = variant == ObjectiveVariant::article ? moment.epoch + 1 : moment.epoch;
+    const double begun = variant == ObjectiveVariant::article ? 1 : 0;
+    const double passed = ramp == RampUnit::epoch ? moment.epoch + begun
+                                                  : (static_cast<double>(moment.step) + begun) /
+                                                        static_cast<double>(moment.steps_per_epoch);
     const double share = passed / ramp_epochs;
     return {lambda_max * (share < 1 ? share : 1)};
   }

@@ -76,6 +76,9 @@ struct Moment {
 // the description from which this engine was written (plcr.h).
 enum class ObjectiveVariant { article, published };
 
+// When a scalar that grows over the epochs changes: at the beginning of an epoch, or at every step.
+enum class RampUnit { epoch, step };
+
 namespace objectives {
 
 // The description of a method in `dpll_engine methods`.

@@ -78,7 +78,7 @@ class LogListener final : public RunListener {
   void draw_bar(const StepFigures& last) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
     const double rate = static_cast<double>(images_) / std::max(elapsed, 1e-9);
-    const std::int64_t left = run_.steps_per_epoch * run_.epochs - last.step;
+    const std::int64_t left = run_.steps() - last.step;
     const double seconds_left = static_cast<double>(left) / static_cast<double>(run_.steps_per_epoch) *
                                 static_cast<double>(images_per_epoch_) / std::max(rate, 1e-9);
     log_.draw({.epoch = last.epoch,

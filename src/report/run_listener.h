@@ -15,8 +15,8 @@ namespace dpll {
 
 // The progress of a run.
 struct RunState {
-  const History& history;  // one row for each finished epoch
-  int epochs = 0;          // finished epochs
+  const History& history;  // one row for each finished epoch, and for one that run.max_steps cut short
+  int epochs = 0;          // rows of the history
   std::int64_t steps = 0;  // finished steps
   double seconds = 0;      // for which the user has waited until the last checkpoint or the end
   bool resumed = false;    // an earlier process began the run

@@ -9,22 +9,26 @@
 #include <string>
 #include <vector>
 
+#include "augment/colour_draw.h"
 #include "augment/policy_draw.h"
 #include "augment/view_draw.h"
 
 namespace dpll {
 namespace {
 
-// The policy's operations for `view` of `sample` in epoch 0.
+// The changes of colours and the policy's operations for `view` of `sample` in epoch 0.
 std::vector<std::string> fired_ops(std::uint64_t seed, int sample, int view, const ViewRecipe& recipe,
                                    const ImageSet& images) {
   const int height = static_cast<int>(images.height), width = static_cast<int>(images.width);
-  PhiloxStream stream =
-      view_stream(seed, 0, static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(view));
+  const ViewKey key{seed, 0, static_cast<std::uint32_t>(sample), static_cast<std::uint32_t>(view)};
+  PhiloxStream stream = view_stream(key);
   draw_view(stream, recipe, height, width);
+  ColourDraw colours;
+  draw_colours(colours, key, recipe.jitter, recipe.grey);
   const PolicyDraw draw = draw_policy(stream, prepare_policy(recipe, height, width));
   std::vector<std::string> names;
-  names.reserve(static_cast<std::size_t>(draw.count));
+  names.reserve(static_cast<std::size_t>(colours.count + draw.count));
+  for (int i = 0; i < colours.count; ++i) names.emplace_back(op_name(colours.settings[i].op));
   for (int i = 0; i < draw.count; ++i) names.emplace_back(op_name(draw.ops[i].op));
   return names;
 }

@@ -27,6 +27,8 @@ struct KeysOfCase {
     if (!values.contains(name)) return;
     member = values.at(name) == "published" ? ObjectiveVariant::published : ObjectiveVariant::article;
   }
+  // A case has the scalars themselves, so it does not matter how they grow.
+  void choice(const char* /*name*/, RampUnit& /*member*/, const char* /*doc*/) const {}
   void real(const char* name, double& member, double /*low*/, double /*high*/, const char* /*doc*/) const {
     member = values.value(name, member);
   }

@@ -91,6 +91,20 @@ GoldenResult check_views(Backend& backend) {
     check.run(kind, "svhn", recipe, result);
     recipe.policy = AugmentPolicy::autoaugment_cifar;
     check.run(kind, "autoaugment_cifar", recipe, result);
+
+    recipe = {.flip = true, .pad = 4, .padding = CropPadding::zero};
+    check.run(kind, "zero_padding", recipe, result);
+    recipe.jitter = {1, 1.2F, 0.8F, 1.5F, 0.5F};
+    recipe.grey = 0.5F;
+    check.run(kind, "colours", recipe, result);
+    recipe = {.flip = true, .crop = CropKind::resized, .resized = resized_crop(0.08, 1, 3.0 / 4, 4.0 / 3)};
+    check.run(kind, "resized", recipe, result);
+    recipe.resized = resized_crop(0.9, 1, 3, 4);  // no attempt fits
+    check.run(kind, "resized_fallback", recipe, result);
+    recipe.resized = resized_crop(0.2, 1, 3.0 / 4, 4.0 / 3);
+    recipe.jitter = {0.8F, 0.4F, 0.4F, 0.4F, 0.1F};
+    recipe.grey = 0.2F;
+    check.run(kind, "pico", recipe, result);
   }
   return result;
 }

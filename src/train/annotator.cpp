@@ -73,6 +73,21 @@ std::string settings_text(const RunConfig& run, const ViewSetup& views, const Ru
     text += fmt::format(", policy {} {} {} {}", static_cast<int>(views.weak.policy), views.weak.rand_n,
                         views.weak.rand_m, views.weak.cutout_after);
   }
+  const ViewRecipe plain{.flip = views.weak.flip,
+                         .pad = views.weak.pad,
+                         .cutout = views.weak.cutout,
+                         .policy = views.weak.policy,
+                         .rand_n = views.weak.rand_n,
+                         .rand_m = views.weak.rand_m,
+                         .cutout_after = views.weak.cutout_after};
+  if (!(views.weak == plain)) {  // what kept outputs of earlier versions did not have
+    const ResizedCrop& crop = views.weak.resized;
+    const ColourJitter& jitter = views.weak.jitter;
+    text += fmt::format(", crop {} {} {} {} {} {}, jitter {} {} {} {} {}, grey {}",
+                        to_string(views.weak.crop), to_string(views.weak.padding), crop.scale_low,
+                        crop.scale_high, crop.ratio_low, crop.ratio_high, jitter.probability,
+                        jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue, views.weak.grey);
+  }
   for (std::size_t c = 0; c < views.mean.size(); ++c) {
     text += fmt::format(", {} {}", views.mean[c], views.std[c]);
   }
@@ -235,7 +250,7 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     step.set_order(sample_order(count, true, run.run.seed, at.epoch));
     if (at.step_in_epoch == 0) step.set_total_metrics({});
     step.begin_epoch(at.epoch, at.step_in_epoch, plans_of_epoch(run, at.epoch, steps));
-    StepLoop loop{.first = at.step_in_epoch, .overlaps = backend.is_asynchronous()};
+    StepLoop loop{.first = at.step_in_epoch, .end = steps, .overlaps = backend.is_asynchronous()};
     loop.next_stop = [&](std::int64_t next) { return checkpoint.is_due() ? next + 1 : steps; };
     loop.settled = [&](std::int64_t done) {
       at.step_in_epoch = done;

@@ -57,16 +57,17 @@ double evaluation_in_steps(std::int64_t images, int batch, int views) {
 }
 
 std::string forecast_line(const Timing& timing, const RunLength& run) {
-  const std::int64_t steps_left = run.steps_per_epoch * run.epochs - run.steps_done;
+  const std::int64_t steps_left = run.steps() - run.steps_done;
+  const auto epochs = static_cast<int>((run.steps() + run.steps_per_epoch - 1) / run.steps_per_epoch);
   const auto epochs_done = static_cast<int>(run.steps_done / run.steps_per_epoch);
   const int every = run.evaluation_every;
   // After every epoch that is a multiple of `every`, and after the last one.
-  const int evaluations = run.epochs / every - epochs_done / every + (run.epochs % every != 0 ? 1 : 0);
+  const int evaluations = epochs / every - epochs_done / every + (epochs % every != 0 ? 1 : 0);
   const double evaluation = run.evaluation_steps * timing.step;
   const double epoch = static_cast<double>(run.steps_per_epoch) * timing.step +
                        std::max(timing.between_epochs, evaluation / every);
   const double left = static_cast<double>(steps_left) * timing.step +
-                      std::max(timing.between_epochs * (run.epochs - epochs_done), evaluation * evaluations);
+                      std::max(timing.between_epochs * (epochs - epochs_done), evaluation * evaluations);
   if (left < kMinute) return "";
   std::string line =
       fmt::format("{} a step: about {} an epoch and {} for {}{}", in_words(timing.step), in_words(epoch),

@@ -1,6 +1,7 @@
 // Estimates the duration of a run from its first steps: one line of its log.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -37,10 +38,16 @@ struct RunLength {
   bool gpu = false;
   std::int64_t steps_per_epoch = 0;
   int epochs = 0;               // of the whole run
+  std::int64_t max_steps = 0;   // after which the run ends; 0: no limit
   std::int64_t steps_done = 0;  // of the whole run
   bool resumed = false;
   int evaluation_every = 1;     // epochs, and after the last one
   double evaluation_steps = 0;  // duration of an evaluation, in steps
+
+  std::int64_t steps() const {
+    const std::int64_t all = steps_per_epoch * epochs;
+    return max_steps == 0 ? all : std::min(all, max_steps);
+  }
 };
 
 // The number of training steps, with `batch` samples and `views` views, that take as long as one forward pass

@@ -24,6 +24,7 @@ RunLength length_of(const Session& session) {
           .gpu = session.backend->is_gpu(),
           .steps_per_epoch = session.step.steps_per_epoch(),
           .epochs = config.run.epochs,
+          .max_steps = config.run.max_steps,
           .evaluation_every = config.evaluation.every,
           .evaluation_steps =
               evaluation_in_steps(session.evaluation.images(), config.optimiser.batch, views_of(config))};

@@ -65,14 +65,15 @@ bool RunFolder::can_be_resumed() const {
   return has(run_files::kCheckpoint) || has(run_files::kPreviousCheckpoint);
 }
 
-bool RunFolder::holds_results_of(int epochs, bool average) const {
+bool RunFolder::holds_results_of(int epochs, std::int64_t steps, bool average) const {
   for (const char* name : {run_files::kModel, run_files::kLabels, run_files::kSummary}) {
     if (!has(name)) return false;
   }
   if (average && !has(run_files::kAverageModel)) return false;
   const std::vector<std::uint8_t> bytes = read_file(file(run_files::kSummary));
   const nlohmann::json summary = nlohmann::json::parse(bytes, nullptr, false);
-  return summary.is_object() && summary.contains("epochs") && summary["epochs"] == epochs;
+  if (!summary.is_object() || !summary.contains("epochs")) return false;
+  return summary["epochs"] == epochs && summary.value("steps", steps) == steps;
 }
 
 std::string RunFolder::tuning() const {

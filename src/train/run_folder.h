@@ -1,6 +1,7 @@
 // The folder of a run: creates it, locks it against a second process, and defines the names of its files.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +28,8 @@ class RunFolder {
   bool holds_a_run() const;
   // Is there a checkpoint, or the previous one?
   bool can_be_resumed() const;
-  // Are all results of `epochs` epochs there? `average`: also the averaged model.
-  bool holds_results_of(int epochs, bool average) const;
+  // Are all results there, after so many epochs and steps? `average`: also the averaged model.
+  bool holds_results_of(int epochs, std::int64_t steps, bool average) const;
   // The autotuner's choices of this run before it stopped, so that a resumed run uses the same; or empty.
   std::string tuning() const;
 

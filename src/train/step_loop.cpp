@@ -10,12 +10,11 @@ namespace dpll {
 // The host enqueues a chunk of steps on a GPU and reports on the previous chunk while they run. It only waits
 // where all of them must be done.
 void run_steps(TrainingStep& step, const StepLoop& loop) {
-  const std::int64_t steps = step.steps_per_epoch();
   Pace pace(loop.overlaps);
   std::int64_t enqueued = loop.first;
   throw_if_stop_requested();
-  while (enqueued < steps) {
-    const std::int64_t stop = loop.next_stop ? loop.next_stop(enqueued) : steps;
+  while (enqueued < loop.end) {
+    const std::int64_t stop = loop.next_stop ? loop.next_stop(enqueued) : loop.end;
     const std::int64_t end = std::min(stop, enqueued + pace.steps());
     for (; enqueued < end; ++enqueued) step.enqueue();
     step.request_records();

@@ -183,6 +183,7 @@ class SummaryListener final : public RunListener {
     summary["candidates_mean_size"] = session_.candidates.mean_size();
     summary["identity"] = session_.identity;
     summary["epochs"] = state.epochs;
+    summary["steps"] = state.steps;
     add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
     if (session_.has_priors()) summary["class_priors"] = priors();
     summary["seconds"] = state.seconds;

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dpll/core/trace.h"
@@ -59,14 +61,16 @@ class Trainer {
   NotFinite not_finite(const std::string& what) const;
   void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;
-  void finish_epoch();               // evaluates; throws Stopped
+  void finish_epoch();  // evaluates; throws Stopped
+  void finish_part();   // of an epoch that run.max_steps cuts short; likewise
+  EpochFigures figures(bool evaluates);
   void save(bool replaces = false);  // `replaces`: do not keep the newest checkpoint as the previous one
   void write_results();              // throws Stopped before it writes anything
   std::string position() const;
   int stop();
   RunState state() const {
-    return {.history = progress_.history,
-            .epochs = progress_.epoch,
+    return {.history = with_part_ ? *with_part_ : progress_.history,
+            .epochs = epochs_begun(),
             .steps = steps_done(),
             .seconds = progress_.total_seconds,
             .resumed = resumed_};
@@ -93,8 +97,20 @@ class Trainer {
   std::int64_t steps_done() const {
     return progress_.epoch * step_.steps_per_epoch() + progress_.step_in_epoch;
   }
+  // The step of the running epoch before which its training ends.
+  std::int64_t end_of_training() const {
+    const std::int64_t steps = step_.steps_per_epoch(), most = config_.run.max_steps;
+    return most == 0 ? steps : std::min(steps, most - progress_.epoch * steps);
+  }
+  bool has_ended() const {
+    const std::int64_t most = config_.run.max_steps;
+    return with_part_ || progress_.epoch >= config_.run.epochs ||
+           (most > 0 && progress_.epoch * step_.steps_per_epoch() >= most);
+  }
+  // Finished epochs, and the one that run.max_steps cut short.
+  int epochs_begun() const { return progress_.epoch + (with_part_ ? 1 : 0); }
   std::map<std::string, std::string> model_metadata() const {
-    return session_.model_metadata(progress_.epoch);
+    return session_.model_metadata(epochs_begun());
   }
 
   RunConfig& config_;
@@ -106,6 +122,9 @@ class Trainer {
   ModelState& model_ = session_.network->state();
   Progress progress_;
   SelectedModelFile selected_file_;
+  // The history and the row of the epoch that run.max_steps cut short, once that was evaluated. It is not in
+  // progress_, which a run with more steps goes on from.
+  std::optional<History> with_part_;
   RunListeners listeners_;
   bool has_terms_ = facts_of(method_of(config_)).has_terms;
   bool resumed_ = false;
@@ -140,7 +159,7 @@ bool Trainer::resume_or_start(const std::function<void()>& accepted) {
     start_anew(accept);
   }
   listeners_.start(state());
-  if (progress_.epoch >= config_.run.epochs) return false;
+  if (has_ended()) return false;
   if (resumed_) {
     log_.line(fmt::format("going on from epoch {}, step {} of '{}'", progress_.epoch + 1,
                           progress_.step_in_epoch, folder_.path()));
@@ -153,6 +172,11 @@ void Trainer::resume(const std::function<void()>& accepted) {
       load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
   progress_.history = with_columns(progress_.history, metrics_columns(method_columns()));
   selected_file_.restore(progress_);
+  if (config_.run.max_steps > 0 && progress_.step_in_epoch > std::max<std::int64_t>(end_of_training(), 0)) {
+    fail(ExitCode::config,
+         "run.max_steps = {}: '{}' has done {} steps; expected: that number or more, or 0 for no limit",
+         config_.run.max_steps, folder_.path(), steps_done());
+  }
   accepted();
   if (!loaded.damage.empty()) {
     set_damaged_checkpoint_aside(folder_);
@@ -186,15 +210,15 @@ int Trainer::run(const std::function<void()>& accepted) {
   const bool goes_on = resume_or_start(accepted);
   try {
     if (!goes_on) {
-      if (!folder_.holds_results_of(progress_.epoch, model_.has_average())) write_results();
+      if (!folder_.holds_results_of(progress_.epoch, steps_done(), model_.has_average())) write_results();
       log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
       return 0;
     }
-    while (progress_.epoch < config_.run.epochs) {
+    while (!has_ended()) {
       const trace::Range range("epoch");
       try {
         train_epoch();
-        finish_epoch();
+        progress_.step_in_epoch == step_.steps_per_epoch() ? finish_epoch() : finish_part();
       } catch (const NotFinite& failure) {
         roll_back(failure);
       }
@@ -215,21 +239,23 @@ void Trainer::train_epoch() {
   step_.begin_epoch(progress_.epoch, progress_.step_in_epoch, plans);
   epoch_start_ = Clock::now();
   listeners_.epoch_begins();
-  StepLoop loop{.first = progress_.step_in_epoch, .overlaps = session_.backend->is_asynchronous()};
+  const std::int64_t end = end_of_training();
+  StepLoop loop{
+      .first = progress_.step_in_epoch, .end = end, .overlaps = session_.backend->is_asynchronous()};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {
-    if (done < steps && done == next_checkpoint(done - 1)) save();
+    if (done < end && done == next_checkpoint(done - 1)) save();
   };
   run_steps(step_, loop);
 }
 
-// The end of the epoch, or the next step after which there is a checkpoint.
+// The end of the epoch's training, or the next step after which there is a checkpoint.
 std::int64_t Trainer::next_checkpoint(std::int64_t step_in_epoch) const {
-  const std::int64_t steps = step_.steps_per_epoch(), every = config_.checkpoint.every_steps;
-  if (every == 0) return steps;
-  const std::int64_t before = progress_.epoch * steps;
-  return std::min(steps, ((before + step_in_epoch) / every + 1) * every - before);
+  const std::int64_t end = end_of_training(), every = config_.checkpoint.every_steps;
+  if (every == 0) return end;
+  const std::int64_t before = progress_.epoch * step_.steps_per_epoch();
+  return std::min(end, ((before + step_in_epoch) / every + 1) * every - before);
 }
 
 void Trainer::take_records(const std::vector<StepRecord>& records) {
@@ -327,34 +353,38 @@ void Trainer::check_statistics() {
   throw not_finite(fmt::format("after step {}: not finite: {}", progress_.step_in_epoch, cause));
 }
 
-void Trainer::finish_epoch() {
+// Of the running epoch, up to the last step that is done.
+EpochFigures Trainer::figures(bool evaluates) {
   check_statistics();
   EpochFigures epoch;
   epoch.epoch = progress_.epoch + 1;
   epoch.epochs = config_.run.epochs;
-  const bool last_epoch = epoch.epoch == epoch.epochs;
-  const bool evaluates = last_epoch || epoch.epoch % config_.evaluation.every == 0;
   if (evaluates) epoch.scores = session_.evaluation.run();
   epoch.steps = steps_done();
-  epoch.learning_rate = learning_rate_of(step_.steps_per_epoch() - 1);
+  epoch.learning_rate = learning_rate_of(progress_.step_in_epoch - 1);
   epoch.rollbacks = progress_.rollbacks;
-  epoch.lambda = lambda_of(step_.steps_per_epoch() - 1);
+  epoch.lambda = lambda_of(progress_.step_in_epoch - 1);
   epoch.sums = step_.total_metrics();
   epoch.has_terms = has_terms_;
   epoch.views = views_of(config_);
   epoch.seconds = progress_.epoch_seconds;
   epoch.skipped_steps = progress_.skipped_steps;
   epoch.loss_scale = static_cast<double>(step_.loss_scale());
-
   // Behind the evaluation: a run that is stopped in it evaluates again when it is resumed, and the hook runs
   // once.
-  step_.end_epoch(progress_.epoch);
+  if (progress_.step_in_epoch == step_.steps_per_epoch()) step_.end_epoch(progress_.epoch);
   epoch.of_method = step_.method_figures(epoch.sums);
   if (evaluates && session_.has_priors()) {
     epoch.prior_distance = total_variation(class_priors(step_.targets(), session_.data.classes),
                                            label_shares(session_.data.train, session_.data.classes));
   }
+  return epoch;
+}
 
+void Trainer::finish_epoch() {
+  const int number = progress_.epoch + 1;
+  const bool last_epoch = number == config_.run.epochs || steps_done() == config_.run.max_steps;
+  const EpochFigures epoch = figures(last_epoch || number % config_.evaluation.every == 0);
   progress_.history.rows.push_back(epoch_row(epoch));
   progress_.epoch = epoch.epoch;
   progress_.step_in_epoch = 0;
@@ -368,6 +398,23 @@ void Trainer::finish_epoch() {
 
   // The checkpoint comes first; listeners write their files afterwards.
   if (last_epoch || progress_.epoch % config_.checkpoint.every == 0) save();
+  listeners_.epoch_done(epoch, state());
+}
+
+// The checkpoint is that of the middle of the epoch, so a run with more steps goes on as if it had not ended
+// here. It comes first: if this process is killed, the next one evaluates again.
+void Trainer::finish_part() {
+  save();
+  const EpochFigures epoch = figures(true);
+  History history = progress_.history;
+  history.rows.push_back(epoch_row(epoch));
+  with_part_ = std::move(history);
+  if (selected_file_.best_epoch_of(*with_part_) == epoch.epoch) {
+    selected_file_.write({epoch.epoch, model_bytes(model_, ModelState::Array::value, model_metadata())});
+  }
+  log_.line(fmt::format("run.max_steps = {}: the run ends after step {} of {} in epoch {}",
+                        config_.run.max_steps, progress_.step_in_epoch, step_.steps_per_epoch(),
+                        epoch.epoch));
   listeners_.epoch_done(epoch, state());
 }
 

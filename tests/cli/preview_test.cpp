@@ -51,6 +51,28 @@ TEST_CASE("preview writes a sheet of originals and views") {
   CHECK(run_process(engine({"preview", runs.config()})).exit_code == 2);
 }
 
+TEST_CASE("a run with resized crops, black borders, colour jitter and grey views") {
+  const EngineRuns runs({"run.epochs=1", "log.charts=false"});
+  const std::vector<std::string> views = {
+      "views.weak_crop=resized", "views.crop_scale=0.2,1", "views.weak_jitter=0.8",    "views.weak_grey=0.2",
+      "views.crop_padding=zero", "views.strong_jitter=1",  "views.jitter_contrast=0.7"};
+  require_done(runs.train("plain"));
+  require_done(runs.train("views", views));
+  CHECK(read_file(runs.run_file("plain", "model.safetensors")) !=
+        read_file(runs.run_file("views", "model.safetensors")));
+  const std::string config = read_text(runs.run_file("views", "config.ini"));
+  CHECK(has(config, "weak_crop = resized\n"));
+  CHECK(has(config, "crop_scale = 0.2, 1\n"));
+  CHECK(has(config, "crop_padding = zero\n"));
+  // The resolved configuration repeats the run.
+  require_done(run_process(engine({runs.run_file("views", "config.ini"), "--set", "run.name=again"})));
+  CHECK(read_file(runs.run_file("again", "model.safetensors")) ==
+        read_file(runs.run_file("views", "model.safetensors")));
+  const ProcessResult refused = runs.train("refused", {"views.weak_policy=none", "views.weak_crop=resized"});
+  CHECK(refused.exit_code == 3);
+  CHECK(has(refused.err, "views.weak_crop=resized: weak_crop = resized needs a weak_policy with a crop"));
+}
+
 #ifdef DPLL_AUGMENT_OP
 TEST_CASE("augment_op gives the library's pixels, as PNG and as bytes") {
   const TempDir temp;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "augment/resize.h"
 #include "backend/cpu/image_ops.h"
 #include "dpll/safetensors.h"
 #include "selftest/golden_checks.h"
@@ -133,10 +134,49 @@ TEST_CASE("operations at every magnitude and sign on every kind of image, by che
   }
 }
 
+TEST_CASE("lines of every length up to 96 are enlarged as by Pillow") {
+  const std::vector<std::int32_t> want = golden().get<std::int32_t>("resize/lines");
+  REQUIRE(want.size() == 96);
+  for (int outputs = 1; outputs <= 96; ++outputs) {
+    std::vector<std::uint8_t> lines;
+    for (int inputs = 1; inputs <= outputs; ++inputs) {
+      std::vector<std::uint8_t> line;
+      for (int k = 0; k < inputs; ++k) {
+        line.push_back(static_cast<std::uint8_t>(k * k * 37 + k * 101 + inputs * 13 + outputs * 7));
+      }
+      for (int i = 0; i < outputs; ++i) {
+        lines.push_back(resized_value(line.data(), 1, resize_taps(i, inputs, outputs)));
+      }
+    }
+    CHECK_MESSAGE(crc_of(lines) == want[static_cast<std::size_t>(outputs - 1)], outputs, " pixels");
+  }
+}
+
+TEST_CASE("hues are turned as by Pillow") {
+  const std::vector<double> turns = golden().get<double>("hue/turns");
+  const std::vector<std::int32_t> want = golden().get<std::int32_t>("hue/lattice");
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    const OpSetting setting = prepare_op(ImageOp::hue, turns[i], 1, 1);
+    std::vector<std::uint8_t> colours;
+    for (int r = 0; r < 256; r += 5) {
+      for (int g = 0; g < 256; g += 5) {
+        for (int b = 0; b < 256; b += 5) {
+          const std::uint8_t colour[3] = {static_cast<std::uint8_t>(r), static_cast<std::uint8_t>(g),
+                                          static_cast<std::uint8_t>(b)};
+          std::uint8_t turned[3];
+          transform_pixel(turned, setting, colour, {1, 1, 3}, 0, 0);
+          colours.insert(colours.end(), turned, turned + 3);
+        }
+      }
+    }
+    CHECK_MESSAGE(crc_of(colours) == want.at(i), turns[i], " turns");
+  }
+}
+
 TEST_CASE("whole views are those of Pillow with the same draws") {
   const auto check = [](Backend& backend) {
     const selftest::GoldenResult result = selftest::check_views(backend);
-    CHECK(result.cases == 8);
+    CHECK(result.cases == 18);
     for (const std::string& complaint : result.complaints) FAIL_CHECK(complaint);
   };
   check(*make_cpu_backend({.threads = 2}));

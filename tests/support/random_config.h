@@ -38,6 +38,7 @@ class RandomConfig {
     c.run.resume = choice<ResumeMode>(3);
     c.run.lock = flip();
     c.run.epochs = between(1, 1'000'000);
+    c.run.max_steps = between(0, 2'147'483'647);
     c.run.max_hours = real(1e6);
     const std::vector<std::string> sets = dataset_names();
     c.data.dataset = sets[static_cast<std::size_t>(between(0, static_cast<int>(sets.size()) - 1))];
@@ -158,6 +159,22 @@ class RandomConfig {
     if (flip()) views.policy = choice<AugmentPolicy>(5);
     if (flip()) views.cutout = between(0, 1024);
     if (flip()) views.pad = between(0, 1024);
+    views.crop_padding = choice<CropPadding>(2);
+    const auto has_crop = [](const std::optional<ViewPolicy>& policy) {
+      return policy == ViewPolicy::flip_crop || policy == ViewPolicy::flip_crop_cutout;
+    };
+    if (has_crop(views.weak_policy)) views.weak_crop = choice<CropKind>(2);
+    if (has_crop(views.strong_policy)) views.strong_crop = choice<CropKind>(2);
+    if (flip()) views.crop_scale = {0.5 - real(0.5), 1 - real(0.5)};
+    if (flip()) views.crop_ratio = {0.01 + real(1), 2 + real(98)};
+    views.weak_jitter = real(1);
+    views.strong_jitter = real(1);
+    views.jitter_brightness = 1e-9 + real(99);
+    views.jitter_contrast = real(100);
+    views.jitter_saturation = real(100);
+    views.jitter_hue = real(0.5);
+    views.weak_grey = real(1);
+    views.strong_grey = real(1);
     for (int channels = between(0, 3); channels > 0; --channels) {
       views.mean.push_back(real(2000) - 1000);
       views.std.push_back(real(1) + 1e-9);

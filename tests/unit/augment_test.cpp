@@ -145,7 +145,7 @@ void check_uniform(const std::vector<int>& counts, const char* what) {
 
 ViewDraw draw(const ViewRecipe& recipe, std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample,
               std::uint32_t view) {
-  PhiloxStream stream = view_stream(seed, epoch, sample, view);
+  PhiloxStream stream = view_stream({seed, epoch, sample, view});
   return draw_view(stream, recipe, 32, 32);
 }
 
@@ -327,7 +327,7 @@ TEST_CASE("Cutout boxes have the asked-for side inside and are cut off at the ed
 }
 
 TEST_CASE("the geometry takes the first five words, the policies' words follow") {
-  PhiloxStream stream = view_stream(3, 1, 2, 1);
+  PhiloxStream stream = view_stream({3, 1, 2, 1});
   draw_view(stream, {}, 32, 32);
   CHECK(stream.next() == philox4x32(3, 1, 2, 1, 3u | (1u << 16)).v[kFirstPolicyWord % 4]);
 }

@@ -192,7 +192,8 @@ TEST_CASE("config: a method has a section of its own; [objective] keeps PLCR's o
                  "dir/a.ini:4: plcr.lambda_max = -1: out of range"));
   CHECK(contains(config_error("[objective]\nlambda_max = -1\n"),
                  "dir/a.ini:2: objective.lambda_max = -1: out of range"));
-  CHECK(contains(config_error("[plcr]\nlambda = 1\n"), "unknown key; did you mean plcr.lambda_max?"));
+  CHECK(contains(config_error("[plcr]\nlambda = 1\n"),
+                 "unknown key; did you mean plcr.lambda_max or plcr.ramp?"));
   CHECK(contains(config_error("[cross_entropy]\nlambda_max = 1\n"),
                  "unknown key; did you mean plcr.lambda_max?"));
   CHECK(contains(
@@ -337,6 +338,26 @@ TEST_CASE("config: keys that contradict each other name the one given last") {
   CHECK(contains(config_error("[views]\nmean = 0.5\n"),
                  "dir/a.ini:2: views.mean = 0.5: mean and std must be given together"));
   CHECK(contains(config_error("[views]\nstd = 0.5\n"), "must be given together"));
+  CHECK(contains(config_error("[views]\ncrop_scale = 0.2\n"),
+                 "dir/a.ini:2: views.crop_scale = 0.2: crop_scale needs two numbers, the least and the "
+                 "greatest; here 1 given"));
+  CHECK(contains(config_error("[views]\ncrop_ratio = 2, 1\n"),
+                 "dir/a.ini:2: views.crop_ratio = 2, 1: crop_ratio needs two numbers, the least and the "
+                 "greatest; here 2 is more than 1"));
+  CHECK(contains(config_error("[views]\nweak_policy = none\nweak_crop = resized\n"),
+                 "dir/a.ini:3: views.weak_crop = resized: weak_crop = resized needs a weak_policy with a "
+                 "crop, flip_crop or flip_crop_cutout; weak_policy is none"));
+  CHECK(contains(config_error("[views]\nstrong_crop = resized\n", {{"data.dataset", "svhn"}}),
+                 "--set data.dataset=svhn: strong_crop = resized needs a strong_policy with a crop"));
+  CHECK(parsed("[views]\nstrong_crop = resized\ncrop_scale = 0.2, 1\n").views.crop_scale ==
+        std::vector<double>{0.2, 1});
+  CHECK(contains(config_error("[views]\nstrong_jitter = 0.8\njitter_brightness = 0\njitter_contrast = 0\n"
+                              "jitter_saturation = 0\njitter_hue = 0\n"),
+                 "dir/a.ini:6: views.jitter_hue = 0: colour jitter needs a jitter_brightness, "));
+  CHECK(contains(config_error("[views]\njitter_hue = 0.6\n"), "out of range"));
+  CHECK(contains(config_error("[data]\ndataset = tabular\npath = x.mat\n[model]\narchitecture = mlp\n"
+                              "[views]\nweak_grey = 0.2\n"),
+                 "dir/a.ini:7: views.weak_grey = 0.2: the views of dataset = tabular have no image steps"));
   CHECK(contains(config_error("[views]\nmean = 0.5\nstd = 1, 1, 1\n"), "mean has 1 and std 3 items"));
   CHECK(contains(
       config_error("[run]\nepochs = 5\n[optimiser]\nwarmup_epochs = 6\n"),

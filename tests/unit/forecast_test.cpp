@@ -44,6 +44,17 @@ TEST_CASE("forecast: units, what is left of a resumed run, no evaluation, a GPU"
         "2.0 s a step: about 27 minutes an epoch and 3.7 days for the whole run, evaluation included");
 }
 
+TEST_CASE("forecast: run.max_steps ends the run, with an evaluation") {
+  RunLength run = paper_run();
+  run.evaluation_steps = 100;
+  run.max_steps = 782 + 18;
+  CHECK(run.steps() == 800);
+  CHECK(forecast_line({.step = 0.1}, run) ==
+        "0.1 s a step: about 88 s an epoch and 100 s for the whole run, evaluation included");
+  run.max_steps = 1'000'000;
+  CHECK(run.steps() == 200 * 782);
+}
+
 TEST_CASE("forecast: nothing to say when less than a minute is left") {
   RunLength run = paper_run();
   run.evaluation_steps = 0;

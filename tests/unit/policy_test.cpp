@@ -1,13 +1,16 @@
 // The tables of sub-policies, and that views draw from them as often as they should.
 #include "augment/policy_draw.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "augment/colour_draw.h"
 #include "augment/view_draw.h"
 #include "dpll/core/check.h"
 #include "support/doctest.h"
@@ -58,7 +61,7 @@ void check_counts(const std::vector<double>& counts, const std::vector<double>& 
 }
 
 PhiloxStream stream_of(std::uint32_t sample) {
-  PhiloxStream stream = view_stream(kSeed, 0, sample, 1);
+  PhiloxStream stream = view_stream({kSeed, 0, sample, 1});
   for (int i = 0; i < kFirstPolicyWord; ++i) stream.next();
   return stream;
 }
@@ -214,7 +217,7 @@ TEST_CASE("flips, crop offsets and box centres of a million views") {
   const ViewRecipe recipe = {.flip = true, .pad = 4, .cutout = 1};
   std::vector<double> places(2 * 81), centres(32 * 32);
   for (std::uint32_t sample = 0; sample < kDraws; ++sample) {
-    PhiloxStream stream = view_stream(kSeed, 1, sample, 2);
+    PhiloxStream stream = view_stream({kSeed, 1, sample, 2});
     const ViewDraw draw = draw_view(stream, recipe, 32, 32);
     ++places.at(static_cast<std::size_t>((draw.flip ? 81 : 0) + (draw.crop_y + 4) * 9 + draw.crop_x + 4));
     ++centres.at(static_cast<std::size_t>(draw.box_y0 * 32 + draw.box_x0));
@@ -223,7 +226,92 @@ TEST_CASE("flips, crop offsets and box centres of a million views") {
   check_counts(centres, std::vector<double>(centres.size(), 1.0 / 1024), "centres");
 }
 
+TEST_CASE("resized crops of a hundred thousand views") {
+  const ViewRecipe recipe = {.crop = CropKind::resized, .resized = resized_crop(0.2, 1, 3.0 / 4, 4.0 / 3)};
+  constexpr std::uint32_t kViews = 100'000;
+  double area = 0, log_ratio = 0, top = 0, tops = 0;
+  for (std::uint32_t sample = 0; sample < kViews; ++sample) {
+    const ViewKey key{kSeed, 1, sample, 2};
+    PhiloxStream stream = view_stream(key);
+    ViewDraw draw = draw_view(stream, recipe, 64, 48);
+    draw_resized_crop(draw, key, recipe.resized, 64, 48);
+    const double ratio = static_cast<double>(draw.crop_width) / draw.crop_height;
+    CHECK((draw.crop_y >= 0 && draw.crop_y + draw.crop_height <= 64));
+    CHECK((draw.crop_x >= 0 && draw.crop_x + draw.crop_width <= 48));
+    CHECK((ratio > 0.71 && ratio < 1.4));
+    area += draw.crop_height * draw.crop_width / (64.0 * 48) / kViews;
+    log_ratio += std::log(ratio) / kViews;
+    if (draw.crop_height <= 32) {
+      top += draw.crop_y / (64.0 - draw.crop_height);
+      ++tops;
+    }
+  }
+  // Large and wide crops often do not fit into 48 columns, so the means are below 0.6 and 0. These are the
+  // means of 40,000 crops of torchvision 0.29.2.
+  CHECK(area == doctest::Approx(0.503).epsilon(0.01));
+  CHECK(std::abs(log_ratio + 0.0366) < 0.004);
+  CHECK(top / tops == doctest::Approx(0.5).epsilon(0.01));
+  CHECK(exponential(0) == 1);
+  for (const double x : {-4.6, -0.29, 1e-9, 0.2877, 4.6}) {
+    CHECK(exponential(x) == doctest::Approx(std::exp(x)).epsilon(1e-13));
+  }
+}
+
+TEST_CASE("colour jitter: every order equally often, factors uniform in torchvision's ranges") {
+  ViewRecipe recipe;
+  recipe.jitter = {0.75F, 1.5F, 0.5F, 0.25F, 0.125F};
+  recipe.grey = 0.25F;
+  std::map<std::vector<ImageOp>, int> orders;
+  std::map<ImageOp, std::pair<float, float>> ends;
+  int jittered = 0, grey = 0;
+  constexpr int kViews = 100'000;
+  for (std::uint32_t sample = 0; sample < kViews; ++sample) {
+    ColourDraw draw;
+    draw_colours(draw, {kSeed, 0, sample, 1}, recipe.jitter, recipe.grey);
+    std::vector<ImageOp> order;
+    for (int i = 0; i < draw.count; ++i) {
+      const OpSetting& setting = draw.settings[i];
+      if (setting.op == ImageOp::grey) {
+        CHECK(i == draw.count - 1);
+        ++grey;
+        continue;
+      }
+      order.push_back(setting.op);
+      // 128 is half a turn on.
+      const float value =
+          setting.op == ImageOp::hue ? static_cast<float>((setting.shift + 128) % 256 - 128) : setting.factor;
+      auto [known, fresh] = ends.try_emplace(setting.op, value, value);
+      known->second = {std::min(known->second.first, value), std::max(known->second.second, value)};
+    }
+    if (order.empty()) continue;
+    CHECK(order.size() == 4);
+    ++jittered;
+    ++orders[order];
+  }
+  CHECK(jittered == doctest::Approx(0.75 * kViews).epsilon(0.01));
+  CHECK(grey == doctest::Approx(0.25 * kViews).epsilon(0.02));
+  CHECK(orders.size() == 24);
+  for (const auto& [order, count] : orders) CHECK(count == doctest::Approx(jittered / 24.0).epsilon(0.1));
+  const auto check_ends = [&](ImageOp op, double low, double high) {
+    CAPTURE(op_name(op));
+    CHECK(std::abs(static_cast<double>(ends.at(op).first) - low) < 1e-3);
+    CHECK(std::abs(static_cast<double>(ends.at(op).second) - high) < 1e-3);
+  };
+  check_ends(ImageOp::brightness, 0, 2.5);
+  check_ends(ImageOp::contrast, 0.5, 1.5);
+  check_ends(ImageOp::color, 0.75, 1.25);
+  check_ends(ImageOp::hue, -31, 31);   // truncated, of 255 / 8
+  recipe.jitter = {1, 0, 0.5F, 0, 0};  // strengths of 0 are left out
+  recipe.grey = 0;
+  ColourDraw one;
+  draw_colours(one, {kSeed, 0, 0, 1}, recipe.jitter, recipe.grey);
+  CHECK(one.count == 1);
+  CHECK(one.settings[0].op == ImageOp::contrast);
+}
+
 TEST_CASE("magnitudes that no operation can take") {
+  CHECK_THROWS_AS(prepare_op(ImageOp::hue, 0.51, 32, 32), Error);
+  CHECK_THROWS_AS(prepare_op(ImageOp::hue, -0.51, 32, 32), Error);
   CHECK_THROWS_AS(prepare_op(ImageOp::rotate, std::nan(""), 32, 32), Error);
   CHECK_THROWS_AS(prepare_op(ImageOp::posterize, 0, 32, 32), Error);
   CHECK_THROWS_AS(prepare_op(ImageOp::posterize, 4.5, 32, 32), Error);

@@ -53,6 +53,34 @@ TEST_CASE("lambda: the article's ramp starts above zero, the published one at ze
   CHECK(plcr.scalars({0})[0] == 2);
 }
 
+TEST_CASE("lambda: with ramp = step it grows by the share of an epoch that is done") {
+  Plcr plcr;
+  plcr.lambda_max = 2;
+  plcr.ramp_epochs = 4;
+  plcr.ramp = RampUnit::step;
+  // 2 * min(1, (step + 1) / (4 * 8)), from 0 on
+  CHECK(plcr.scalars({0, 0, 8})[0] == 2.0 / 32);
+  CHECK(plcr.scalars({0, 7, 8})[0] == 0.5);  // as with ramp = epoch in the first epoch
+  CHECK(plcr.scalars({2, 18, 8})[0] == 2 * 19.0 / 32);
+  CHECK(plcr.scalars({3, 31, 8})[0] == 2);
+  CHECK(plcr.scalars({50, 400, 8})[0] == 2);
+  plcr.variant = ObjectiveVariant::published;
+  CHECK(plcr.scalars({0, 0, 8})[0] == 0);
+  CHECK(plcr.scalars({0, 1, 8})[0] == 2.0 / 32);
+  CHECK(plcr.scalars({1, 8, 8})[0] == 0.5);  // as with ramp = epoch in the second epoch
+  CHECK(plcr.scalars({4, 32, 8})[0] == 2);
+  plcr.ramp_epochs = 0;
+  CHECK(plcr.scalars({0, 0, 8})[0] == 2);
+
+  RunConfig config;
+  std::get<Plcr>(config.methods).ramp = RampUnit::step;
+  const std::vector<StepPlan> plans = plans_of_epoch(config, 1, 5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    CHECK(plans[i].scalars[0] == static_cast<float>((6 + static_cast<double>(i)) / 500));
+  }
+  CHECK(method_scalar(config, "lambda", {1, 9, 5}) == doctest::Approx(10.0 / 500));
+}
+
 TEST_CASE("plans of an epoch: a rate and the method's scalars for each step") {
   RunConfig config;
   config.optimiser.schedule = ScheduleKind::cosine;

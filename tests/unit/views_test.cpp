@@ -132,6 +132,41 @@ TEST_CASE(
                       "policy = autoaugment_cifar needs images of 1 or 3 channels, not 4"));
 }
 
+TEST_CASE("crops and colours of each kind of view") {
+  RunConfig config = config_of("cifar10");
+  config.views.crop_padding = CropPadding::zero;
+  config.views.weak_crop = CropKind::resized;
+  config.views.weak_jitter = 0.8;
+  config.views.strong_grey = 0.25;
+  ViewSetup setup = resolve_views(config, 32, 32, 3);
+  ViewRecipe weak = {.flip = true, .padding = CropPadding::zero};
+  weak.crop = CropKind::resized;
+  weak.resized = resized_crop(0.08, 1, 3.0 / 4, 4.0 / 3);  // torchvision's
+  weak.jitter = {0.8F, 0.4F, 0.4F, 0.4F, 0.1F};            // PiCO's
+  CHECK(setup.weak == weak);
+  ViewRecipe strong = kCifarStrong;
+  strong.padding = CropPadding::zero;
+  strong.grey = 0.25F;
+  CHECK(setup.strong == strong);
+
+  config.views.crop_scale = {0.2, 0.9};
+  config.views.crop_ratio = {1, 2};
+  config.views.pad = 40;  // of the strong views, which have a shifted crop
+  CHECK(views_contain(refusal(config, 32, 32, 3), "pad = 40"));
+  config.views.strong_crop = CropKind::resized;
+  setup = resolve_views(config, 32, 32, 3);
+  CHECK(setup.strong.resized == resized_crop(0.2, 0.9, 1, 2));
+  CHECK(setup.strong.pad == 0);
+
+  config = config_of("safetensors");
+  config.views.strong_jitter = 1;
+  CHECK(views_contain(refusal(config, 32, 32, 4),
+                      "colour jitter and grey need images of 1 or 3 channels, not 4"));
+  config.views.strong_jitter = 0;
+  config.views.weak_grey = 0.1;
+  CHECK(views_contain(refusal(config, 32, 32, 2), "not 2"));
+}
+
 TEST_CASE("views that do not fit the images are refused with key and value") {
   RunConfig config = config_of("idx");
   config.views.pad = 28;

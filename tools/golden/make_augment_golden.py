@@ -6,18 +6,21 @@ Images: photographs of tests/fixtures, noise, a constant, gradients, two values 
 Every operation is applied at each of AutoAugment's 10 magnitudes, and for photographs at each of RandAugment's 31, with
 both signs. Most results are stored as CRC-32; one image of each kind is stored completely, so that a failure can name the
 pixel. Whole views (flip, crop, Cutout, CIFAR policy, and with Cutout last) are also stored as CRC-32: this script has its
-own Philox, and Pillow applies the operations.
+own Philox, and Pillow applies the operations. So are views with a black border, resized crops, colour jitter and grey,
+which torchvision makes with the same calls of Pillow, and, each by itself, enlarged lines and turned hues.
 
 Pillow is called as in the method's published implementation: geometry filled with 128, shear bicubic, translate and
 rotate nearest, rotate by way of an alpha channel, enhancement by 1 + magnitude.
 """
 
+import math
 import pathlib
 import sys
 import zlib
 
 import numpy as np
 import PIL
+from PIL import Image, ImageEnhance
 
 from golden_file_format import write
 
@@ -100,15 +103,113 @@ def view(pixels, table, words, signed_rotate, cutout_after):
     return box(pixels) if cutout_after else pixels
 
 
-def views_of(images, table_name, signed_rotate, cutout_after, epochs):
-    table = list(read_table(table_name))
+def views_of(images, epochs, make_view):
     result = np.zeros((epochs, len(images)), np.int64)
     for epoch in range(epochs):
         for sample, pixels in enumerate(images):
             purpose_view = 3 | 1 << 16
-            words = [word for block in range(3) for word in philox(SEED, (block, sample, epoch, purpose_view))]
-            result[epoch, sample] = crc(view(pixels, table, words, signed_rotate, cutout_after))
+            words = [word for block in range(20) for word in philox(SEED, (block, sample, epoch, purpose_view))]
+            result[epoch, sample] = crc(make_view(pixels, words))
     return result
+
+
+def policy_views_of(images, table_name, signed_rotate, cutout_after, epochs):
+    table = list(read_table(table_name))
+    return views_of(images, epochs, lambda pixels, words: view(pixels, table, words, signed_rotate, cutout_after))
+
+
+def uniform(word):
+    return np.float32((word >> 8) / 2**24)
+
+
+def resized_crop(image, words, scale, ratio):
+    """torchvision's RandomResizedCrop."""
+    w, h = image.size
+
+    def part(top, left, height, width):
+        box = (left, top, left + width, top + height)
+        return image.crop(box).resize((w, h), Image.Resampling.BILINEAR)
+
+    for i in range(10):
+        attempt = words[32 + 4 * i : 36 + 4 * i]
+        area = h * w * (scale[0] + float(uniform(attempt[0])) * (scale[1] - scale[0]))
+        low, high = math.log(ratio[0]), math.log(ratio[1])
+        aspect = math.exp(low + float(uniform(attempt[1])) * (high - low))
+        width, height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < width <= w and 0 < height <= h:
+            return part(attempt[2] * (h - height + 1) >> 32, attempt[3] * (w - width + 1) >> 32, height, width)
+    width, height = w, h
+    if w / h < ratio[0]:
+        height = round(w / ratio[0])
+    elif w / h > ratio[1]:
+        width = round(h * ratio[1])
+    return part((h - height) // 2, (w - width) // 2, height, width)
+
+
+def turned_hue(image, turns):
+    """torchvision's adjust_hue."""
+    if image.mode == "L":
+        return image
+    h, s, v = image.convert("HSV").split()
+    hues = np.asarray(h) + np.array(int(float(turns) * 255) & 255, np.uint8)
+    return Image.merge("HSV", (Image.fromarray(hues), s, v)).convert("RGB")
+
+
+def changed_colours(image, words, probability, strengths, grey):
+    """torchvision's ColorJitter, applied with a probability, and RandomGrayscale."""
+    if uniform(words[72]) < np.float32(probability):
+        order, changes, left = words[73] * 24 >> 32, [], [0, 1, 2, 3]
+        for orders in (6, 2, 1, 1):
+            changes.append(left.pop(order // orders))
+            order %= orders
+        for change in changes:
+            strength, u = np.float32(strengths[change]), uniform(words[76 + change])
+            if strength == 0:
+                continue
+            if change == 3:
+                image = turned_hue(image, strength * (np.float32(2) * u - np.float32(1)))
+                continue
+            low = max(np.float32(0), np.float32(1) - strength)
+            factor = low + u * (np.float32(1) + strength - low)
+            enhance = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)[change]
+            image = enhance(image).enhance(float(factor))
+    if uniform(words[74]) < np.float32(grey):
+        image = image.convert("L").convert(image.mode)
+    return image
+
+
+def torchvision_view(pixels, words, scale=None, ratio=(3 / 4, 4 / 3), jitter=0, strengths=(), grey=0):
+    """Resized crop and flip, or flip and crop with a black border of 4 pixels; then the colours."""
+    h, w, _ = pixels.shape
+    mirrored = words[0] >> 31
+    if scale:
+        pixels = from_pillow(resized_crop(to_pillow(pixels), words, scale, ratio))
+    pixels = pixels[:, ::-1] if mirrored else pixels
+    if not scale:
+        top, left = words[1] * 9 >> 32, words[2] * 9 >> 32
+        pixels = np.pad(pixels, ((4, 4), (4, 4), (0, 0)))[top : top + h, left : left + w]
+    image = to_pillow(np.ascontiguousarray(pixels))
+    return from_pillow(changed_colours(image, words, jitter, strengths, grey))
+
+
+def enlarged_lines(most):
+    """For each number of outputs the check sum of lines of 1 to that many pixels."""
+    sums = []
+    for outputs in range(1, most + 1):
+        lines = []
+        for inputs in range(1, outputs + 1):
+            k = np.arange(inputs)
+            line = ((k * k * 37 + k * 101 + inputs * 13 + outputs * 7) % 256).astype(np.uint8)[None]
+            lines.append(np.asarray(Image.fromarray(line).resize((outputs, 1), Image.Resampling.BILINEAR))[0])
+        sums.append(crc(np.concatenate(lines)))
+    return np.array(sums, np.uint32).view(np.int32)
+
+
+def turned_lattice(turns):
+    """The check sum of all colours of multiples of 5 with their hue turned."""
+    levels = np.arange(0, 256, 5, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    return crc(np.asarray(turned_hue(Image.fromarray(colours), turns)))
 
 
 def main():
@@ -140,7 +241,21 @@ def main():
             "svhn": ("kSvhnPolicy", False, False, 50),
             "autoaugment_cifar": ("kAutoaugmentCifarPolicy", True, False, 50),
         }.items():
-            tensors[f"{kind}/views/{name}"] = views_of(images, *arguments).astype(np.uint32).view(np.int32)
+            tensors[f"{kind}/views/{name}"] = policy_views_of(images, *arguments).astype(np.uint32).view(np.int32)
+        pico = {"jitter": 0.8, "strengths": (0.4, 0.4, 0.4, 0.1), "grey": 0.2}
+        for name, arguments in {
+            "zero_padding": {},
+            "resized": {"scale": (0.08, 1)},
+            "resized_fallback": {"scale": (0.9, 1), "ratio": (3, 4)},
+            "colours": {"jitter": 1, "strengths": (1.2, 0.8, 1.5, 0.5), "grey": 0.5},
+            "pico": {"scale": (0.2, 1), **pico},
+        }.items():
+            make_view = lambda pixels, words, arguments=arguments: torchvision_view(pixels, words, **arguments)
+            tensors[f"{kind}/views/{name}"] = views_of(images, 30, make_view).astype(np.uint32).view(np.int32)
+    tensors["resize/lines"] = enlarged_lines(96)
+    turns = (-0.5, -0.25, -0.1, -0.001, 0, 0.05, 0.3, 0.5)
+    tensors["hue/turns"] = np.array(turns, np.float64)
+    tensors["hue/lattice"] = np.array([turned_lattice(t) for t in turns], np.uint32).view(np.int32)
     metadata = {
         "generator": "tools/golden/make_augment_golden.py",
         "versions": f"pillow {PIL.__version__}, numpy {np.__version__}",

@@ -11,9 +11,16 @@
 //             negative)
 //   8, 9      the same for its second operation
 //   5 + 2i, 6 + 2i   RandAugment instead of a policy: operation i and the sign of its magnitude
-// Order of operations: horizontal flip, reflect-padded crop, Cutout (black), policy, all on uint8; then
-// normalise: (pixel / 255 - mean) / std. With cutout_after the policy comes before Cutout. Source: section 4
-// of the method's specification; Cubuk et al., "AutoAugment", CVPR 2019, "RandAugment", NeurIPS 2020.
+//   32 + 4i .. 35 + 4i   attempt i of 10 at a resized crop: share of the area, ratio of width to height,
+//   first
+//             row, first column
+//   72..74    colour jitter: does it happen, the order of its changes; does the view become grey
+//   76..79    factors of brightness, contrast and saturation, change of the hue
+// Order of operations: horizontal flip and shifted crop, or resized crop and horizontal flip; Cutout (black),
+// colour jitter, grey, policy, all on uint8; then normalise: (pixel / 255 - mean) / std. With cutout_after
+// Cutout comes after the policy. Sources: section 4 of the method's specification; Cubuk et al.,
+// "AutoAugment", CVPR 2019, "RandAugment", NeurIPS 2020; RandomResizedCrop, ColorJitter and RandomGrayscale
+// of torchvision for Pillow's images.
 #pragma once
 
 #include <array>
@@ -26,13 +33,37 @@ namespace dpll {
 
 inline constexpr int kMaxImageChannels = 4;
 
+// Ranges of a resized crop. The logarithms are members because those of host and device differ in last bits.
+struct ResizedCrop {
+  double scale_low = 1, scale_high = 1;  // share of the image's area, in (0, 1]
+  double ratio_low = 1, ratio_high = 1;  // width / height
+  double log_ratio_low = 0, log_ratio_high = 0;
+
+  bool operator==(const ResizedCrop&) const = default;
+};
+ResizedCrop resized_crop(double scale_low, double scale_high, double ratio_low, double ratio_high);
+
+// Changes of the colours in random order. A change of 0 is left out.
+struct ColourJitter {
+  float probability = 0;
+  float brightness = 0, contrast = 0, saturation = 0;  // factors uniform in max(0, 1 - x) to 1 + x
+  float hue = 0;                                       // uniform in -x to x, in turns; at most 0.5
+
+  bool operator==(const ColourJitter&) const = default;
+};
+
 struct ViewRecipe {
   bool flip = false;  // with probability 1/2
-  int pad = 0;     // reflect padding in pixels, crop offsets uniform over 0..2*pad; 0 = no crop; < image side
-  int cutout = 0;  // side of the box in pixels, clipped at the image's edges; 0 = none
+  int pad = 0;        // border of a shifted crop, offsets uniform over 0..2*pad; 0 = no shift; < image side
+  int cutout = 0;     // side of the box in pixels, clipped at the image's edges; 0 = none
   AugmentPolicy policy = AugmentPolicy::none;  // needs images of 1 or 3 channels
   int rand_n = 0, rand_m = 0;  // of RandAugment: operations an image, 1..8, and their magnitude, 0..30
   bool cutout_after = false;   // Cutout after the policy
+  CropKind crop = CropKind::shifted;
+  CropPadding padding = CropPadding::reflect;
+  ResizedCrop resized = {};  // of crop = resized
+  ColourJitter jitter = {};  // needs images of 1 or 3 channels
+  float grey = 0;            // probability that the colours are removed; likewise
 
   bool operator==(const ViewRecipe&) const = default;
 };

@@ -1,7 +1,9 @@
 // augment on the CPU: one image and view at a time, images spread over the threads.
 #include <array>
+#include <cstddef>
 #include <cstring>
 
+#include "augment/resize.h"
 #include "augment/view_draw.h"
 #include "backend/cpu/batch_rows.h"
 #include "backend/cpu/cpu_ops.h"
@@ -23,6 +25,15 @@ void place_columns(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& d
   }
 }
 
+// `row`: an output row of a shifted crop, whose border becomes black.
+void blacken_border(std::uint8_t* row, const ViewDraw& draw, int y, int height, int width, int channels) {
+  const Interval shown = clipped_interval(-draw.crop_x, width, width);
+  const bool outside = in_border(draw, y, shown.begin, height, width);
+  const int begin = outside ? width : shown.begin, end = outside ? width : shown.end;
+  std::memset(row, 0, static_cast<std::size_t>(begin * channels));
+  std::memset(row + std::ptrdiff_t{end} * channels, 0, static_cast<std::size_t>((width - end) * channels));
+}
+
 void place(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& draw, int height, int width,
            int channels) {
   // Columns that are neither reflected nor mirrored are one run of bytes.
@@ -41,6 +52,29 @@ void place(std::uint8_t* to, const std::uint8_t* from, const ViewDraw& draw, int
       std::memcpy(row + run.begin * channels, source + (run.begin + draw.crop_x) * channels,
                   bytes(run.end - run.begin));
       place_columns(row, source, draw, run.end, width, width, channels);
+    }
+    if (draw.zero_border) blacken_border(row, draw, y, height, width, channels);
+  }
+}
+
+// `scratch` holds another image, for the crop with the width of the output.
+void resize_crop(std::uint8_t* to, std::uint8_t* scratch, const std::uint8_t* from, const ViewDraw& draw,
+                 int height, int width, int channels) {
+  const std::ptrdiff_t row_bytes = std::ptrdiff_t{width} * channels;
+  const std::uint8_t* const corner = from + draw.crop_y * row_bytes + std::ptrdiff_t{draw.crop_x} * channels;
+  for (int x = 0; x < width; ++x) {
+    const ResizeTaps taps = resize_taps(x, draw.crop_width, width);
+    const std::ptrdiff_t column = std::ptrdiff_t{draw.flip ? width - 1 - x : x} * channels;
+    for (int y = 0; y < draw.crop_height; ++y) {
+      for (int c = 0; c < channels; ++c) {
+        scratch[y * row_bytes + column + c] = resized_value(corner + y * row_bytes + c, channels, taps);
+      }
+    }
+  }
+  for (int y = 0; y < height; ++y) {
+    const ResizeTaps taps = resize_taps(y, draw.crop_height, height);
+    for (std::ptrdiff_t i = 0; i < row_bytes; ++i) {
+      to[y * row_bytes + i] = resized_value(scratch + i, static_cast<int>(row_bytes), taps);
     }
   }
 }
@@ -101,20 +135,30 @@ class CpuAugment final : public Augment {
   void make_view(float* out, const std::uint8_t* image, const StepState& step, std::int64_t sample,
                  std::int64_t view) const {
     const ViewRecipe& recipe = view == 0 ? spec_.weak : spec_.strong;
-    PhiloxStream stream = view_stream(step.seed, step.epoch, static_cast<std::uint32_t>(sample),
-                                      static_cast<std::uint32_t>(view));
-    const ViewDraw draw = draw_view(stream, recipe, spec_.height, spec_.width);
+    const ViewKey key{step.seed, step.epoch, static_cast<std::uint32_t>(sample),
+                      static_cast<std::uint32_t>(view)};
+    PhiloxStream stream = view_stream(key);
+    ViewDraw draw = draw_view(stream, recipe, spec_.height, spec_.width);
+    if (recipe.crop == CropKind::resized) {
+      draw_resized_crop(draw, key, recipe.resized, spec_.height, spec_.width);
+    }
+    ColourDraw colours;
+    draw_colours(colours, key, recipe.jitter, recipe.grey);
     const PreparedPolicy& policy = view == 0 ? weak_policy_ : strong_policy_;
     const PolicyDraw ops = draw_policy(stream, policy);
-    // The uint8 view is built in the last quarter of its own output, with the quarter before as the policy's
-    // scratch: enough for any size.
+    // The uint8 view is built in the last quarter of its own output, with the quarter before as scratch:
+    // enough for any size.
     const std::int64_t pixels = std::int64_t{spec_.height} * spec_.width;
     auto* view_pixels = reinterpret_cast<std::uint8_t*>(out) + 3 * pixels * spec_.channels;
-    place(view_pixels, image, draw, spec_.height, spec_.width, spec_.channels);
+    std::uint8_t* const scratch = view_pixels - pixels * spec_.channels;
+    if (draw.crop_height > 0) {
+      resize_crop(view_pixels, scratch, image, draw, spec_.height, spec_.width, spec_.channels);
+    } else {
+      place(view_pixels, image, draw, spec_.height, spec_.width, spec_.channels);
+    }
     if (!recipe.cutout_after) blacken_box(view_pixels, draw, spec_.width, spec_.channels);
-    if (ops.count > 0) {
-      apply_policy(view_pixels, view_pixels - pixels * spec_.channels, policy, ops,
-                   {spec_.height, spec_.width, spec_.channels});
+    if (colours.count + ops.count > 0) {
+      apply_draws(view_pixels, scratch, colours, policy, ops, {spec_.height, spec_.width, spec_.channels});
     }
     if (recipe.cutout_after) blacken_box(view_pixels, draw, spec_.width, spec_.channels);
     switch (spec_.channels) {

@@ -68,10 +68,14 @@ void apply_op(std::uint8_t* to, const std::uint8_t* from, const OpSetting& setti
   }
 }
 
-void apply_policy(std::uint8_t* image, std::uint8_t* scratch, const PreparedPolicy& policy,
-                  const PolicyDraw& draw, const ImageShape& shape) {
+void apply_draws(std::uint8_t* image, std::uint8_t* scratch, const ColourDraw& colours,
+                 const PreparedPolicy& policy, const PolicyDraw& draw, const ImageShape& shape) {
   std::uint8_t* from = image;
   std::uint8_t* to = scratch;
+  for (int i = 0; i < colours.count; ++i) {
+    apply_op(to, from, colours.settings[i], shape);
+    std::swap(from, to);
+  }
   for (int i = 0; i < draw.count; ++i) {
     apply_op(to, from, setting_of(policy, draw.ops[i]), shape);
     std::swap(from, to);

@@ -48,7 +48,7 @@ class BlockLanes {
       : task_(task),
         state_(*task.step),
         row_(row),
-        sample_(sample_of(*task.step, task.order, row)),
+        sample_(sample_of(*task.step, task.order, task.ahead + row)),
         scratch_(scratch),
         sums_(sums) {}
 
@@ -93,9 +93,9 @@ class BlockLanes {
         static_cast<float*>(task_.d_logits)[at] = rounded;
     }
   }
-  __device__ int batch() const { return task_.batch; }
+  __device__ int batch() const { return task_.total_batch; }
   __device__ double batch_sum(int i) const { return sums_[i]; }
-  __device__ double gradient_scale() const { return static_cast<double>(state_.loss_scale) / task_.batch; }
+  __device__ double gradient_scale() const { return static_cast<double>(state_.loss_scale) / batch(); }
   __device__ double scalar(int i) const { return static_cast<double>(state_.scalars[i]); }
   __device__ double* scratch(int i) const { return scratch_ + std::int64_t{i} * task_.classes; }
 

@@ -32,6 +32,8 @@ struct PllObjectiveTask {
   const float* class_values = nullptr;        // [classes] or null
   const StepState* step = nullptr;
   const std::int32_t* order = nullptr;  // [N] or null
+  int ahead = 0;                        // see BatchRows
+  int total_batch = 0;                  // samples of all ranks
   void* workspace = nullptr;
   ObjectiveScratch* scratch = nullptr;
 };

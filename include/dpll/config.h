@@ -31,6 +31,9 @@ enum class Architecture { wide_resnet, resnet, resnet18, preact_resnet18, lenet,
 enum class ShortcutKind { projection, identity };
 // model.init: the file has this network's tensors and no others, or those of the same name and shape are
 // taken.
+// Whose samples batch norm's statistics are of in training on several ranks.
+enum class BatchNormScope { global, local };
+
 // When a sample's row is made anew. The field's published codes do all three.
 enum class RowUpdate {
   same,    // from the outputs that the loss is of; the loss of the next visit uses it
@@ -179,6 +182,13 @@ struct RunConfig {
   // not used.
   Methods methods;
 
+  struct Parallel {
+    BatchNormScope batch_norm = BatchNormScope::global;
+    double timeout = 600;  // seconds that a rank may be waited for
+
+    bool operator==(const Parallel&) const = default;
+  } parallel;
+
   struct Optimiser {
     int batch = 64;  // samples per step; images per step are batch * (strong + 1)
     bool drop_last = false;
@@ -276,6 +286,7 @@ std::string to_string(ShortcutKind);
 std::string to_string(InitMatch);
 std::string to_string(ObjectiveVariant);
 std::string to_string(RowUpdate);
+std::string to_string(BatchNormScope);
 std::string to_string(ScheduleKind);
 std::string to_string(OptimiserKind);
 std::string to_string(LrDecay);

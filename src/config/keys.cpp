@@ -349,6 +349,11 @@ std::vector<Key> bind_keys(RunConfig& c) {
                "learning rate"),
            integer_key("guard.retries", c.guard.retries, 1, 100,
                        "on_nonfinite = rollback: maximum number of rollbacks in a run; then it stops"),
+
+           choice_key("parallel.batch_norm", c.parallel.batch_norm,
+                      "on several ranks: batch norm in training over the samples of all, or of each alone"),
+           real_key("parallel.timeout", c.parallel.timeout, above_to(0, 1e6),
+                    "seconds that a rank may be waited for; then the run ends"),
        }) {
     keys.push_back(std::move(key));
   }

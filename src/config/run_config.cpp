@@ -534,6 +534,9 @@ std::string to_string(ScheduleKind value) {
 std::string to_string(OptimiserKind value) {
   return spell(value);
 }
+std::string to_string(BatchNormScope value) {
+  return spell(value);
+}
 std::string to_string(RowUpdate value) {
   return spell(value);
 }

@@ -46,6 +46,13 @@ inline const std::vector<Spelling<ResumeMode>>& spellings() {
 }
 
 template <>
+inline const std::vector<Spelling<BatchNormScope>>& spellings() {
+  static const std::vector<Spelling<BatchNormScope>> table = {{BatchNormScope::global, "global"},
+                                                              {BatchNormScope::local, "local"}};
+  return table;
+}
+
+template <>
 inline const std::vector<Spelling<RowUpdate>>& spellings() {
   static const std::vector<Spelling<RowUpdate>> table = {
       {RowUpdate::same, "same"}, {RowUpdate::before, "before"}, {RowUpdate::after, "after"}};

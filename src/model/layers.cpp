@@ -38,7 +38,8 @@ PreactConvSpec spec_of(const Convolution& layer, Activation y, const ProgramPlan
           .bias = defined(layer.bias),
           .projection = defined(layer.projection),
           .residual = layer.residual.defined(),
-          .input_gradient = !images};
+          .input_gradient = !images,
+          .share = plan.spec.share};
 }
 
 class ConvolutionRun final : public LayerRun {
@@ -203,6 +204,7 @@ class ActivateRun final : public LayerRun {
     spec.mode = plan.spec.mode;
     spec.views = plan.spec.views;
     spec.batch = plan.spec.batch;
+    spec.share = plan.spec.share;
     return spec;
   }
   bool joins() const { return spec_.shortcut != Shortcut::none; }
@@ -269,7 +271,8 @@ class LinearRun final : public LayerRun {
                                      .in_features = x.height * x.width * x.stored,
                                      .out_features = plan.layers[y].stored,
                                      .stats = plan.wants_statistics(y),
-                                     .input_gradient = layer.x.index != LayerList::kImages});
+                                     .input_gradient = layer.x.index != LayerList::kImages,
+                                     .share = plan.spec.share});
   }
 
   LinearLayer layer_;

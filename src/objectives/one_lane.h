@@ -18,7 +18,7 @@ class OneLane {
   OneLane(const PllObjectiveSpec& spec, const PllObjectiveCall& call, std::int64_t row, double* scratch,
           const double* sums)
       : spec_(spec), part_(call.part), state_(*call.rows.step), scratch_(scratch), sums_(sums) {
-    const std::int64_t position = std::int64_t{state_.first} + row;
+    const std::int64_t position = std::int64_t{state_.first} + call.rows.ahead + row;
     const std::int64_t sample =
         call.rows.order.defined() ? call.rows.order.template as<std::int32_t>()[position] : position;
     view_stride_ = std::int64_t{spec.batch} * spec.classes;
@@ -58,9 +58,9 @@ class OneLane {
   void set_gradient(int view, int k, double x) const {
     if (part_ != ObjectivePart::rows) d_logits_[view * view_stride_ + k] = static_cast<T>(x);
   }
-  int batch() const { return spec_.batch; }
+  int batch() const { return spec_.share.total_of(spec_.batch); }
   double batch_sum(int i) const { return sums_[i]; }
-  double gradient_scale() const { return double{state_.loss_scale} / spec_.batch; }
+  double gradient_scale() const { return double{state_.loss_scale} / batch(); }
   double scalar(int i) const { return double{state_.scalars[i]}; }
   double* scratch(int i) const { return scratch_ + std::int64_t{i} * spec_.classes; }
 
@@ -113,6 +113,7 @@ void run_batch(const M& method, const PllObjectiveSpec& spec, const PllObjective
             of_round[i] += method.term(round, lane, static_cast<int>(i));
         }
       });
+      if (spec.share.ranks != nullptr) spec.share.ranks->start_sum(of_round, count)->wait();
       of_round += count;
     }
   }

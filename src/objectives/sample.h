@@ -19,7 +19,7 @@
 //   class_value(k)               number k of the method's class_values(), the same for all samples
 //   set_gradient(v, k, x)        sets dL/dlogit; call it once for each logit. Does nothing where a call makes
 //                                rows alone
-//   batch()                      number of samples in the batch
+//   batch()                      number of samples in the batch, on all ranks
 //   gradient_scale()             loss scale / batch: the factor of the gradients of the sample's loss
 //   batch_sum(i)                 sum i over the batch, if the method has rounds
 //   scalar(i)                    scalar i of the step, see the method

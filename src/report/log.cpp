@@ -78,6 +78,7 @@ void Log::write_file(const std::string& text) {
 }
 
 void Log::line(const std::string& text) {
+  if (silent_) return;
   clear_bar();
   std::fprintf(stdout, "%s\n", escaped(text).c_str());
   std::fflush(stdout);
@@ -89,6 +90,7 @@ void Log::detail(const std::string& text) {
 }
 
 void Log::warning(const std::string& text) {
+  warnings_.push_back(text);
   line("warning: " + text);
 }
 

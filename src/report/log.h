@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace dpll {
 
@@ -14,6 +16,9 @@ class Log {
   // Appends to the file at `path` ("" = console only). `progress`: draw the bar, if the output is a terminal.
   // With `hold` the file is not changed before release(), so that a refused resume leaves it as it was.
   Log(const std::string& path, bool progress, bool hold = false);
+  // That of a rank whose messages rank 0 writes: it says nothing itself and keeps warnings until they are taken.
+  struct Silent {};
+  explicit Log(Silent) : silent_(true) {}
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -23,6 +28,8 @@ class Log {
   void line(const std::string& text);     // file and console
   void detail(const std::string& text);   // file only
   void warning(const std::string& text);  // both, marked
+  // Those since the last call.
+  std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
 
   struct Bar {
     int epoch = 0, epochs = 0;  // 1-based
@@ -39,6 +46,8 @@ class Log {
   void open_file();
   void write_file(const std::string& text);
 
+  bool silent_ = false;
+  std::vector<std::string> warnings_;
   std::FILE* file_ = nullptr;
   std::string path_;
   bool holds_ = false;

@@ -65,8 +65,10 @@ DataSet load_and_report(const RunConfig& config, Log& log) {
 
 }  // namespace
 
-Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, const std::string& choices)
+Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, const std::string& choices,
+                 Ranks* all)
     : config(run),
+      ranks(all),
       data(load_and_report(run, log)),
       candidates(make_candidates(run, data, [&](const std::string& text) { log.line(text); })),
       held_out(hold_out_selection(data, candidates, run.data.selection_fraction, run.run.seed)),
@@ -78,11 +80,30 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
       network(make_network(*backend, run,
                            {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                             static_cast<int>(data.train.channels), data.classes})),
-      step(*backend, *network, run, views, data, candidates),
+      step(*backend, *network, run, views, data, candidates, ranks),
       evaluation(*backend, *network, views, data, held_out, run.evaluation.batch, run.data.imbalance > 1) {
   provide_activations();
   identity = run_identity(config, *network, data, candidates);
+  if (ranks != nullptr) compare_ranks();
   log_contents(log);
+}
+
+// Ranks with other data or settings would train, and nobody would notice that the result is of neither.
+void Session::compare_ranks() const {
+  RunConfig compared = config;
+  compared.run.lock = true;  // of rank 0 alone
+  compared.run.resume = ResumeMode::never;
+  std::vector<std::pair<std::string, std::string>> parts = {
+      {"program", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)}, {"configuration", to_ini(compared)}};
+  for (const auto& [name, value] : identity) parts.emplace_back(name, value);
+  for (const auto& [name, value] : parts) {
+    const std::vector<std::vector<std::uint8_t>> all = ranks->all_gather({value.begin(), value.end()});
+    for (std::size_t rank = 1; rank < all.size(); ++rank) {
+      if (all[rank] == all[0]) continue;
+      fail(ExitCode::config, "rank {} has another {} than rank 0: every rank must be started with the same",
+           rank, name);
+    }
+  }
 }
 
 void Session::provide_activations() {
@@ -139,6 +160,12 @@ void Session::log_contents(Log& log) const {
         fmt::format("the data bring candidate sets of their own, which candidates.mode = {} does not "
                     "use; candidates.mode = dataset takes them",
                     to_string(config.candidates.mode)));
+  }
+  if (ranks != nullptr) {
+    log.line(fmt::format("{} ranks; batch norm over {}", ranks->size(),
+                         config.parallel.batch_norm == BatchNormScope::global
+                             ? "the samples of all"
+                             : "the samples of each; the running statistics are rank 0's"));
   }
   log.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network->name(),
                        network->state().parameter_count(), network->forward_macs() * 1e-9,

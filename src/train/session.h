@@ -27,7 +27,9 @@ struct Session {
   // Loads and builds all of them and describes them in the log. `choices`: Backend::tuning_choices() to
   // repeat, or empty. Throws the errors of the files that it loads, Error(device) if there is not enough
   // memory, and Stopped during the training of an annotator.
-  Session(const RunConfig& config, Log& log, const BackendMaker& maker, const std::string& choices);
+  // With ranks: on all of them; Error(data or config) where they have not the same data, sets and settings.
+  Session(const RunConfig& config, Log& log, const BackendMaker& maker, const std::string& choices,
+          Ranks* ranks = nullptr);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -42,6 +44,7 @@ struct Session {
   bool has_priors() const { return !facts_of(method_of(config)).needs_labels; }
 
   const RunConfig& config;
+  Ranks* ranks;
   DataSet data;
   CandidateSets candidates;
   SelectionPart held_out;
@@ -56,6 +59,7 @@ struct Session {
 
  private:
   void provide_activations();
+  void compare_ranks() const;
   void log_contents(Log& log) const;
 };
 

@@ -104,7 +104,12 @@ StopSignals::InOrder::~InOrder() {
   --g_in_order;
 }
 
-std::optional<StopRequest> stop_request() {
+namespace {
+
+Ranks* g_ranks = nullptr;
+std::optional<StopRequest> g_agreed;
+
+std::optional<StopRequest> own_request() {
   if (const int signal = g_received; signal != 0) {
     return StopRequest{128 + signal, "by " + name_of(signal), now() - g_received_at};
   }
@@ -112,6 +117,42 @@ std::optional<StopRequest> stop_request() {
   const double past = now() - g_deadline;
   if (past < 0) return std::nullopt;
   return StopRequest{kTimeLimitExitCode, fmt::format("by run.max_hours = {}", g_max_hours), past};
+}
+
+}  // namespace
+
+SharedStops::SharedStops(Ranks* ranks) {
+  g_ranks = ranks;
+  g_agreed.reset();
+}
+
+SharedStops::~SharedStops() {
+  g_ranks = nullptr;
+  g_agreed.reset();
+}
+
+void SharedStops::agree() {
+  if (g_ranks == nullptr || g_agreed) return;
+  struct Told {
+    int exit_code = 0;
+    double past = 0;
+    char by[64] = {};
+  } own;
+  if (const std::optional<StopRequest> request = own_request()) {
+    own.exit_code = request->exit_code;
+    own.past = request->seconds_past;
+    request->by.copy(own.by, sizeof own.by - 1);
+  }
+  std::vector<Told> all(static_cast<std::size_t>(g_ranks->size()));
+  g_ranks->all_gather(&own, sizeof own, all.data());
+  for (std::size_t rank = 0; rank < all.size() && !g_agreed; ++rank) {
+    if (all[rank].exit_code == 0) continue;
+    g_agreed = StopRequest{all[rank].exit_code, fmt::format("{} on rank {}", all[rank].by, rank), all[rank].past};
+  }
+}
+
+std::optional<StopRequest> stop_request() {
+  return g_ranks != nullptr ? g_agreed : own_request();
 }
 
 void throw_if_stop_requested() {

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "dpll/ranks.h"
+
 namespace dpll {
 
 inline constexpr int kTimeLimitExitCode = 75;  // EX_TEMPFAIL of sysexits.h: run it again
@@ -52,5 +54,17 @@ class StopSignals {
 
 std::optional<StopRequest> stop_request();
 void throw_if_stop_requested();
+
+// On several ranks all must stop at the same place. During the lifetime of an object of this class a request that
+// comes to one of them counts when all have agreed on it, so that the two functions above say the same everywhere.
+class SharedStops {
+ public:
+  explicit SharedStops(Ranks* ranks);  // null: a process alone, and nothing changes
+  ~SharedStops();
+  SharedStops(const SharedStops&) = delete;
+  SharedStops& operator=(const SharedStops&) = delete;
+  // Collective.
+  static void agree();
+};
 
 }  // namespace dpll

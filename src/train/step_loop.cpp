@@ -12,10 +12,11 @@ namespace dpll {
 void run_steps(TrainingStep& step, const StepLoop& loop) {
   Pace pace(loop.overlaps);
   std::int64_t enqueued = loop.first;
+  SharedStops::agree();
   throw_if_stop_requested();
   while (enqueued < loop.end) {
     const std::int64_t stop = loop.next_stop ? loop.next_stop(enqueued) : loop.end;
-    const std::int64_t end = std::min(stop, enqueued + pace.steps());
+    const std::int64_t end = std::min(stop, enqueued + (loop.one_by_one ? 1 : pace.steps()));
     for (; enqueued < end; ++enqueued) step.enqueue();
     step.request_records();
     const bool settle = end == stop || !pace.overlaps() || stop_request().has_value();
@@ -26,6 +27,7 @@ void run_steps(TrainingStep& step, const StepLoop& loop) {
     }
     if (!settle) continue;
     if (loop.settled) loop.settled(enqueued);
+    SharedStops::agree();
     throw_if_stop_requested();
   }
 }

@@ -9,6 +9,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,8 +46,9 @@ double seconds_since(Clock::time_point start) {
 class Trainer {
  public:
   // `choices`: Backend::tuning_choices() to repeat, or empty. `start`: when the user began to wait.
+  // With ranks, all of them have one; what they do together they do in the same order.
   Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
-          const std::string& choices, Clock::time_point start);
+          const std::string& choices, Clock::time_point start, Ranks* ranks);
   // `accepted` is called when it is certain that the run begins or is resumed, before it writes any file.
   int run(const std::function<void()>& accepted);
 
@@ -65,7 +68,8 @@ class Trainer {
   void finish_part();   // of an epoch that run.max_steps cuts short; likewise
   EpochFigures figures(bool evaluates);
   void save(bool replaces = false);  // `replaces`: do not keep the newest checkpoint as the previous one
-  void write_results();              // throws Stopped before it writes anything
+  void relay_warnings();
+  void write_results();  // throws Stopped before it writes anything
   std::string position() const;
   int stop();
   RunState state() const {
@@ -117,6 +121,8 @@ class Trainer {
   const RunFolder& folder_;
   Log& log_;
   Clock::time_point start_;
+  Ranks* ranks_;
+  bool writes_ = ranks_ == nullptr || ranks_->rank() == 0;  // files
   Session session_;
   TrainingStep& step_ = session_.step;
   ModelState& model_ = session_.network->state();
@@ -129,25 +135,28 @@ class Trainer {
   bool has_terms_ = facts_of(method_of(config_)).has_terms;
   bool resumed_ = false;
   bool stepped_ = false;        // has this process changed the parameters?
+  std::set<std::string> said_;  // warnings of all ranks
   double earlier_seconds_ = 0;  // that the user waited for this run's earlier processes
   Clock::time_point epoch_start_;
   double session_epoch_offset_ = 0;  // seconds of the running epoch spent before a resume
 };
 
 Trainer::Trainer(RunConfig& config, const RunFolder& folder, Log& log, const BackendMaker& maker,
-                 const std::string& choices, Clock::time_point start)
+                 const std::string& choices, Clock::time_point start, Ranks* ranks)
     : config_(config),
       folder_(folder),
       log_(log),
       start_(start),
-      session_(config, log, maker, choices),
+      ranks_(ranks),
+      session_(config, log, maker, choices, ranks),
       selected_file_(folder, config.evaluation.selection),
-      listeners_(make_listeners(session_, folder, log)) {}
+      listeners_(writes_ ? make_listeners(session_, folder, log) : RunListeners(log)) {}
 
 // True if there are epochs left to train.
 bool Trainer::resume_or_start(const std::function<void()>& accepted) {
   progress_.history.columns = metrics_columns(method_columns());
   const auto accept = [&] {
+    if (!writes_) return;
     accepted();
     if (const std::string tuning = session_.backend->tuning_choices(); !tuning.empty()) {
       write_file_atomically(folder_.file(run_files::kTuning), tuning);
@@ -171,14 +180,14 @@ void Trainer::resume(const std::function<void()>& accepted) {
   const LoadedCheckpoint loaded =
       load_checkpoint(folder_, config_, session_.identity, progress_, model_, step_);
   progress_.history = with_columns(progress_.history, metrics_columns(method_columns()));
-  selected_file_.restore(progress_);
+  if (writes_) selected_file_.restore(progress_);
   if (config_.run.max_steps > 0 && progress_.step_in_epoch > std::max<std::int64_t>(end_of_training(), 0)) {
     fail(ExitCode::config,
          "run.max_steps = {}: '{}' has done {} steps; expected: that number or more, or 0 for no limit",
          config_.run.max_steps, folder_.path(), steps_done());
   }
   accepted();
-  if (!loaded.damage.empty()) {
+  if (!loaded.damage.empty() && writes_) {
     set_damaged_checkpoint_aside(folder_);
     log_.warning(fmt::format("{}; going on from the checkpoint before it: epoch {}, step {}", loaded.damage,
                              progress_.epoch + 1, progress_.step_in_epoch));
@@ -189,7 +198,7 @@ void Trainer::resume(const std::function<void()>& accepted) {
   session_epoch_offset_ = progress_.epoch_seconds;
   earlier_seconds_ = progress_.total_seconds;
   resumed_ = true;
-  selected_file_.write(progress_.selected);
+  if (writes_) selected_file_.write(progress_.selected);
 }
 
 void Trainer::start_anew(const std::function<void()>& accepted) {
@@ -198,7 +207,7 @@ void Trainer::start_anew(const std::function<void()>& accepted) {
   if (folder_.has(run_files::kMetricsCsv)) {
     log_.warning("an earlier start was killed before its first checkpoint; this one begins anew");
   }
-  if (config_.checkpoint.save_init) {
+  if (config_.checkpoint.save_init && writes_) {
     save_model(folder_.file(run_files::kInit), model_, ModelState::Array::value, model_metadata());
   }
   // A rollback in the first epoch also needs a checkpoint.
@@ -241,7 +250,10 @@ void Trainer::train_epoch() {
   listeners_.epoch_begins();
   const std::int64_t end = end_of_training();
   StepLoop loop{
-      .first = progress_.step_in_epoch, .end = end, .overlaps = session_.backend->is_asynchronous()};
+      .first = progress_.step_in_epoch,
+      .end = end,
+      .overlaps = session_.backend->is_asynchronous(),
+      .one_by_one = ranks_ != nullptr};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {
@@ -355,6 +367,8 @@ void Trainer::check_statistics() {
 
 // Of the running epoch, up to the last step that is done.
 EpochFigures Trainer::figures(bool evaluates) {
+  step_.gather(progress_.step_in_epoch);
+  relay_warnings();
   check_statistics();
   EpochFigures epoch;
   epoch.epoch = progress_.epoch + 1;
@@ -409,7 +423,7 @@ void Trainer::finish_part() {
   History history = progress_.history;
   history.rows.push_back(epoch_row(epoch));
   with_part_ = std::move(history);
-  if (selected_file_.best_epoch_of(*with_part_) == epoch.epoch) {
+  if (writes_ && selected_file_.best_epoch_of(*with_part_) == epoch.epoch) {
     selected_file_.write({epoch.epoch, model_bytes(model_, ModelState::Array::value, model_metadata())});
   }
   log_.line(fmt::format("run.max_steps = {}: the run ends after step {} of {} in epoch {}",
@@ -419,14 +433,31 @@ void Trainer::finish_part() {
 }
 
 void Trainer::save(bool replaces) {
+  step_.gather(progress_.step_in_epoch);
   check_statistics();
   progress_.total_seconds = seconds_waited();
+  if (!writes_) return;
   if (!replaces) progress_.failures_here = 0;
   save_checkpoint(folder_, config_, session_.identity, progress_, model_, step_, replaces);
   selected_file_.write(progress_.selected);
 }
 
+// Warnings of other ranks that rank 0 has not given itself.
+void Trainer::relay_warnings() {
+  if (ranks_ == nullptr) return;
+  const std::string own = fmt::format("{}", fmt::join(log_.take_warnings(), "\n"));
+  const std::vector<std::vector<std::uint8_t>> all = ranks_->all_gather({own.begin(), own.end()});
+  for (std::size_t rank = 0; rank < all.size() && writes_; ++rank) {
+    std::istringstream lines(std::string(all[rank].begin(), all[rank].end()));
+    for (std::string line; std::getline(lines, line);) {
+      if (said_.insert(line).second && rank > 0) log_.warning(fmt::format("rank {}: {}", rank, line));
+    }
+  }
+  log_.take_warnings();
+}
+
 void Trainer::write_results() {
+  if (!writes_) return;
   const std::vector<float> misses = session_.missed_masses();
   save_model(folder_.file(run_files::kModel), model_, ModelState::Array::value, model_metadata());
   if (model_.has_average()) {
@@ -461,19 +492,17 @@ int Trainer::stop() {
       "checkpoint); to go on: dpll_engine {} --resume",
       request.by, position(), request.seconds_past, seconds_since(begin), folder_.file(run_files::kConfig)));
   listeners_.stop(state());
+  if (!writes_) return request.exit_code;
   write_labels(folder_.file(run_files::kLabels), session_.data, session_.candidates, step_.targets(), {});
   return request.exit_code;
 }
 
 }  // namespace
 
-int train(RunConfig config, const BackendMaker& maker) {
-  const Clock::time_point start = Clock::now();
-  if (config.run.device == DeviceChoice::check) {
-    return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
-  }
-  const StopSignals signals(config.run.max_hours);
-  const RunFolder folder(config.run, config.run.resume == ResumeMode::require);
+namespace {
+
+// The refusals that need nothing but the folder.
+void check_folder(const RunConfig& config, const RunFolder& folder) {
   if (config.run.resume == ResumeMode::never && folder.holds_a_run()) {
     fail(ExitCode::run,
          "'{}' already holds a run, which is not overwritten: use --resume to go on with it, or --set "
@@ -481,10 +510,45 @@ int train(RunConfig config, const BackendMaker& maker) {
          "new one",
          folder.path());
   }
-  const bool resumes = config.run.resume != ResumeMode::never && folder.can_be_resumed();
-  if (config.run.resume == ResumeMode::require && !resumes) {
+  if (config.run.resume == ResumeMode::require && !folder.can_be_resumed()) {
     fail(ExitCode::run, "'{}' has no checkpoint to resume from; without --resume it begins anew",
          folder.path());
+  }
+}
+
+// Of a rank that writes nothing: rank 0 trains in the same folder and has looked at it.
+int train_along(RunConfig config, const BackendMaker& maker, Ranks& ranks, Clock::time_point start) {
+  std::uint8_t resumes = 0;
+  ranks.broadcast(&resumes, 1);
+  config.run.lock = false;
+  config.run.resume = resumes != 0 ? ResumeMode::require : ResumeMode::never;
+  const RunFolder folder(config.run);
+  Log log{Log::Silent{}};
+  try {
+    const std::string choices = decide_run_device(config, folder, log, resumes != 0);
+    return Trainer(config, folder, log, maker, choices, start, &ranks).run([] {});
+  } catch (const Stopped& stopped) {
+    return stopped.exit_code();
+  }
+}
+
+}  // namespace
+
+int train(RunConfig config, const BackendMaker& maker, Ranks* ranks) {
+  const Clock::time_point start = Clock::now();
+  if (config.run.device == DeviceChoice::check) {
+    if (ranks != nullptr) fail(ExitCode::config, "run.device = check compares one process's devices: start it alone");
+    return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
+  }
+  const StopSignals signals(config.run.max_hours);
+  const SharedStops shared_stops(ranks);
+  if (ranks != nullptr && ranks->rank() > 0) return train_along(std::move(config), maker, *ranks, start);
+  const RunFolder folder(config.run, config.run.resume == ResumeMode::require);
+  check_folder(config, folder);
+  const bool resumes = config.run.resume != ResumeMode::never && folder.can_be_resumed();
+  if (ranks != nullptr) {
+    std::uint8_t told = resumes ? 1 : 0;
+    ranks->broadcast(&told, 1);
   }
   // Nothing is written before a resume is accepted, so a refused one leaves every file as it was.
   Log log(folder.file(run_files::kLog), config.log.progress, resumes);
@@ -493,7 +557,7 @@ int train(RunConfig config, const BackendMaker& maker) {
     // The resolved configuration repeats the run, so it has the device that `auto` chose.
     const int gpu = config.run.gpu;
     const std::string choices = decide_run_device(config, folder, log, resumes);
-    Trainer trainer(config, folder, log, maker, choices, start);
+    Trainer trainer(config, folder, log, maker, choices, start, ranks);
     // --resume belongs to this process. In config.ini it would prevent the start of another run.
     RunConfig kept = config;
     kept.run.gpu = gpu;  // another one may be free the next time, unless the user has named it

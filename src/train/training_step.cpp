@@ -30,9 +30,12 @@ Tensor upload(Backend& backend, Buffer& buffer, DType dtype, const Shape& shape,
 }  // namespace
 
 TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& config,
-                           const ViewSetup& views, const DataSet& data, const CandidateSets& candidates)
+                           const ViewSetup& views, const DataSet& data, const CandidateSets& candidates,
+                           Ranks* ranks)
     : backend_(backend),
       network_(network),
+      ranks_(ranks),
+      global_norm_(config.parallel.batch_norm == BatchNormScope::global),
       samples_(data.train.count),
       batch_size_(config.optimiser.batch),
       views_(views_of(config)),
@@ -49,6 +52,14 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
   const std::vector<int> batches = training_batches(samples_, config.optimiser);
   last_batch_size_ = batches.size() > 1 ? batches.back() : 0;
+  if (ranks_ != nullptr && batches.back() < ranks_->size()) {
+    fail(ExitCode::config,
+         "{} ranks share batches of {} samples{}, and each needs one: expected a larger optimiser.batch{}, or fewer "
+         "ranks",
+         ranks_->size(), batch_size_,
+         last_batch_size_ > 0 ? fmt::format(", the last of an epoch {}", last_batch_size_) : "",
+         last_batch_size_ > 0 ? ", optimiser.drop_last = true" : "");
+  }
   steps_per_epoch_ = samples_ / batch_size_ + (last_batch_size_ > 0 ? 1 : 0);
 
   if (train.has_labels()) {
@@ -120,10 +131,19 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
 }
 
 void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
-  batch.program = network_.make_program({Mode::train, views_, size});
+  batch.total = size;
+  BatchShare share;
+  if (ranks_ != nullptr) {
+    share = {ranks_, size};
+    batch.begin = share_begin(size, ranks_->rank(), ranks_->size());
+    size = share_begin(size, ranks_->rank() + 1, ranks_->size()) - batch.begin;
+  }
+  const BatchShare of_norms = global_norm_ ? share : BatchShare{};
+  batch.program = network_.make_program({Mode::train, views_, size, of_norms});
   batch.augment = store_.make_views(views, *batch.program);
   batch.objective =
-      backend_.make_pll_objective({.views = views_, .batch = size, .classes = classes_, .method = method_});
+      backend_.make_pll_objective(
+          {.views = views_, .batch = size, .classes = classes_, .method = method_, .share = share});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
   // backward: give it the whole program's lifetime, it is small.
   int last_tick = 0;
@@ -135,7 +155,7 @@ void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   arena_bytes_ = std::max(arena_bytes_, batch.program->plan().solve());
   if (network_.teacher() == nullptr) return;
   // It runs before the network does, in the same memory; what it leaves is its logits, in their own buffer.
-  batch.teacher = network_.teacher()->make_program({Mode::train, views_, size});
+  batch.teacher = network_.teacher()->make_program({Mode::train, views_, size, of_norms});
   arena_bytes_ = std::max(arena_bytes_, batch.teacher->plan().solve());
 }
 
@@ -171,8 +191,8 @@ void TrainingStep::use_images(Batch& batch, int buffer) {
   if (batch.teacher != nullptr) batch.teacher->set_images(images);
 }
 
-BatchRows TrainingStep::rows() const {
-  return {.step = state_, .order = order_};
+BatchRows TrainingStep::rows(const Batch& batch) const {
+  return {.step = state_, .order = order_, .ahead = batch.begin};
 }
 
 TrainingStep::Batch& TrainingStep::batch_of(std::int64_t step_in_epoch) {
@@ -193,7 +213,7 @@ void TrainingStep::begin_epoch(int epoch, std::int64_t first_step, const std::ve
   DPLL_CHECK(static_cast<std::int64_t>(plans.size()) == steps_per_epoch_ && requests_.empty(),
              "{} plans for {} steps, {} open requests", plans.size(), steps_per_epoch_, requests_.size());
   backend_.copy_in({plans_, DType::f32, {steps_per_epoch_, kStepPlanFields}}, plans.data());
-  position_ = requested_ = first_step;
+  position_ = requested_ = gathered_ = first_step;
   has_views_ = false;
   if (first_step == steps_per_epoch_) return;
   const StepPlan& first = plans[static_cast<std::size_t>(first_step)];
@@ -245,7 +265,77 @@ std::vector<StepRecord> TrainingStep::collect_records() {
   const Request request = requests_.front();
   requests_.pop_front();
   const auto* const records = static_cast<const StepRecord*>(readbacks_[request.slot]->wait());
-  return {records, records + request.count};
+  std::vector<StepRecord> collected(records, records + request.count);
+  // Gradients are those of all ranks, and so is what was judged of them.
+  for (StepRecord& record : collected) record.metrics = of_all_ranks(record.metrics);
+  return collected;
+}
+
+ObjectiveMetrics TrainingStep::of_all_ranks(const ObjectiveMetrics& own) const {
+  ObjectiveMetrics sum = own;
+  if (ranks_ != nullptr) ranks_->start_sum(reinterpret_cast<double*>(&sum), kObjectiveMetricsFields)->wait();
+  return sum;
+}
+
+void TrainingStep::sum_gradients() {
+  if (ranks_ == nullptr) return;
+  const trace::Range range("sum of the gradients");
+  const SgdCall update = network_.state().update_call();
+  std::vector<std::unique_ptr<Ranks::Sum>> sums;
+  for (const Tensor& gradients : {update.d_weight, update.d_value}) {
+    if (gradients.elements() == 0) continue;
+    if (gradients.dtype == DType::f64) {
+      sums.push_back(ranks_->start_sum(gradients.as<double>(), gradients.elements()));
+    } else {
+      sums.push_back(ranks_->start_sum(gradients.as<float>(), gradients.elements()));
+    }
+  }
+  for (const auto& sum : sums) sum->wait();
+}
+
+void TrainingStep::gather(std::int64_t steps) {
+  if (ranks_ == nullptr || steps == gathered_) return;
+  // Of each step from `gathered_` on: the samples of a rank, in order.
+  const auto samples_of = [&](int rank) {
+    std::vector<std::int64_t> samples;
+    for (std::int64_t step = gathered_; step < steps; ++step) {
+      const int size = batch_of(step).total;
+      for (int i = share_begin(size, rank, ranks_->size()); i < share_begin(size, rank + 1, ranks_->size()); ++i) {
+        samples.push_back(order_on_host_[static_cast<std::size_t>(step * batch_size_ + i)]);
+      }
+    }
+    return samples;
+  };
+  for (const Tensor& table : {targets_, kept_}) {
+    if (!table.defined()) continue;
+    std::vector<std::uint8_t> bytes(table.bytes());
+    backend_.copy_out(bytes.data(), table);
+    const std::size_t row = bytes.size() / static_cast<std::size_t>(samples_);
+    const auto row_of = [&](std::int64_t sample) { return bytes.begin() + sample * static_cast<std::int64_t>(row); };
+    std::vector<std::uint8_t> own;
+    for (const std::int64_t sample : samples_of(ranks_->rank())) {
+      own.insert(own.end(), row_of(sample), row_of(sample) + static_cast<std::int64_t>(row));
+    }
+    const std::vector<std::vector<std::uint8_t>> all = ranks_->all_gather(own);
+    for (int rank = 0; rank < ranks_->size(); ++rank) {
+      auto from = all[static_cast<std::size_t>(rank)].begin();
+      for (const std::int64_t sample : samples_of(rank)) {
+        std::copy_n(from, row, row_of(sample));
+        from += static_cast<std::int64_t>(row);
+      }
+    }
+    backend_.copy_in(table, bytes.data());
+  }
+  ObjectiveMetrics own;
+  backend_.copy_out(&own, as_bytes(total_));
+  gathered_total_ = of_all_ranks(own);
+  ModelState& model = network_.state();
+  for (int i = 0; i < model.buffers() && !global_norm_; ++i) {
+    std::vector<float> values = model.read_buffer(i);
+    ranks_->broadcast(values.data(), values.size() * sizeof(float));
+    model.write_buffer(i, values);
+  }
+  gathered_ = steps;
 }
 
 // The way of a batch through all operations.
@@ -256,17 +346,17 @@ void TrainingStep::run_operations(Batch& batch, Batch* next) {
   }
   if (next != nullptr) {
     use_images(*next, 1 - image_buffer_);
-    augment(*next, batch.program->spec().batch, true);
+    augment(*next, batch.total, true);
   }
   use_images(batch, image_buffer_);
   forward(batch);
   rows_and_loss(batch);
-  batch.program->backward(rows());
-  // A data-parallel run would reduce the gradients over its processes here.
+  batch.program->backward(rows(batch));
+  sum_gradients();
   update();
   rows_after(batch);
   backend_.advance({.step = state_,
-                    .batch = batch.program->spec().batch,
+                    .batch = batch.total,
                     .records = records_,
                     .plans = plans_,
                     .last = last_,
@@ -276,17 +366,17 @@ void TrainingStep::run_operations(Batch& batch, Batch* next) {
 
 void TrainingStep::augment(Batch& batch, int ahead, bool beside) {
   const trace::Range range("augment");
-  BatchRows of = rows();
-  of.ahead = ahead;
+  BatchRows of = rows(batch);
+  of.ahead += ahead;
   batch.augment->run(batch.program->images(), of, beside);
 }
 
 void TrainingStep::forward(Batch& batch) {
   if (batch.teacher != nullptr) {
     const trace::Range range("teacher");
-    batch.teacher->forward(rows());
+    batch.teacher->forward(rows(batch));
   }
-  batch.program->forward(rows());
+  batch.program->forward(rows(batch));
 }
 
 void TrainingStep::rows_and_loss(Batch& batch) {
@@ -306,7 +396,7 @@ void TrainingStep::rows_and_loss(Batch& batch) {
 
 void TrainingStep::rows_after(Batch& batch) {
   if (row_update_ != RowUpdate::after) return;
-  batch.program->forward(rows());
+  batch.program->forward(rows(batch));
   objective(batch, ObjectivePart::rows, true);
 }
 
@@ -324,7 +414,7 @@ void TrainingStep::objective(Batch& batch, ObjectivePart part, bool adds) {
                         .candidates = candidates_,
                         .labels = labels_,
                         .class_values = class_values_,
-                        .rows = rows(),
+                        .rows = rows(batch),
                         .workspace = batch.objective_workspace});
 }
 
@@ -340,7 +430,7 @@ std::vector<std::pair<std::string, std::function<void()>>> TrainingStep::phases(
   return {{"augment", [this] { augment(full_); }},
           {"forward", [this] { forward(full_); }},
           {"objective", [this] { rows_and_loss(full_); }},
-          {"backward", [this] { full_.program->backward(rows()); }},
+          {"backward", [this] { full_.program->backward(rows(full_)); }},
           {"update", [this] {
              update();
              rows_after(full_);
@@ -358,17 +448,21 @@ void TrainingStep::set_order(const std::vector<std::int32_t>& order) {
 ObjectiveMetrics TrainingStep::last_metrics() const {
   ObjectiveMetrics metrics;
   backend_.copy_out(&metrics, as_bytes(last_));
-  return metrics;
+  return of_all_ranks(metrics);
 }
 
 ObjectiveMetrics TrainingStep::total_metrics() const {
+  if (ranks_ != nullptr) return gathered_total_;
   ObjectiveMetrics metrics;
   backend_.copy_out(&metrics, as_bytes(total_));
   return metrics;
 }
 
 void TrainingStep::set_total_metrics(const ObjectiveMetrics& metrics) {
-  backend_.copy_in(as_bytes(total_), &metrics);
+  gathered_total_ = metrics;
+  // Each rank adds to its own sums; those given are rank 0's.
+  const ObjectiveMetrics others;
+  backend_.copy_in(as_bytes(total_), ranks_ == nullptr || ranks_->rank() == 0 ? &metrics : &others);
 }
 
 UpdateHealth TrainingStep::health() const {
@@ -503,7 +597,7 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   set_state(again);
   has_views_ = false;
   augment(batch_of(step_in_epoch));
-  program.forward(rows());
+  program.forward(rows(batch_of(step_in_epoch)));
   if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;
   // Gradients are written from the last layer to the first, so the wrong one nearest to the end came first.
   return gradients.empty() ? "the loss" : gradients.back();

@@ -24,9 +24,10 @@ namespace dpll {
 class TrainingStep {
  public:
   // Copies samples, labels and candidates to the backend and starts the targets at the candidates' weights or
-  // at S / |S|, the rows that the method keeps besides as it says.
+  // at S / |S|, the rows that the method keeps besides as it says. With ranks, each step is one of all ranks
+  // together: of each batch this one takes its share. Functions that say so are then collective.
   TrainingStep(Backend& backend, Network& network, const RunConfig& config, const ViewSetup& views,
-               const DataSet& data, const CandidateSets& candidates);
+               const DataSet& data, const CandidateSets& candidates, Ranks* ranks = nullptr);
 
   std::int64_t samples() const { return samples_; }
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
@@ -48,18 +49,22 @@ class TrainingStep {
   // request to the host; at most two requests may be open. collect_records() waits for the oldest.
   void request_records();
   int requests() const { return static_cast<int>(requests_.size()); }
-  std::vector<StepRecord> collect_records();
+  std::vector<StepRecord> collect_records();  // collective; of all ranks
 
   // All of these functions wait for the enqueued steps.
-  ObjectiveMetrics last_metrics() const;   // of the last step
-  ObjectiveMetrics total_metrics() const;  // since set_total_metrics()
+  ObjectiveMetrics last_metrics() const;   // of the last step; collective
+  ObjectiveMetrics total_metrics() const;  // since set_total_metrics(); with ranks, as gather() has found it
   void set_total_metrics(const ObjectiveMetrics& metrics);
   UpdateHealth health() const;
   float loss_scale() const;
   void restore_loss_scale(float loss_scale, std::uint32_t good_steps);
   void restore_updates(std::uint64_t updates);  // UpdateHealth::updates
 
-  // The target table [samples, classes], float32.
+  // Collective: brings what other ranks have made since the last call, or since the epoch began, to this one: rows,
+  // sums of metrics and, where batch norm is each rank's own, rank 0's running statistics. `steps`: of the epoch,
+  // that are done. Nothing where nothing has been done since.
+  void gather(std::int64_t steps);
+  // The target table [samples, classes], float32; of other ranks' samples as gather() has left it.
   std::vector<float> targets() const;
   void set_targets(const std::vector<float>& targets);
   // The rows that the method keeps besides [samples, kept_rows, classes], float32; empty: it keeps none.
@@ -98,6 +103,8 @@ class TrainingStep {
  private:
   // The step for one batch size: a full batch, or the partial one at the end of an epoch.
   struct Batch {
+    int total = 0;  // samples on all ranks
+    int begin = 0;  // of them, where this rank's begin
     std::unique_ptr<Program> program, teacher;
     std::unique_ptr<ViewMaker> augment;
     std::unique_ptr<PllObjective> objective;
@@ -120,12 +127,18 @@ class TrainingStep {
   // Where the views of this step lie, or of the next one.
   void use_images(Batch& batch, int buffer);
   Batch& batch_of(std::int64_t step_in_epoch);
-  BatchRows rows() const;
+  BatchRows rows(const Batch& batch) const;
+  void sum_gradients();
+  ObjectiveMetrics of_all_ranks(const ObjectiveMetrics& own) const;
   StepState state() const;
   void set_state(const StepState& state);
 
   Backend& backend_;
   Network& network_;
+  Ranks* ranks_;
+  bool global_norm_;
+  std::int64_t gathered_ = 0;  // steps of the epoch that gather() has seen
+  ObjectiveMetrics gathered_total_;
   std::int64_t samples_ = 0, steps_per_epoch_ = 0;
   int batch_size_ = 0, last_batch_size_ = 0, views_ = 0, classes_ = 0;
   std::uint64_t seed_ = 0;

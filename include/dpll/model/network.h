@@ -25,6 +25,7 @@ struct InputShape {
 struct ProgramSpec {
   Mode mode = Mode::train;
   int views = 1, batch = 1;
+  BatchShare share = {};  // of batch norms in training
   bool operator==(const ProgramSpec&) const = default;
 };
 

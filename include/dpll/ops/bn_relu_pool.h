@@ -40,6 +40,7 @@ struct BnReluPoolSpec {
   bool relu = true;
   Shortcut shortcut = Shortcut::none;
   int shortcut_height = 0, shortcut_width = 0, shortcut_channels = 0;  // of s, where it is subsampled
+  BatchShare share = {};
 
   int out_height() const { return pool == Pool::none ? height : pool == Pool::max2 ? height / 2 : 1; }
   int out_width() const { return pool == Pool::none ? width : pool == Pool::max2 ? width / 2 : 1; }

@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include "dpll/core/tensor.h"
+#include "dpll/ranks.h"
 #include "objectives/sample.h"
 
 namespace dpll {
@@ -46,7 +47,17 @@ struct StepState {
 struct BatchRows {
   const StepState* step = nullptr;  // backend memory
   Tensor order = {};                // i32 [N] or undefined
-  int ahead = 0;                    // of views alone: those of a batch that comes later in the epoch
+  // Of a rank's share of the batch, and of the views of a batch that comes later in the epoch.
+  int ahead = 0;
+};
+
+// A batch that several ranks share; the rows of an operation are this rank's.
+struct BatchShare {
+  Ranks* ranks = nullptr;  // null: all of the batch is here
+  int total = 0;           // samples per view of all ranks together
+
+  int total_of(int batch) const { return ranks != nullptr ? total : batch; }
+  bool operator==(const BatchShare&) const = default;
 };
 
 // Parameters of one batch normalisation over C channels; all master [C].
@@ -54,7 +65,8 @@ struct BatchRows {
 // In training mean and var are those of the row's view (biased variance over its batch*H*W values). The
 // running statistics are then updated once per view, in view order, with momentum kBatchNormMomentum and the
 // unbiased variance (n / (n - 1), n = 1 counts as n = 2). The result is the same as after one forward pass
-// per view. In evaluation the running statistics replace mean and var. Source: Ioffe & Szegedy 2015; PLCR's
+// per view. With a BatchShare, mean, var and n, and in backward what d_x has through them, are those of all
+// ranks; d_gamma and d_beta are sums over this rank's rows. In evaluation the running statistics replace mean and var. Source: Ioffe & Szegedy 2015; PLCR's
 // code does one forward pass per view.
 struct BatchNorm {
   Tensor gamma, beta;

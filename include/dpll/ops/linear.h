@@ -14,6 +14,7 @@ struct LinearSpec {
   int in_features = 1, out_features = 1;
   bool stats = false;  // only in Mode::train
   bool input_gradient = true;
+  BatchShare share = {};  // of the batch norm's statistics
 
   int rows() const { return views * batch; }
 };

@@ -26,7 +26,7 @@ void batch_norm_prepare(float* scale, float* shift, const BatchNorm& bn, const f
   const auto* beta = bn.beta.as<float>();
   auto* running_mean = bn.running_mean.as<float>();
   auto* running_var = bn.running_var.as<float>();
-  const auto n = static_cast<double>(geometry.rows);
+  const auto n = static_cast<double>(geometry.counted());
   const double unbiased = n / std::max(1.0, n - 1);
   for (int view = 0; view < geometry.views; ++view) {
     const std::int64_t at = static_cast<std::int64_t>(view) * geometry.channels;
@@ -73,7 +73,7 @@ void bn_relu_backward_apply(float* d_x, Accumulate accumulate, const float* d_a,
     const std::int64_t channel = std::int64_t{part.view} * geometry.channels;
     bn_relu_backward_apply_to_part(d_x + part.element, accumulate, d_a + part.element, x + part.element,
                                    stats + 2 * channel, scale + channel, shift + channel, sums + 2 * channel,
-                                   geometry.rows, part.rows, geometry.channels);
+                                   geometry.counted(), part.rows, geometry.channels);
   });
 }
 

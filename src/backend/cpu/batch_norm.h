@@ -15,12 +15,21 @@ struct BnGeometry {
   int views = 1;
   std::int64_t rows = 1;  // a view's rows
   int channels = 1;
+  std::int64_t all_rows = 0;  // a view's rows on all ranks; 0: `rows`
+  Ranks* ranks = nullptr;
+
+  std::int64_t counted() const { return ranks != nullptr ? all_rows : rows; }
 };
+
+// Of `rows` rows a sample.
+inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels, const BatchShare& share) {
+  return {views, batch * rows, channels, share.total_of(batch) * rows, share.ranks};
+}
 
 // Bytes of workspace that view_stats() and bn_relu_backward_sums() need.
 std::size_t bn_workspace_bytes(const BnGeometry& geometry);
 
-// stats [V, 2, C] = mean and biased variance of y. With a residual, y += residual happens in the same pass
+// stats [V, 2, C] = mean and biased variance of y, of all ranks. With a residual, y += residual happens in the same pass
 // first. Accurate to float32 rounding however large |mean| / sigma is: centred sums per block, combined in
 // double.
 void view_stats(float* stats, float* y, const float* residual, const BnGeometry& geometry, void* workspace);
@@ -35,8 +44,8 @@ void bn_relu_apply(float* a, const float* x, const float* scale, const float* sh
                    const BnGeometry& geometry);
 
 // With d_z = d_a where x * scale + shift > 0, else 0, and xhat = (x - mean) / sqrt(var + eps):
-// sums [V, 2, C] = sum d_z and sum d_z * xhat over a view's rows; d_gamma, d_beta [C] their totals over the
-// views.
+// sums [V, 2, C] = sum d_z and sum d_z * xhat over a view's rows on all ranks; d_gamma, d_beta [C] their totals
+// over the views and this rank's rows.
 void bn_relu_backward_sums(float* sums, float* d_gamma, float* d_beta, const float* d_a, const float* x,
                            const float* stats, const float* scale, const float* shift,
                            const BnGeometry& geometry, void* workspace);

@@ -1,9 +1,11 @@
 #include "backend/cpu/batch_norm_parts.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "backend/cpu/batch_norm_lanes.h"
 #include "backend/cpu/parallel.h"
+#include "backend/shared_statistics.h"
 
 namespace dpll::cpu {
 namespace {
@@ -261,6 +263,9 @@ void stats_of_part(double* sums, float* y, const float* residual, std::int64_t r
 void combine_stats(float* stats, double* parts, std::int64_t part_rows, const BnGeometry& geometry) {
   const std::int64_t channels = geometry.channels;
   const std::int64_t count = parts_of_view(geometry, part_rows);
+  // [V, 2, C]: means and centred sums of squares.
+  std::vector<double> own(
+      static_cast<std::size_t>(geometry.ranks != nullptr ? 2 * geometry.views * channels : 0));
   for (int view = 0; view < geometry.views; ++view) {
     parallel_chunks(channels, kPartsGrain, [&](std::int64_t begin, std::int64_t end) {
       const Pair all = pair_of(parts, geometry, count, view, 0, begin);
@@ -272,10 +277,26 @@ void combine_stats(float* stats, double* parts, std::int64_t part_rows, const Bn
         n += rows;
       }
       for (std::int64_t c = begin; c < end; ++c) {
-        stats[(view * 2 + 0) * channels + c] = static_cast<float>(all.first[c - begin]);
-        stats[(view * 2 + 1) * channels + c] = static_cast<float>(all.second[c - begin] / n);
+        const std::int64_t mean = view * 2 * channels + c, var = mean + channels;
+        if (geometry.ranks != nullptr) {
+          own[static_cast<std::size_t>(mean)] = all.first[c - begin];
+          own[static_cast<std::size_t>(var)] = all.second[c - begin];
+        } else {
+          stats[mean] = static_cast<float>(all.first[c - begin]);
+          stats[var] = static_cast<float>(all.second[c - begin] / n);
+        }
       }
     });
+  }
+  if (geometry.ranks == nullptr) return;
+  merge_moments(*geometry.ranks, own, geometry.rows, geometry.views, channels);
+  const auto n = static_cast<double>(geometry.counted());
+  for (int view = 0; view < geometry.views; ++view) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const std::int64_t mean = view * 2 * channels + c, var = mean + channels;
+      stats[mean] = static_cast<float>(own[static_cast<std::size_t>(mean)]);
+      stats[var] = static_cast<float>(own[static_cast<std::size_t>(var)] / n);
+    }
   }
 }
 
@@ -304,6 +325,7 @@ void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, double* p
                            const float* stats, const BnGeometry& geometry) {
   const std::int64_t channels = geometry.channels;
   const std::int64_t count = parts_of_view(geometry, part_rows);
+  SharedSums shared(geometry.ranks, sums, std::int64_t{geometry.views} * 2 * channels);
   parallel_chunks(channels, kPartsGrain, [&](std::int64_t begin, std::int64_t end) {
     for (int view = 0; view < geometry.views; ++view) {
       const Pair all = pair_of(parts, geometry, count, view, 0, begin);
@@ -321,8 +343,8 @@ void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, double* p
       for (int view = 0; view < geometry.views; ++view) {
         const Pair all = pair_of(parts, geometry, count, view, 0, c);
         const double product = *all.second * inverse_sigma(stats[(view * 2 + 1) * channels + c]);
-        sums[(view * 2 + 0) * channels + c] = static_cast<float>(*all.first);
-        sums[(view * 2 + 1) * channels + c] = static_cast<float>(product);
+        shared.set((view * 2 + 0) * channels + c, *all.first);
+        shared.set((view * 2 + 1) * channels + c, product);
         total += *all.first;
         total_product += product;
       }
@@ -330,6 +352,7 @@ void combine_backward_sums(float* sums, float* d_gamma, float* d_beta, double* p
       d_gamma[c] = static_cast<float>(total_product);
     }
   });
+  shared.finish();
 }
 
 void bn_relu_backward_apply_to_part(float* d_x, Accumulate accumulate, const float* d_a, const float* x,

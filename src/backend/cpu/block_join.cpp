@@ -109,7 +109,8 @@ class CpuBlockJoin final : public BnReluPool {
  public:
   explicit CpuBlockJoin(const BnReluPoolSpec& spec)
       : spec_(spec),
-        bn_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.channels},
+        bn_(bn_geometry(spec.views, spec.batch, std::int64_t{spec.height} * spec.width, spec.channels,
+                        spec.share)),
         part_rows_(usual_part_rows(spec.channels)) {
     const std::int64_t pairs = std::int64_t{spec.views} * spec.channels;
     const auto add_vectors = [&](MemoryPlan& plan) {
@@ -285,7 +286,7 @@ class CpuBlockJoin final : public BnReluPool {
       for (int i = 0; i < channels; ++i) {
         const BnGradient gradient =
             bn_gradient(norm.scale[c + i], norm.stats[spec_.channels + c + i], norm.sums[c + i],
-                        norm.sums[spec_.channels + c + i], bn_.rows);
+                        norm.sums[spec_.channels + c + i], bn_.counted());
         of.slope.value[i] = gradient.slope;
         of.offset.value[i] = gradient.offset;
       }

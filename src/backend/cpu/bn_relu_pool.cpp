@@ -13,6 +13,7 @@
 #include "backend/cpu/batch_norm.h"
 #include "backend/cpu/cpu_ops.h"
 #include "backend/cpu/parallel.h"
+#include "backend/shared_statistics.h"
 
 namespace dpll::cpu {
 namespace {
@@ -178,9 +179,9 @@ class CpuBnReluPool final : public BnReluPool {
         channels_(spec.channels),
         pixels_(std::int64_t{spec.height} * spec.width),
         out_pixels_(std::int64_t{spec.out_height()} * spec.out_width()),
-        bn_{spec.views, spec.batch * pixels_, spec.channels},
+        bn_(bn_geometry(spec.views, spec.batch, pixels_, spec.channels, spec.share)),
         // The sums over d_z run over x, or over the maxima.
-        sums_bn_{spec.views, spec.batch * out_pixels_, spec.channels},
+        sums_bn_(bn_geometry(spec.views, spec.batch, out_pixels_, spec.channels, spec.share)),
         pairs_(whole_lines(spec.views * channels_)),
         outputs_(whole_lines(spec.rows() * out_pixels_ * channels_)) {}
 
@@ -259,7 +260,7 @@ class CpuBnReluPool final : public BnReluPool {
         const std::int64_t first = 2 * view * channels_ + c;  // of [V, 2, C]
         const std::int64_t second = first + channels_;
         const BnGradient gradient =
-            bn_gradient(scale[at], stats[second], sums[first], sums[second], bn_.rows);
+            bn_gradient(scale[at], stats[second], sums[first], sums[second], bn_.counted());
         slope[at] = gradient.slope;
         offset[at] = gradient.offset;
       }
@@ -334,6 +335,7 @@ class CpuBnReluPool final : public BnReluPool {
   void average_sums(float* sums, float* d_gamma, float* d_beta, const float* d_y, const float* count,
                     const float* stats) const {
     const float* centred = count + outputs_;
+    SharedSums shared(bn_.ranks, sums, std::int64_t{spec_.views} * 2 * channels_);
     parallel_chunks(channels_, kReduceGrain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t c = begin; c < end; ++c) {
         double total = 0;
@@ -349,8 +351,8 @@ class CpuBnReluPool final : public BnReluPool {
           }
           const std::int64_t first = 2 * view * channels_ + c;  // of [V, 2, C]
           product *= inverse_sigma(stats[first + channels_]);
-          sums[first] = static_cast<float>(sum);
-          sums[first + channels_] = static_cast<float>(product);
+          shared.set(first, sum);
+          shared.set(first + channels_, product);
           total += sum;
           total_product += product;
         }
@@ -358,6 +360,7 @@ class CpuBnReluPool final : public BnReluPool {
         d_gamma[c] = static_cast<float>(total_product);
       }
     });
+    shared.finish();
   }
 
   BnReluPoolSpec spec_;

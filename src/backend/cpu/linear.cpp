@@ -16,7 +16,7 @@ class CpuLinear final : public Linear {
  public:
   explicit CpuLinear(const LinearSpec& spec)
       : spec_(spec),
-        y_geometry_{spec.views, spec.batch, spec.out_features},
+        y_geometry_(bn_geometry(spec.views, spec.batch, 1, spec.out_features, spec.share)),
         forward_(spec.rows(), spec.in_features, spec.out_features, Transpose::no, Transpose::yes, true) {
     std::size_t scratch = forward_.scratch_bytes();
     std::size_t sums = spec.stats ? bn_workspace_bytes(y_geometry_) : 0;

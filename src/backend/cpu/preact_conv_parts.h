@@ -27,8 +27,10 @@ struct CpuConvSpec : PreactConvSpec {
 // The batch in chunks of images, and what it means for x and y, each [V*B, H, W, C].
 struct Cut {
   explicit Cut(const CpuConvSpec& spec)
-      : x{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
-        y{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(), spec.out_channels} {
+      : x(bn_geometry(spec.views, spec.batch, std::int64_t{spec.height} * spec.width, spec.in_channels,
+                      spec.share)),
+        y(bn_geometry(spec.views, spec.batch, std::int64_t{spec.out_height()} * spec.out_width(),
+                      spec.out_channels, spec.share)) {
     // As many images as fit, and a divisor of a view's: all chunks are alike and none straddles two views.
     const std::int64_t view_bytes = (x.rows * x.channels + y.rows * y.channels) * std::int64_t{sizeof(float)};
     const std::int64_t fitting = kChunkBytes * spec.batch / view_bytes;

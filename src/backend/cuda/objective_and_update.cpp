@@ -56,6 +56,8 @@ class CudaPllObjective final : public PllObjective {
                    .class_values = floats(call.class_values),
                    .step = call.rows.step,
                    .order = order_of(call.rows),
+                   .ahead = call.rows.ahead,
+                   .total_batch = spec_.share.total_of(spec_.batch),
                    .workspace = call.workspace,
                    .scratch = scratch_.get()},
                   spec_.method, context_.stream());

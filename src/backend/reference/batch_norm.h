@@ -11,11 +11,20 @@ namespace dpll::reference {
 
 struct BnGeometry {
   int views = 1;
-  std::int64_t rows = 1;  // n
+  std::int64_t rows = 1;  // n, of this rank
   int channels = 1;
+  std::int64_t all_rows = 0;  // of all ranks
+  Ranks* ranks = nullptr;
+
+  std::int64_t counted() const { return ranks != nullptr ? all_rows : rows; }
 };
 
-// stats [V, 2, C] = mean and biased variance of y.
+// Of `rows` rows a sample.
+inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels, const BatchShare& share) {
+  return {views, batch * rows, channels, share.total_of(batch) * rows, share.ranks};
+}
+
+// stats [V, 2, C] = mean and biased variance of y, of all ranks.
 void view_stats(double* stats, const double* y, const BnGeometry& geometry);
 
 // The mean and variance [V, 2, C] to normalise with: x_stats in training, the running ones in evaluation.

@@ -10,7 +10,9 @@ namespace {
 class ReferenceBnReluPool final : public BnReluPool {
  public:
   explicit ReferenceBnReluPool(const BnReluPoolSpec& spec)
-      : spec_(spec), bn_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.channels} {
+      : spec_(spec),
+        bn_(bn_geometry(spec.views, spec.batch, std::int64_t{spec.height} * spec.width, spec.channels,
+                        spec.share)) {
     check_spec(spec);
   }
 

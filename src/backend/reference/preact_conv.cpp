@@ -70,9 +70,10 @@ class ReferencePreactConv final : public PreactConv {
               spec.out_width(), spec.out_channels, spec.kernel, spec.stride,      spec.pad},
         projection_{spec.rows(),      spec.height,       spec.width, spec.in_channels, spec.out_height(),
                     spec.out_width(), spec.out_channels, 1,          spec.stride,      0},
-        bn_x_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
-        bn_y_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
-              spec.out_channels} {}
+        bn_x_(bn_geometry(spec.views, spec.batch, std::int64_t{spec.height} * spec.width, spec.in_channels,
+                          spec.share)),
+        bn_y_(bn_geometry(spec.views, spec.batch, std::int64_t{spec.out_height()} * spec.out_width(),
+                          spec.out_channels, spec.share)) {}
 
   // a [V*B, H, W, in]. It is positive exactly where ReLU and dropout let x through, so backward needs no
   // more.

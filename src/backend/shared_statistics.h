@@ -14,8 +14,8 @@ namespace dpll {
 void merge_moments(Ranks& ranks, std::vector<double>& moments, std::int64_t rows, int views,
                    std::int64_t channels);
 
-// Sums that are of all ranks when finish() returns; without ranks, what was set. T: float or double. set() may
-// be called by several threads, for different places.
+// Sums that are of all ranks when finish() returns; without ranks, what was set. T: float or double. set()
+// may be called by several threads, for different places.
 template <typename T>
 class SharedSums {
  public:

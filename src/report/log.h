@@ -16,7 +16,8 @@ class Log {
   // Appends to the file at `path` ("" = console only). `progress`: draw the bar, if the output is a terminal.
   // With `hold` the file is not changed before release(), so that a refused resume leaves it as it was.
   Log(const std::string& path, bool progress, bool hold = false);
-  // That of a rank whose messages rank 0 writes: it says nothing itself and keeps warnings until they are taken.
+  // That of a rank whose messages rank 0 writes: it says nothing itself and keeps warnings until they are
+  // taken.
   struct Silent {};
   explicit Log(Silent) : silent_(true) {}
   ~Log();

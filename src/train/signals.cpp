@@ -147,7 +147,8 @@ void SharedStops::agree() {
   g_ranks->all_gather(&own, sizeof own, all.data());
   for (std::size_t rank = 0; rank < all.size() && !g_agreed; ++rank) {
     if (all[rank].exit_code == 0) continue;
-    g_agreed = StopRequest{all[rank].exit_code, fmt::format("{} on rank {}", all[rank].by, rank), all[rank].past};
+    g_agreed =
+        StopRequest{all[rank].exit_code, fmt::format("{} on rank {}", all[rank].by, rank), all[rank].past};
   }
 }
 

@@ -55,8 +55,9 @@ class StopSignals {
 std::optional<StopRequest> stop_request();
 void throw_if_stop_requested();
 
-// On several ranks all must stop at the same place. During the lifetime of an object of this class a request that
-// comes to one of them counts when all have agreed on it, so that the two functions above say the same everywhere.
+// On several ranks all must stop at the same place. During the lifetime of an object of this class a request
+// that comes to one of them counts when all have agreed on it, so that the two functions above say the same
+// everywhere.
 class SharedStops {
  public:
   explicit SharedStops(Ranks* ranks);  // null: a process alone, and nothing changes

@@ -249,11 +249,10 @@ void Trainer::train_epoch() {
   epoch_start_ = Clock::now();
   listeners_.epoch_begins();
   const std::int64_t end = end_of_training();
-  StepLoop loop{
-      .first = progress_.step_in_epoch,
-      .end = end,
-      .overlaps = session_.backend->is_asynchronous(),
-      .one_by_one = ranks_ != nullptr};
+  StepLoop loop{.first = progress_.step_in_epoch,
+                .end = end,
+                .overlaps = session_.backend->is_asynchronous(),
+                .one_by_one = ranks_ != nullptr};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {
@@ -537,7 +536,8 @@ int train_along(RunConfig config, const BackendMaker& maker, Ranks& ranks, Clock
 int train(RunConfig config, const BackendMaker& maker, Ranks* ranks) {
   const Clock::time_point start = Clock::now();
   if (config.run.device == DeviceChoice::check) {
-    if (ranks != nullptr) fail(ExitCode::config, "run.device = check compares one process's devices: start it alone");
+    if (ranks != nullptr)
+      fail(ExitCode::config, "run.device = check compares one process's devices: start it alone");
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
   }
   const StopSignals signals(config.run.max_hours);

@@ -54,7 +54,8 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
   last_batch_size_ = batches.size() > 1 ? batches.back() : 0;
   if (ranks_ != nullptr && batches.back() < ranks_->size()) {
     fail(ExitCode::config,
-         "{} ranks share batches of {} samples{}, and each needs one: expected a larger optimiser.batch{}, or fewer "
+         "{} ranks share batches of {} samples{}, and each needs one: expected a larger optimiser.batch{}, "
+         "or fewer "
          "ranks",
          ranks_->size(), batch_size_,
          last_batch_size_ > 0 ? fmt::format(", the last of an epoch {}", last_batch_size_) : "",
@@ -141,9 +142,8 @@ void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   const BatchShare of_norms = global_norm_ ? share : BatchShare{};
   batch.program = network_.make_program({Mode::train, views_, size, of_norms});
   batch.augment = store_.make_views(views, *batch.program);
-  batch.objective =
-      backend_.make_pll_objective(
-          {.views = views_, .batch = size, .classes = classes_, .method = method_, .share = share});
+  batch.objective = backend_.make_pll_objective(
+      {.views = views_, .batch = size, .classes = classes_, .method = method_, .share = share});
   // The objective's workspace may take the place of any tensor that is not alive between forward and
   // backward: give it the whole program's lifetime, it is small.
   int last_tick = 0;
@@ -300,7 +300,8 @@ void TrainingStep::gather(std::int64_t steps) {
     std::vector<std::int64_t> samples;
     for (std::int64_t step = gathered_; step < steps; ++step) {
       const int size = batch_of(step).total;
-      for (int i = share_begin(size, rank, ranks_->size()); i < share_begin(size, rank + 1, ranks_->size()); ++i) {
+      for (int i = share_begin(size, rank, ranks_->size()); i < share_begin(size, rank + 1, ranks_->size());
+           ++i) {
         samples.push_back(order_on_host_[static_cast<std::size_t>(step * batch_size_ + i)]);
       }
     }
@@ -311,7 +312,9 @@ void TrainingStep::gather(std::int64_t steps) {
     std::vector<std::uint8_t> bytes(table.bytes());
     backend_.copy_out(bytes.data(), table);
     const std::size_t row = bytes.size() / static_cast<std::size_t>(samples_);
-    const auto row_of = [&](std::int64_t sample) { return bytes.begin() + sample * static_cast<std::int64_t>(row); };
+    const auto row_of = [&](std::int64_t sample) {
+      return bytes.begin() + sample * static_cast<std::int64_t>(row);
+    };
     std::vector<std::uint8_t> own;
     for (const std::int64_t sample : samples_of(ranks_->rank())) {
       own.insert(own.end(), row_of(sample), row_of(sample) + static_cast<std::int64_t>(row));

@@ -60,9 +60,9 @@ class TrainingStep {
   void restore_loss_scale(float loss_scale, std::uint32_t good_steps);
   void restore_updates(std::uint64_t updates);  // UpdateHealth::updates
 
-  // Collective: brings what other ranks have made since the last call, or since the epoch began, to this one: rows,
-  // sums of metrics and, where batch norm is each rank's own, rank 0's running statistics. `steps`: of the epoch,
-  // that are done. Nothing where nothing has been done since.
+  // Collective: brings what other ranks have made since the last call, or since the epoch began, to this one:
+  // rows, sums of metrics and, where batch norm is each rank's own, rank 0's running statistics. `steps`: of
+  // the epoch, that are done. Nothing where nothing has been done since.
   void gather(std::int64_t steps);
   // The target table [samples, classes], float32; of other ranks' samples as gather() has left it.
   std::vector<float> targets() const;

@@ -66,8 +66,8 @@ struct BatchShare {
 // running statistics are then updated once per view, in view order, with momentum kBatchNormMomentum and the
 // unbiased variance (n / (n - 1), n = 1 counts as n = 2). The result is the same as after one forward pass
 // per view. With a BatchShare, mean, var and n, and in backward what d_x has through them, are those of all
-// ranks; d_gamma and d_beta are sums over this rank's rows. In evaluation the running statistics replace mean and var. Source: Ioffe & Szegedy 2015; PLCR's
-// code does one forward pass per view.
+// ranks; d_gamma and d_beta are sums over this rank's rows. In evaluation the running statistics replace mean
+// and var. Source: Ioffe & Szegedy 2015; PLCR's code does one forward pass per view.
 struct BatchNorm {
   Tensor gamma, beta;
   Tensor running_mean, running_var;

@@ -40,8 +40,8 @@ inline constexpr int kObjectiveMetricsFields = sizeof(ObjectiveMetrics) / sizeof
 struct PllObjectiveSpec {
   int views = 3, batch = 1, classes = 2;
   Method method = Plcr{};
-  // With ranks: the loss is the mean over the batch of all ranks, and so are the sums of a method over the batch.
-  // Metrics are of this rank's samples.
+  // With ranks: the loss is the mean over the batch of all ranks, and so are the sums of a method over the
+  // batch. Metrics are of this rank's samples.
   BatchShare share = {};
 };
 

@@ -37,7 +37,7 @@ struct PreactConvSpec {
   bool residual = false;
   bool stats = false;          // only in Mode::train
   bool input_gradient = true;  // false for the first layer: backward leaves d_x alone
-  BatchShare share = {};  // of the batch norm's statistics
+  BatchShare share = {};       // of the batch norm's statistics
 
   int out_height() const { return (height + 2 * pad - kernel) / stride + 1; }
   int out_width() const { return (width + 2 * pad - kernel) / stride + 1; }

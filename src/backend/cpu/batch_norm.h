@@ -22,16 +22,17 @@ struct BnGeometry {
 };
 
 // Of `rows` rows a sample.
-inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels, const BatchShare& share) {
+inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels,
+                              const BatchShare& share) {
   return {views, batch * rows, channels, share.total_of(batch) * rows, share.ranks};
 }
 
 // Bytes of workspace that view_stats() and bn_relu_backward_sums() need.
 std::size_t bn_workspace_bytes(const BnGeometry& geometry);
 
-// stats [V, 2, C] = mean and biased variance of y, of all ranks. With a residual, y += residual happens in the same pass
-// first. Accurate to float32 rounding however large |mean| / sigma is: centred sums per block, combined in
-// double.
+// stats [V, 2, C] = mean and biased variance of y, of all ranks. With a residual, y += residual happens in
+// the same pass first. Accurate to float32 rounding however large |mean| / sigma is: centred sums per block,
+// combined in double.
 void view_stats(float* stats, float* y, const float* residual, const BnGeometry& geometry, void* workspace);
 
 // scale, shift [V, C] with z = x * scale + shift. Training: from `stats`, and the running statistics are
@@ -44,8 +45,8 @@ void bn_relu_apply(float* a, const float* x, const float* scale, const float* sh
                    const BnGeometry& geometry);
 
 // With d_z = d_a where x * scale + shift > 0, else 0, and xhat = (x - mean) / sqrt(var + eps):
-// sums [V, 2, C] = sum d_z and sum d_z * xhat over a view's rows on all ranks; d_gamma, d_beta [C] their totals
-// over the views and this rank's rows.
+// sums [V, 2, C] = sum d_z and sum d_z * xhat over a view's rows on all ranks; d_gamma, d_beta [C] their
+// totals over the views and this rank's rows.
 void bn_relu_backward_sums(float* sums, float* d_gamma, float* d_beta, const float* d_a, const float* x,
                            const float* stats, const float* scale, const float* shift,
                            const BnGeometry& geometry, void* workspace);

@@ -20,7 +20,8 @@ struct BnGeometry {
 };
 
 // Of `rows` rows a sample.
-inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels, const BatchShare& share) {
+inline BnGeometry bn_geometry(int views, int batch, std::int64_t rows, int channels,
+                              const BatchShare& share) {
   return {views, batch * rows, channels, share.total_of(batch) * rows, share.ranks};
 }
 

@@ -22,8 +22,9 @@ class ReferenceLinear final : public Linear {
         y[r * out_ + o] = sum;
       }
     }
-    if (spec_.stats) view_stats(call.y_stats.as<double>(), y,
-                                bn_geometry(spec_.views, spec_.batch, 1, spec_.out_features, spec_.share));
+    if (spec_.stats)
+      view_stats(call.y_stats.as<double>(), y,
+                 bn_geometry(spec_.views, spec_.batch, 1, spec_.out_features, spec_.share));
   }
 
   void backward(const LinearBackward& call) override {

@@ -15,7 +15,6 @@
 #include "selftest/qualify.h"
 #include "train/run_folder.h"
 #include "train/signals.h"
-#include "train/trainer.h"
 
 namespace dpll {
 namespace {
@@ -284,7 +283,7 @@ int dispatch(int argc, char** argv) {
     std::fputs(app.help().c_str(), stdout);
     return static_cast<int>(ExitCode::usage);
   }
-  return train(train_arguments.load());
+  return train_command(train_arguments.load());
 }
 
 }  // namespace

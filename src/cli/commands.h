@@ -13,6 +13,9 @@ namespace dpll {
 // stderr.
 int run_command_line(int argc, char** argv);
 
+// Trains as trainer.h's train(), alone or together with the other ranks that a launcher has started.
+int train_command(RunConfig config);
+
 struct CandidatesArguments {
   RunConfig config;
   std::string out;

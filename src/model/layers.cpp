@@ -15,6 +15,15 @@ Tensor bias_gradient(ParameterId bias, Activation y, const ProgramPlan& plan) {
   return defined(bias) && !plan.layers[y].only_normalised() ? plan.state.gradient(bias) : Tensor{};
 }
 
+// Those of `ids` that there are.
+std::vector<ParameterId> known(const std::vector<ParameterId>& ids) {
+  std::vector<ParameterId> found;
+  for (const ParameterId id : ids) {
+    if (id.index >= 0) found.push_back(id);
+  }
+  return found;
+}
+
 // ---- convolution
 
 PreactConvSpec spec_of(const Convolution& layer, Activation y, const ProgramPlan& plan) {
@@ -83,6 +92,9 @@ class ConvolutionRun final : public LayerRun {
   }
 
   bool waits() const override { return true; }
+  std::vector<ParameterId> parameters() const override {
+    return known({layer_.weight, layer_.bias, layer_.bn.gamma, layer_.bn.beta, layer_.projection});
+  }
   void backward(const BatchRows& rows, int before_gradient) override {
     op_->backward({.d_x = *d_x_,
                    .accumulate = d_x_.accumulate,
@@ -198,6 +210,10 @@ class ActivateRun final : public LayerRun {
                    .workspace = workspace_});
   }
 
+  std::vector<ParameterId> parameters() const override {
+    return known({layer_.bn.gamma, layer_.bn.beta, layer_.shortcut_bn.gamma, layer_.shortcut_bn.beta});
+  }
+
  private:
   static BnReluPoolSpec full_spec(const Activate& layer, const ProgramPlan& plan) {
     BnReluPoolSpec spec = spec_of(layer, plan.layers);
@@ -251,6 +267,7 @@ class LinearRun final : public LayerRun {
   }
 
   bool waits() const override { return true; }
+  std::vector<ParameterId> parameters() const override { return known({layer_.weight, layer_.bias}); }
   void backward(const BatchRows&, int before_gradient) override {
     op_->backward({.d_x = *d_x_,
                    .d_weight = state_.gradient(layer_.weight),

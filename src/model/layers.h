@@ -43,6 +43,8 @@ class LayerRun {
   // before_gradient: see SideQueue; a layer that says so waits for it, any other begins when it is done.
   virtual void backward(const BatchRows& rows, int before_gradient) = 0;
   virtual bool waits() const { return false; }
+  // Those whose gradients are written when its backward pass is done.
+  virtual std::vector<ParameterId> parameters() const = 0;
 };
 
 class Layer {

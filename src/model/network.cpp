@@ -64,7 +64,11 @@ void Program::forward(const BatchRows& rows) {
   }
 }
 
-void Program::backward(const BatchRows& rows) {
+std::vector<ParameterId> Program::parameters_of(int layer) const {
+  return runs_[static_cast<std::size_t>(layer)].run->parameters();
+}
+
+void Program::backward(const BatchRows& rows, const std::function<void(int layer)>& layer_done) {
   const trace::Range range("backward");
   trace::Sequence layers;
   Backend& backend = tensors_->backend;
@@ -77,6 +81,7 @@ void Program::backward(const BatchRows& rows) {
     if (!runs_[i].run->waits()) backend.wait_side(before_gradient);
     runs_[i].run->backward(rows, before_gradient);
     marks[i] = backend.mark_side();
+    if (layer_done) layer_done(static_cast<int>(i));
   }
   backend.wait_side(backend.mark_side());
 }

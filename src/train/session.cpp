@@ -93,6 +93,7 @@ void Session::compare_ranks() const {
   RunConfig compared = config;
   compared.run.lock = true;  // of rank 0 alone
   compared.run.resume = ResumeMode::never;
+  compared.run.threads = 0;  // as many as the rank's machine has
   std::vector<std::pair<std::string, std::string>> parts = {
       {"program", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)}, {"configuration", to_ini(compared)}};
   for (const auto& [name, value] : identity) parts.emplace_back(name, value);

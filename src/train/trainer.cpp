@@ -540,6 +540,12 @@ int train(RunConfig config, const BackendMaker& maker, Ranks* ranks) {
       fail(ExitCode::config, "run.device = check compares one process's devices: start it alone");
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
   }
+  if (ranks != nullptr && config.run.device == DeviceChoice::cuda) {
+    fail(ExitCode::config,
+         "run.device = cuda on several ranks: they train on CPUs as yet; expected cpu, or a start of "
+         "one process");
+  }
+  if (ranks != nullptr) config.run.device = DeviceChoice::cpu;
   const StopSignals signals(config.run.max_hours);
   const SharedStops shared_stops(ranks);
   if (ranks != nullptr && ranks->rank() > 0) return train_along(std::move(config), maker, *ranks, start);

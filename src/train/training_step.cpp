@@ -141,6 +141,8 @@ void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   }
   const BatchShare of_norms = global_norm_ ? share : BatchShare{};
   batch.program = network_.make_program({Mode::train, views_, size, of_norms});
+  if (ranks_ != nullptr)
+    batch.sums = std::make_unique<GradientSums>(*ranks_, network_.state(), *batch.program);
   batch.augment = store_.make_views(views, *batch.program);
   batch.objective = backend_.make_pll_objective(
       {.views = views_, .batch = size, .classes = classes_, .method = method_, .share = share});
@@ -277,22 +279,6 @@ ObjectiveMetrics TrainingStep::of_all_ranks(const ObjectiveMetrics& own) const {
   return sum;
 }
 
-void TrainingStep::sum_gradients() {
-  if (ranks_ == nullptr) return;
-  const trace::Range range("sum of the gradients");
-  const SgdCall update = network_.state().update_call();
-  std::vector<std::unique_ptr<Ranks::Sum>> sums;
-  for (const Tensor& gradients : {update.d_weight, update.d_value}) {
-    if (gradients.elements() == 0) continue;
-    if (gradients.dtype == DType::f64) {
-      sums.push_back(ranks_->start_sum(gradients.as<double>(), gradients.elements()));
-    } else {
-      sums.push_back(ranks_->start_sum(gradients.as<float>(), gradients.elements()));
-    }
-  }
-  for (const auto& sum : sums) sum->wait();
-}
-
 void TrainingStep::gather(std::int64_t steps) {
   if (ranks_ == nullptr || steps == gathered_) return;
   // Of each step from `gathered_` on: the samples of a rank, in order.
@@ -354,8 +340,7 @@ void TrainingStep::run_operations(Batch& batch, Batch* next) {
   use_images(batch, image_buffer_);
   forward(batch);
   rows_and_loss(batch);
-  batch.program->backward(rows(batch));
-  sum_gradients();
+  backward(batch);
   update();
   rows_after(batch);
   backend_.advance({.step = state_,
@@ -380,6 +365,16 @@ void TrainingStep::forward(Batch& batch) {
     batch.teacher->forward(rows(batch));
   }
   batch.program->forward(rows(batch));
+}
+
+void TrainingStep::backward(Batch& batch) {
+  if (batch.sums == nullptr) {
+    batch.program->backward(rows(batch));
+    return;
+  }
+  batch.program->backward(rows(batch), [&](int layer) { batch.sums->layer_done(layer); });
+  const trace::Range range("sums of the gradients");
+  batch.sums->finish();
 }
 
 void TrainingStep::rows_and_loss(Batch& batch) {
@@ -433,7 +428,7 @@ std::vector<std::pair<std::string, std::function<void()>>> TrainingStep::phases(
   return {{"augment", [this] { augment(full_); }},
           {"forward", [this] { forward(full_); }},
           {"objective", [this] { rows_and_loss(full_); }},
-          {"backward", [this] { full_.program->backward(rows(full_)); }},
+          {"backward", [this] { backward(full_); }},
           {"update", [this] {
              update();
              rows_after(full_);

@@ -17,6 +17,7 @@
 #include "dpll/data.h"
 #include "dpll/model/network.h"
 #include "dpll/views.h"
+#include "train/gradient_sums.h"
 #include "train/sample_store.h"
 
 namespace dpll {
@@ -106,6 +107,7 @@ class TrainingStep {
     int total = 0;  // samples on all ranks
     int begin = 0;  // of them, where this rank's begin
     std::unique_ptr<Program> program, teacher;
+    std::unique_ptr<GradientSums> sums;  // with ranks
     std::unique_ptr<ViewMaker> augment;
     std::unique_ptr<PllObjective> objective;
     void* objective_workspace = nullptr;
@@ -117,6 +119,7 @@ class TrainingStep {
   void objective(Batch& batch, ObjectivePart part = ObjectivePart::all, bool adds = false);
   // The teacher's forward pass, if there is one, and that of the network.
   void forward(Batch& batch);
+  void backward(Batch& batch);
   // Rows, loss and gradient; and what comes after the update of the weights.
   void rows_and_loss(Batch& batch);
   void rows_after(Batch& batch);
@@ -128,7 +131,6 @@ class TrainingStep {
   void use_images(Batch& batch, int buffer);
   Batch& batch_of(std::int64_t step_in_epoch);
   BatchRows rows(const Batch& batch) const;
-  void sum_gradients();
   ObjectiveMetrics of_all_ranks(const ObjectiveMetrics& own) const;
   StepState state() const;
   void set_state(const StepState& state);

@@ -3,6 +3,7 @@
 // forward() and backward() only run them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +42,11 @@ class Program {
   void forward(const BatchRows& rows);
   // Mode::train; writes every gradient of the ModelState that is not zero, as that of a bias is that only
   // batch norms read (see ModelState::gradient()).
-  void backward(const BatchRows& rows);
+  // layer_done(i), where it is given, is called when the gradients of parameters_of(i) are written, from the
+  // last layer to the first.
+  void backward(const BatchRows& rows, const std::function<void(int layer)>& layer_done = {});
+  int layers() const { return static_cast<int>(runs_.size()); }
+  std::vector<ParameterId> parameters_of(int layer) const;
 
   const ProgramSpec& spec() const { return spec_; }
   MemoryPlanner& plan() { return planner_; }

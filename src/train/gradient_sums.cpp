@@ -6,7 +6,7 @@ namespace dpll {
 namespace {
 
 // Small enough that the first sums begin early, large enough that latency does not count.
-constexpr std::ptrdiff_t kLeastBytes = std::ptrdiff_t{1} << 20;
+constexpr std::ptrdiff_t kLeastBytes = std::ptrdiff_t{1} << 18;
 
 std::byte* begin_of(const Tensor& tensor) {
   return static_cast<std::byte*>(tensor.data);

@@ -303,10 +303,10 @@ void Trainer::refuse(const StepRecord& record, std::int64_t step_in_epoch) {
   std::vector<std::int64_t> samples = step_.batch_samples(step_in_epoch);
   for (std::int64_t& sample : samples) sample = session_.data.train_origin[static_cast<std::size_t>(sample)];
   log_.clear_bar();
-  const std::string what =
-      fmt::format("step {}: not finite ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
-                  step_in_epoch + 1, record.metrics.nonfinite, record.nonfinite_gradients, cause,
-                  fmt::join(samples, " "));
+  const std::string what = fmt::format(
+      "step {}: not finite{} ({:.0f} samples, {:.0f} gradient elements); first: {}; samples {}",
+      step_in_epoch + 1, step_.failing_rank() < 0 ? "" : fmt::format(" on rank {}", step_.failing_rank()),
+      record.metrics.nonfinite, record.nonfinite_gradients, cause, fmt::join(samples, " "));
   // If a parameter is wrong before this process has changed any, the learning rate is not the cause.
   if (!stepped_ && cause.starts_with("parameter ")) {
     fail(ExitCode::run, "epoch {}, {}; it was not finite when it was loaded", progress_.epoch + 1, what);

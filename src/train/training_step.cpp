@@ -269,7 +269,15 @@ std::vector<StepRecord> TrainingStep::collect_records() {
   const auto* const records = static_cast<const StepRecord*>(readbacks_[request.slot]->wait());
   std::vector<StepRecord> collected(records, records + request.count);
   // Gradients are those of all ranks, and so is what was judged of them.
-  for (StepRecord& record : collected) record.metrics = of_all_ranks(record.metrics);
+  for (StepRecord& record : collected) {
+    const double own = record.metrics.nonfinite;
+    record.metrics = of_all_ranks(record.metrics);
+    if (ranks_ == nullptr || record.metrics.nonfinite == 0 || failing_rank_ >= 0) continue;
+    std::vector<double> all(static_cast<std::size_t>(ranks_->size()));
+    ranks_->all_gather(&own, sizeof own, all.data());
+    failing_rank_ =
+        static_cast<int>(std::find_if(all.begin(), all.end(), [](double n) { return n > 0; }) - all.begin());
+  }
   return collected;
 }
 
@@ -577,6 +585,7 @@ void TrainingStep::restart() {
 
 void TrainingStep::forget_failure() {
   while (!requests_.empty()) collect_records();
+  failing_rank_ = -1;
   backend_.synchronize();
   backend_.fill_zero(as_bytes(health_));
 }

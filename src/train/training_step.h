@@ -92,6 +92,8 @@ class TrainingStep {
   // The program of a full batch; after each phase its tensors have the documented contents.
   const Program& full_program() const { return *full_.program; }
 
+  // The first rank that had a sample which was not finite; -1: none, or this process is alone.
+  int failing_rank() const { return failing_rank_; }
   // Data-set rows of a step's batch.
   std::vector<std::int64_t> batch_samples(std::int64_t step_in_epoch) const;
   // After a step whose health or metrics were not finite: runs its forward pass again and names the first
@@ -141,6 +143,7 @@ class TrainingStep {
   bool global_norm_;
   std::int64_t gathered_ = 0;  // steps of the epoch that gather() has seen
   ObjectiveMetrics gathered_total_;
+  int failing_rank_ = -1;
   std::int64_t samples_ = 0, steps_per_epoch_ = 0;
   int batch_size_ = 0, last_batch_size_ = 0, views_ = 0, classes_ = 0;
   std::uint64_t seed_ = 0;

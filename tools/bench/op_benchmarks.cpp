@@ -131,7 +131,9 @@ OpBenchmark::Prepared prepare_sgd(const SgdCase& c, DType type, const ReferenceL
       }
     }
   }
-  result.want.outputs["weight, own"] = HostTensor({c.spec.weights});  // no difference
+  for (const char* copy : {"weight, own", "average_weight, own"}) {
+    result.want.outputs[copy] = HostTensor({c.spec.weights});  // no difference
+  }
   result.run = [c, run, inputs = std::move(inputs)](Backend& backend) { return run(backend, c, inputs); };
   return result;
 }

@@ -107,4 +107,4 @@ add_library(dpll_dependencies INTERFACE)
 target_include_directories(dpll_dependencies SYSTEM INTERFACE ${DPLL_DNNL_INCLUDE} ${DPLL_STB_INCLUDE})
 target_link_libraries(dpll_dependencies INTERFACE ${DPLL_DNNL_LIBRARY} OpenMP::OpenMP_CXX Threads::Threads
   ZLIB::ZLIB JPEG::JPEG PNG::PNG OpenSSL::Crypto fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
-  LibArchive::LibArchive)
+  LibArchive::LibArchive ${CMAKE_DL_LIBS})

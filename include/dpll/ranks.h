@@ -1,16 +1,18 @@
-// The processes that train one run together ("ranks"), and what they tell each other. All functions but the
-// first four are collective: every rank calls them in the same order with arguments that fit. Everything is
-// summed and merged in rank order, so that the same numbers have the same sum in every run and on every rank.
+// The processes that train one run together ("ranks"), and what they tell each other. On MPI:
+// parallel/mpi_ranks.h; as threads of one process, for tests: support/thread_ranks.h.
 //
-// They throw Error(ExitCode::device) with one line that names rank and host where another rank has ended, or
-// has not come within the time limit.
+// All functions but rank(), size(), local_rank(), local_size() and seconds_waited() are collective: every
+// rank calls them in the same order with arguments that fit, from one thread. Everything is summed and merged
+// in rank order, so that the same numbers have the same sum in every run and, bit by bit, on every rank.
+//
+// They throw Error where another rank has failed, has ended, or has not come within the time limit, with one
+// line that names this rank and its host. The exit code is that of the failed rank where it said why, else
+// ExitCode::device. After that the ranks cannot work together any more.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace dpll {
@@ -24,26 +26,31 @@ class Ranks {
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
 
-  // all: [size, bytes], in rank order.
+  // all: [size, bytes], in rank order. `bytes` is the same on all ranks.
   virtual void all_gather(const void* own, std::size_t bytes, void* all) = 0;
-  // Bytes of any number from each rank.
+  // Bytes of any number from each rank, in rank order.
   virtual std::vector<std::vector<std::uint8_t>> all_gather(const std::vector<std::uint8_t>& own) = 0;
   // Rank 0's bytes, on every rank.
   virtual void broadcast(void* data, std::size_t bytes) = 0;
 
-  // values[i] becomes the sum of the ranks' values[i]. A started sum goes on while the caller computes; its
-  // values may be touched again when wait() has returned. At most kMostSums are under way.
+  // values[i] becomes the sum of the ranks' values[i], added in double and rounded once. A started sum goes
+  // on while the caller computes; its values may be touched again when wait() has returned. Sums are started
+  // in the same order on all ranks, but may be waited for in any; other collective functions may come
+  // between. A sum that is destroyed without a wait() goes on without its values. At most kMostSums are under
+  // way.
   class Sum {
    public:
     virtual ~Sum() = default;
     virtual void wait() = 0;
-    virtual void progress() = 0;  // moves it on where the library does not do so by itself
+    // Moves all started sums on where the library does not do so by itself, and throws as wait() does. Not
+    // collective.
+    virtual void progress() = 0;
   };
   static constexpr int kMostSums = 64;
   virtual std::unique_ptr<Sum> start_sum(float* values, std::int64_t count) = 0;
   virtual std::unique_ptr<Sum> start_sum(double* values, std::int64_t count) = 0;
 
-  // Seconds that this rank has waited in collectives.
+  // Seconds that this rank has waited in collective functions.
   virtual double seconds_waited() const = 0;
 };
 

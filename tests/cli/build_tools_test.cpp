@@ -76,6 +76,7 @@ TEST_CASE("tools/install_deps: without root and sudo, one line that root can run
   REQUIRE(lines_of(result.err).size() == 1);
   CHECK(has(result.err, "apt-get install --no-install-recommends g++ cmake ninja-build libdnnl-dev"));
   CHECK(has(result.err, "libbenchmark-dev"));
+  CHECK(has(result.err, "libopenmpi-dev openmpi-bin libmpich-dev mpich"));
 }
 
 TEST_CASE("tools/install_deps: no network is said in one line, with what is still missing") {

@@ -210,6 +210,7 @@ void save_checkpoint(const RunFolder& folder, const RunConfig& config, const Run
   writer.set_metadata("skipped_steps", std::to_string(progress.skipped_steps));
   writer.set_metadata("rollbacks", std::to_string(progress.rollbacks));
   writer.set_metadata("failures_here", std::to_string(progress.failures_here));
+  writer.set_metadata("ranks", std::to_string(step.ranks()));
   writer.set_metadata(kDigestKey, writer.digest());
 
   // The current file stays in place until the new one takes its name; a second name keeps its contents.
@@ -309,6 +310,13 @@ LoadedCheckpoint load_checkpoint(const RunFolder& folder, const RunConfig& confi
     progress.selected = {number<int>(file, "selected_epoch"), file.get<std::uint8_t>(kSelectedModel)};
   }
 
+  // Earlier versions knew one alone.
+  const int ranks = file.metadata().contains("ranks") ? number<int>(file, "ranks") : 1;
+  if (ranks != step.ranks()) {
+    loaded.changes.push_back(
+        fmt::format("it was written by {} {} and goes on with {}: sums are rounded in another order", ranks,
+                    ranks == 1 ? "rank" : "ranks", step.ranks()));
+  }
   const auto then = settings_of(required(file, "config")), now = settings_of(to_ini(config)),
              defaults = settings_of(to_ini(RunConfig{}));
   for (const auto& [key, value] : now) {

@@ -1,5 +1,7 @@
 #include "train/session.h"
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -84,7 +86,14 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
       evaluation(*backend, *network, views, data, held_out, run.evaluation.batch, run.data.imbalance > 1) {
   provide_activations();
   identity = run_identity(config, *network, data, candidates);
-  if (ranks != nullptr) compare_ranks();
+  if (ranks != nullptr) {
+    compare_ranks();
+    char host[256] = {};
+    gethostname(host, sizeof host - 1);
+    const std::string own = host;
+    for (const auto& name : ranks->all_gather({own.begin(), own.end()}))
+      hosts.emplace_back(name.begin(), name.end());
+  }
   log_contents(log);
 }
 

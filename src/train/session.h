@@ -45,6 +45,7 @@ struct Session {
 
   const RunConfig& config;
   Ranks* ranks;
+  std::vector<std::string> hosts;  // of all ranks
   DataSet data;
   CandidateSets candidates;
   SelectionPart held_out;

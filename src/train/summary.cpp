@@ -186,6 +186,12 @@ class SummaryListener final : public RunListener {
     summary["steps"] = state.steps;
     add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
     if (session_.has_priors()) summary["class_priors"] = priors();
+    if (session_.ranks != nullptr) {
+      summary["ranks"] = {{"count", session_.ranks->size()},
+                          {"hosts", session_.hosts},
+                          {"batch_norm", to_string(config.parallel.batch_norm)},
+                          {"seconds_waited_of_rank_0", session_.ranks->seconds_waited()}};
+    }
     summary["seconds"] = state.seconds;
     summary["backend"] = session_.backend->description();
     summary["version"] = DPLL_VERSION;

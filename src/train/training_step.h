@@ -31,6 +31,7 @@ class TrainingStep {
                const DataSet& data, const CandidateSets& candidates, Ranks* ranks = nullptr);
 
   std::int64_t samples() const { return samples_; }
+  int ranks() const { return ranks_ != nullptr ? ranks_->size() : 1; }
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
   // The bytes of the arena for attach(); the arena may be shared with programs that run between steps.
   std::size_t arena_bytes() const { return arena_bytes_; }

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cli/engine_runs.h"
+#include "cli/mpi_launchers.h"
 #include "support/temp_dir.h"
 
 using namespace dpll::test;
@@ -18,40 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kBuild = fs::path(DPLL_ENGINE).parent_path().string();
 const std::string kRankCheck = kBuild + "/dpll_rank_check";
-
-struct Mpi {
-  std::string name;     // as its library of ours is called
-  std::string program;  // Debian's name of its launcher
-  std::string sign;     // of what --version prints
-};
-const Mpi kOpenMpi = {"openmpi", "mpirun.openmpi", "Open MPI"};
-const Mpi kMpich = {"mpich", "mpirun.mpich", "HYDRA"};
-
-std::vector<std::string> with_environment(const std::vector<std::string>& variables,
-                                          const std::vector<std::string>& command) {
-  // The libraries of MPI leave memory behind, which is no concern of the tests with a sanitizer.
-  std::vector<std::string> all = {"/usr/bin/env", "OMPI_ALLOW_RUN_AS_ROOT=1",
-                                  "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "ASAN_OPTIONS=detect_leaks=0"};
-  all.insert(all.end(), variables.begin(), variables.end());
-  all.insert(all.end(), command.begin(), command.end());
-  return all;
-}
-
-// The launcher of an MPI, or "" and why there is none.
-std::string launcher_of(const Mpi& mpi, std::string& why) {
-  if (!fs::exists(kBuild + "/libdpll_" + mpi.name + ".so")) {
-    why = "built without the headers of " + mpi.sign + " (tools/install_deps test)";
-    return "";
-  }
-  for (const std::string& program : {mpi.program, std::string("mpirun")}) {
-    const ProcessResult version = run_process(with_environment({}, {program, "--version"}));
-    if (version.exit_code == 0 && has(version.out, mpi.sign)) return program;
-  }
-  why = mpi.program + " is not installed (tools/install_deps test)";
-  return "";
-}
 
 // The check on `ranks` ranks of this machine.
 ProcessResult start(const Mpi& mpi, const std::string& launcher, int ranks,
@@ -61,15 +28,6 @@ ProcessResult start(const Mpi& mpi, const std::string& launcher, int ranks,
   command.push_back(kRankCheck);
   command.insert(command.end(), arguments.begin(), arguments.end());
   return run_process(with_environment({}, command));
-}
-
-// The lines of ours, without what the launcher adds.
-std::vector<std::string> our_lines(const ProcessResult& result) {
-  std::vector<std::string> ours;
-  for (const std::string& line : lines_of(result.out + result.err)) {
-    if (line.rfind("dpll_engine: ", 0) == 0) ours.push_back(line);
-  }
-  return ours;
 }
 
 // One line of ours, with all of `parts`.
@@ -89,12 +47,6 @@ std::string rank_here(int rank) {
 }
 
 }  // namespace
-
-// `launcher` for the rest of a test case; skips it where there is none.
-#define DPLL_NEED_LAUNCHER(mpi)                       \
-  std::string why;                                    \
-  const std::string launcher = launcher_of(mpi, why); \
-  if (launcher.empty()) DPLL_SKIP(why)
 
 namespace {
 

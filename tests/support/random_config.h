@@ -133,6 +133,8 @@ class RandomConfig {
     c.evaluation.selection = choice<SelectionRule>(2);
     c.guard.on_nonfinite = choice<OnNonfinite>(2);
     c.guard.retries = between(1, 100);
+    c.parallel.batch_norm = choice<BatchNormScope>(2);
+    c.parallel.timeout = std::max(1e-3, real(1e6));
     c.log.steps = between(0, 2'147'483'647);
     c.log.charts = flip();
     c.log.tensorboard = flip();

@@ -1,0 +1,151 @@
+// Runs that Open MPI or MPICH start on several ranks, as a user starts them.
+#include <signal.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cli/mpi_launchers.h"
+#include "dpll/safetensors.h"
+
+using namespace dpll;
+using namespace dpll::test;
+
+namespace {
+
+const std::vector<std::string> kSmall = {"log.charts=false", "log.steps=1", "optimiser.lr=0.01",
+                                         "optimiser.batch=10"};
+
+std::vector<std::string> on_ranks(const Mpi& mpi, const std::string& launcher, int ranks,
+                                  const std::vector<std::string>& engine_command) {
+  std::vector<std::string> command = {launcher, "-np", std::to_string(ranks)};
+  if (mpi.name == "openmpi") command.push_back("--oversubscribe");
+  command.insert(command.end(), engine_command.begin(), engine_command.end());
+  return with_environment({}, command);
+}
+
+// The column of metrics.csv, a number an epoch.
+std::vector<double> column_of(const std::string& csv, const std::string& name) {
+  const std::vector<std::string> lines = lines_of(csv);
+  std::vector<double> values;
+  std::size_t column = 0;
+  for (std::size_t line = 0; line < lines.size(); ++line) {
+    std::vector<std::string> cells;
+    std::istringstream in(lines[line]);
+    for (std::string cell; std::getline(in, cell, ',');) cells.push_back(cell);
+    if (line == 0) {
+      column = static_cast<std::size_t>(std::find(cells.begin(), cells.end(), name) - cells.begin());
+      REQUIRE(column < cells.size());
+    } else {
+      values.push_back(std::stod(cells.at(column)));
+    }
+  }
+  return values;
+}
+
+void check_close(const std::vector<double>& got, const std::vector<double>& want, double relative) {
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < got.size(); ++i)
+    CHECK(std::abs(got[i] - want[i]) <= relative * std::abs(want[i]));
+}
+
+void check_training(const Mpi& mpi, const std::string& launcher) {
+  const EngineRuns runs(kSmall);
+  require_done(run_process(runs.command("alone")));
+  const std::vector<double> want = column_of(read_text(runs.run_file("alone", "metrics.csv")), "train_loss");
+  for (const int ranks : {2, 3}) {
+    CAPTURE(ranks);
+    const std::string name = fmt::format("on-{}", ranks);
+    const ProcessResult result = run_process(on_ranks(mpi, launcher, ranks, runs.command(name)));
+    require_done(result);
+    CHECK(has(result.out, fmt::format("{} ranks; batch norm over the samples of all", ranks)));
+    // Rank 0 alone speaks.
+    CHECK(result.out.find("epoch 1/2") == result.out.rfind("epoch 1/2"));
+    check_close(column_of(read_text(runs.run_file(name, "metrics.csv")), "train_loss"), want, 1e-3);
+    const auto summary = nlohmann::json::parse(read_text(runs.run_file(name, "summary.json")));
+    CHECK(summary.at("ranks").at("count") == ranks);
+    CHECK(summary.at("ranks").at("hosts").size() == static_cast<std::size_t>(ranks));
+  }
+  // The same ranks and threads: the same bits.
+  require_done(run_process(on_ranks(mpi, launcher, 2, runs.command("again"))));
+  CHECK(read_text(runs.run_file("again", "model.safetensors")) ==
+        read_text(runs.run_file("on-2", "model.safetensors")));
+  CHECK(read_text(runs.run_file("again", "labels.csv")) == read_text(runs.run_file("on-2", "labels.csv")));
+}
+
+}  // namespace
+
+TEST_CASE("ranks: a run on two and three ranks of Open MPI is that of one, and the same each time") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  check_training(kOpenMpi, launcher);
+}
+
+TEST_CASE("ranks: a run on two and three ranks of MPICH is that of one, and the same each time") {
+  DPLL_NEED_LAUNCHER(kMpich);
+  check_training(kMpich, launcher);
+}
+
+TEST_CASE("ranks: a checkpoint of four resumes on two, and on one") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  std::vector<std::string> settings = kSmall;
+  settings.back() = "optimiser.batch=8";  // the last batch of an epoch is full
+  const EngineRuns runs(settings);
+  require_done(run_process(runs.command("whole", {"run.epochs=3"})));
+  require_done(run_process(on_ranks(kOpenMpi, launcher, 4, runs.command("cut", {"run.epochs=1"}))));
+  require_done(
+      run_process(on_ranks(kOpenMpi, launcher, 2, runs.command("cut", {"run.epochs=2", "run.resume=yes"}))));
+  const ProcessResult alone = run_process(runs.command("cut", {"run.epochs=3", "run.resume=yes"}));
+  require_done(alone);
+  CHECK(has(alone.out, "it was written by 2 ranks and goes on with 1"));
+  check_close(column_of(read_text(runs.run_file("cut", "metrics.csv")), "train_loss"),
+              column_of(read_text(runs.run_file("whole", "metrics.csv")), "train_loss"), 1e-3);
+}
+
+TEST_CASE("ranks: what cannot be is said in one line, and all end") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  const auto refused = [&](int ranks, const std::vector<std::string>& command, int exit_code,
+                           const std::string& part) {
+    const ProcessResult result = run_process(on_ranks(kOpenMpi, launcher, ranks, command));
+    CHECK(result.exit_code == exit_code);
+    const std::vector<std::string> ours = our_lines(result);
+    CHECK_MESSAGE(ours.size() == 1, result.out, result.err);
+    if (!ours.empty()) CHECK_MESSAGE(has(ours[0], part), ours[0]);
+  };
+  // 32 samples in batches of 10: the last has 2.
+  refused(3, runs.command("a"), 3,
+          "3 ranks share batches of 10 samples, the last of an epoch 2, and each needs one");
+  refused(2, runs.command("b", {"run.device=cuda"}), 3, "run.device = cuda on several ranks");
+  std::vector<std::string> two = runs.command("c");
+  two.insert(two.end(), {":", "-np", "1"});
+  for (const std::string& word : runs.command("c", {"optimiser.lr=0.02"})) two.push_back(word);
+  refused(1, two, 3, "rank 1 has another configuration than rank 0");
+  two = runs.command("d");
+  two.insert(two.end(), {":", "-np", "1"});
+  for (const std::string& word : runs.command("d", {"data.train_limit=31"})) two.push_back(word);
+  refused(1, two, 3, "rank 1 has another configuration than rank 0");
+  require_done(run_process(runs.command("e")));
+  refused(2, runs.command("e"), 5, "already holds a run");
+}
+
+TEST_CASE("ranks: a signal to one stops all after the same step, with one checkpoint and one exit code") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  Child child(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.epochs=100000"})), {});
+  const std::string log = runs.run_file("a", "train.log");
+  for (int i = 0; i < 1000 && !(std::filesystem::exists(log) && has(read_text(log), "epoch 2/")); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  // To the last process of this run, which is a rank and not the launcher, as a scheduler might.
+  const ProcessResult found = run_process({"pgrep", "-f", "^[^ ]*dpll_engine " + runs.config()});
+  const std::vector<std::string> processes = lines_of(found.out);
+  REQUIRE(processes.size() == 2);
+  run_process({"kill", "-USR1", processes.back()});
+  const ProcessResult ended = child.wait();
+  CHECK(ended.exit_code == 128 + SIGUSR1);
+  CHECK(has(ended.out, "stopped by SIGUSR1 on rank "));
+  CHECK(std::filesystem::exists(runs.run_file("a", "checkpoint.safetensors")));
+}

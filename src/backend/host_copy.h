@@ -2,6 +2,7 @@
 // step.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "dpll/backend.h"
@@ -14,5 +15,11 @@ std::vector<float> read_floats(Backend& backend, const Tensor& from);
 std::vector<float> read_channels(Backend& backend, const Tensor& from, int channels);
 // Rounded to the tensor's type. As many values as the tensor has elements.
 void write_floats(Backend& backend, const Tensor& to, const std::vector<float>& values);
+
+// A struct in backend memory, as a tensor of bytes for copies.
+template <typename T>
+Tensor as_bytes(T* place) {
+  return {place, DType::u8, {static_cast<std::int64_t>(sizeof(T))}};
+}
 
 }  // namespace dpll

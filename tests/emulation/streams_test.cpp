@@ -81,7 +81,8 @@ TEST_CASE("streams: every kernel leaves the same bytes in whatever order the str
   }
 }
 
-TEST_CASE("streams: a teacher and rows that are made from a second forward pass, in any order of the streams") {
+TEST_CASE(
+    "streams: a teacher and rows that are made from a second forward pass, in any order of the streams") {
   const StreamsInOrder in_order;
   for (const bool teacher : {true, false}) {
     RunConfig config = config_of(Architecture::wide_resnet);

@@ -142,13 +142,15 @@ TEST_CASE("ranks: a signal to one stops all after the same step, with one checkp
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   // To the last process of this run, which is a rank and not the launcher, as a scheduler might.
-  const ProcessResult found = run_process({"pgrep", "-f", "^[^ ]*dpll_engine " + runs.config()});
+  const ProcessResult found =
+      run_process({"/usr/bin/env", "pgrep", "-f", "^[^ ]*dpll_engine " + runs.config()});
   const std::vector<std::string> processes = lines_of(found.out);
   if (processes.size() != 2) {
     child.signal(SIGKILL);
-    FAIL(found.out, " of ", run_process({"pgrep", "-af", "dpll_engine"}).out, child.wait().err);
+    FAIL(found.out, " of ", run_process({"/usr/bin/env", "pgrep", "-af", "dpll_engine"}).out,
+         child.wait().err);
   }
-  run_process({"kill", "-USR1", processes.back()});
+  run_process({"/usr/bin/env", "kill", "-USR1", processes.back()});
   const ProcessResult ended = child.wait();
   CHECK(ended.exit_code == 128 + SIGUSR1);
   CHECK(has(ended.out, "stopped by SIGUSR1 on rank "));

@@ -199,6 +199,7 @@ void MpiRanks::require_no_failure() const {
 }
 
 void MpiRanks::wait_for(const Done& done) {
+  require_no_failure();
   const double start = steady_seconds();
   double look_at = start + kLookInterval, sleep = kShortestSleep, now = start;
   const auto moved_on = [&] {

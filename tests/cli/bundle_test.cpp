@@ -26,11 +26,17 @@ TEST_CASE("tools/bundle: the folder runs from another place") {
   int dnnl = 0;
   for (const auto& entry : std::filesystem::directory_iterator(dir.file("there/lib"))) {
     const std::string name = entry.path().filename().string();
-    CHECK_FALSE((name.starts_with("libc.so") || name.starts_with("libcuda") || name.starts_with("libcudnn")));
+    CHECK_FALSE((name.starts_with("libc.so") || name.starts_with("libcuda") || name.starts_with("libcudnn") ||
+                 name.starts_with("libmpi")));
     // Its version is part of the name: libdnnl.so.2, .so.3, .so.3.6.
     if (name.starts_with("libdnnl.so.")) ++dnnl;
   }
   CHECK(dnnl == 1);
+  // The program opens these from its own folder; MPI itself stays behind.
+  for (const char* name : {"libdpll_openmpi.so", "libdpll_mpich.so"}) {
+    CHECK(std::filesystem::exists(dir.file(std::string("there/bin/") + name)) ==
+          std::filesystem::exists(build_folder() + "/" + name));
+  }
 
   // Figures too come from what is in the folder alone.
   if (std::filesystem::exists(dir.file("there/bench_step"))) {

@@ -29,6 +29,8 @@ double calibration_error(const std::vector<float>& confidences, const std::vecto
   };
   std::vector<Bin> bins(kBins);
   for (std::size_t i = 0; i < confidences.size(); ++i) {
+    // A network whose logits are not finite has no confidence.
+    if (!std::isfinite(confidences[i])) return TestScores::kNone;
     // The bins are open on the left, as in the article: (0, 1/15], (1/15, 2/15], ...
     const int bin = static_cast<int>(std::ceil(double{confidences[i]} * kBins)) - 1;
     Bin& of = bins[static_cast<std::size_t>(std::clamp(bin, 0, kBins - 1))];

@@ -24,7 +24,8 @@ struct TestScores {
 
 // Expected calibration error with 15 bins of equal width (Guo et al., "On Calibration of Modern Neural
 // Networks", ICML 2017): sum over the bins of their share of the samples times |accuracy - mean confidence|.
-// right[i] is 0 or 1. NaN without samples.
+// right[i] is 0 or 1. NaN without samples and where a
+// confidence is not finite.
 double calibration_error(const std::vector<float>& confidences, const std::vector<std::uint8_t>& right);
 
 // The number of training samples of each class; empty if a label is not known.

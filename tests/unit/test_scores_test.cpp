@@ -46,6 +46,7 @@ TEST_CASE("test scores: the calibration error of the article, by hand") {
   CHECK(calibration_error({0.5F, 0.6F}, {1, 0}) == Approx((0.5 + 0.6) / 2).epsilon(1e-6));
   CHECK(calibration_error({1, 1}, {1, 1}) == 0);
   CHECK(std::isnan(calibration_error({}, {})));
+  CHECK(std::isnan(calibration_error({0.5F, std::nanf("")}, {1, 0})));
 }
 
 TEST_CASE("test scores: many, medium and few by the sizes of the training classes, means of recalls") {

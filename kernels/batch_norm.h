@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "dpll/core/tensor.h"
 #include "dpll/ops/bn_relu_pool.h"
@@ -18,7 +19,11 @@ struct BatchNormParameters {
   const float *gamma = nullptr, *beta = nullptr;          // [C]
   float *running_mean = nullptr, *running_var = nullptr;  // [C]
   const float* stats = nullptr;  // [V, 2, C]: mean, biased variance; null: the running ones (evaluation)
+  // Where several ranks share a batch, the rows of a view on all of them, to which stats belong; else 0.
+  std::int64_t rows_of_ranks = 0;
 };
+// Makes sums of this rank's rows those of all ranks; `count` of them. Empty: this rank has all rows.
+using ShareSums = std::function<void(float* sums, std::int64_t count)>;
 
 struct ImageShapeOf {
   int height = 1, width = 1;  // of x
@@ -28,7 +33,8 @@ struct DropoutDraws {
   double p = 0;  // 0: no dropout
   std::uint32_t site = 0;
   const StepState* step = nullptr;
-  const std::int32_t* order = nullptr;  // or null: sample = first + row
+  const std::int32_t* order = nullptr;  // or null: sample = first + ahead + row
+  int ahead = 0;                        // see BatchRows
 };
 
 struct BatchNormForwardCall {
@@ -64,6 +70,9 @@ struct BatchNormBackwardCall {
   const float *view_d_gamma = nullptr, *view_d_beta = nullptr;
   void* workspace = nullptr;
   unsigned* counters = nullptr;  // channel_counters(shape), see last_block.cuh
+  // Called between the two passes, for what d_x has through the statistics. d_gamma and d_beta stay those of
+  // this rank's rows.
+  ShareSums share = {};
 };
 
 std::size_t batch_norm_backward_workspace(const ViewRows& shape);

@@ -121,7 +121,7 @@ __device__ void finish_sums(const Task& task, const ChannelThread<kVec>& thread,
     }
   }
   if (!is_last_block(task.counters + blockIdx.z, gridDim.x * gridDim.y)) return;
-  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  const double inverse_n = 1 / rows_of_stats(task.bn, task.shape);
   for (int k = 0; k < 2; ++k) {
     double total[kVec] = {}, sums[kVec];
     for (int view = 0; view < task.shape.views; ++view) {
@@ -179,7 +179,7 @@ __global__ void merge_views(Task task, const float* view_d_gamma, const float* v
   const int channel = static_cast<int>(blockIdx.x) * kMergeLanes + static_cast<int>(threadIdx.x);
   const int channels = task.shape.channels;
   if (channel >= channels) return;
-  const auto n = static_cast<double>(task.shape.rows);
+  const double n = rows_of_stats(task.bn, task.shape);
   double gamma_sum = 0, beta_sum = 0;
   for (int view = 0; view < task.shape.views; ++view) {
     const double sum = view_d_beta[std::int64_t{view} * channels + channel],
@@ -400,6 +400,7 @@ void run(Task task, const BatchNormBackwardCall& call, Stream stream) {
     launch("batch_norm_backward reduce", reduce<T, kVec, kPool>, shape(1), stream, task);
   }
   if (task.d_x == nullptr) return;
+  if (call.share) call.share(task.means, std::int64_t{task.shape.views} * 2 * task.shape.channels);
   const LaunchShape written = shape(task.accumulate != 0 ? 3 : 2);
   if constexpr (kPool == Pool::max2) {
     launch("batch_norm_backward max apply", apply_max<T, kVec>, written, stream, task);

@@ -32,7 +32,7 @@ __device__ void drop(float (&a)[kVec], const Task& task, int view, std::int64_t 
   const std::int64_t pixels = std::int64_t{task.image.height} * task.image.width;
   const std::int64_t image = row / pixels, element = row % pixels * task.in.channels + channel;
   const StepState& step = *task.dropout.step;
-  const std::int64_t position = std::int64_t{step.first} + image;
+  const std::int64_t position = std::int64_t{step.first} + task.dropout.ahead + image;
   const auto sample =
       static_cast<std::uint32_t>(task.dropout.order == nullptr ? position : task.dropout.order[position]);
   const std::uint32_t purpose_view =

@@ -99,7 +99,7 @@ template <int kVec>
 __device__ void merge_sum(const Task& task, const ChannelThread<kVec>& thread, int k,
                           const BatchNormParameters& bn, bool hats, float* gradient, double* shared) {
   const int channels = task.shape.channels;
-  const double inverse_n = 1 / static_cast<double>(task.shape.rows);
+  const double inverse_n = 1 / rows_of_stats(task.bn, task.shape);
   double total[kVec] = {}, sums[kVec];
   for (int view = 0; view < task.shape.views; ++view) {
     const float* const partial =
@@ -240,11 +240,12 @@ double values_of(const ViewRows& shape) {
 }
 
 template <typename T, int kVec, bool kNormalised>
-void run_backward(const Task& task, Stream stream) {
+void run_backward(const Task& task, const ShareSums& share, Stream stream) {
   const double tensor = values_of(task.shape) * sizeof(T);
   const std::size_t shared = join_bytes<kVec>(task.tiling, kNormalised);
   launch("block_join_backward reduce", reduce<T, kVec, kNormalised>,
          task.tiling.launch(task.shape.views, 4 * tensor, shared), stream, task);
+  if (share) share(task.means, std::int64_t{task.shape.views} * kSums * task.shape.channels);
   launch("block_join_backward apply", apply<T, kVec, kNormalised>,
          task.tiling.launch(task.shape.views, (kNormalised ? 5 : 3) * tensor, shared), stream, task);
 }
@@ -338,9 +339,9 @@ void block_join_backward(const BlockJoinBackwardCall& call, Stream stream) {
     constexpr int kVec = vec;
     task.tiling = channel_tiling(call.shape, kVec);
     if (call.normalised) {
-      run_backward<T, kVec, true>(task, stream);
+      run_backward<T, kVec, true>(task, call.share, stream);
     } else {
-      run_backward<T, kVec, false>(task, stream);
+      run_backward<T, kVec, false>(task, call.share, stream);
     }
   });
 }

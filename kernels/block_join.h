@@ -36,6 +36,7 @@ struct BlockJoinBackwardCall {
   float *s_d_gamma = nullptr, *s_d_beta = nullptr;
   void* workspace = nullptr;
   unsigned* counters = nullptr;  // channel_counters(shape), see last_block.cuh
+  ShareSums share = {};          // as of BatchNormBackwardCall
 };
 
 std::size_t block_join_backward_workspace(const ViewRows& shape);

@@ -29,7 +29,7 @@ class LaunchRules {
   bool waits_[2] = {true, true};
 };
 
-// Of the GPU of this process; kernels are launched by one thread.
-inline LaunchRules launch_rules;
+// Of the GPU that this thread uses.
+inline thread_local LaunchRules launch_rules;
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

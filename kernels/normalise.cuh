@@ -6,6 +6,11 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
+// How many rows of a view its statistics are of.
+__device__ inline double rows_of_stats(const BatchNormParameters& bn, const ViewRows& shape) {
+  return static_cast<double>(bn.rows_of_ranks > 0 ? bn.rows_of_ranks : shape.rows);
+}
+
 // Of one channel in one view. By differences from the mean: x * scale + shift would cancel where |mean| is
 // large beside the deviation.
 struct ChannelNorm {

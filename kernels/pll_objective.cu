@@ -261,7 +261,8 @@ bool is_shared(const objectives::ScratchNeeds& needs) {
 }
 
 template <typename M>
-void run_method(PllObjectiveTask task, const M& method, ObjectiveMetrics* per_sample, Stream stream) {
+void run_method(PllObjectiveTask task, const M& method, ObjectiveMetrics* per_sample,
+                [[maybe_unused]] const std::function<void(double*, std::int64_t)>& share, Stream stream) {
   const objectives::ScratchNeeds needs = objectives::scratch_needs(method, task.views, task.classes);
   task.scratch_arrays = method.scratch_arrays(task.views);
   BatchScratch scratch;
@@ -280,6 +281,7 @@ void run_method(PllObjectiveTask task, const M& method, ObjectiveMetrics* per_sa
       launch("pll_objective sums", sum_terms<M>,
              LaunchShape{{blocks, 1, 1}, kSumWarps * kWarp, 0, 8.0 * count * task.batch}, stream, task,
              method, round, count, scratch, sums);
+      if (share) share(sums, count);
       sums += count;
     }
   }
@@ -302,9 +304,14 @@ std::size_t pll_objective_workspace(const PllObjectiveSpec& spec) {
          static_cast<std::size_t>(needs.sums) * sizeof(double);
 }
 
-void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream) {
+std::int64_t pll_objective_sums(const PllObjectiveSpec& spec) {
+  return objectives::scratch_needs(spec).sums;
+}
+
+void pll_objective(const PllObjectiveTask& task, const Method& method,
+                   const std::function<void(double*, std::int64_t)>& share, Stream stream) {
   auto* const per_sample = static_cast<ObjectiveMetrics*>(task.workspace);
-  std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);
+  std::visit([&](const auto& m) { run_method(task, m, per_sample, share, stream); }, method);
 }
 
 void cross_entropy(const CrossEntropyTask& task, DType type, Stream stream) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "dpll/ops/pll_objective.h"
 #include "namespace.h"
@@ -43,7 +44,11 @@ struct PllObjectiveTask {
 // memory, and in the workspace where a round's results are read later or 96 KiB are too little: for six
 // arrays, which PLCR with three views has, with more than 2048 classes.
 std::size_t pll_objective_workspace(const PllObjectiveSpec& spec);
-void pll_objective(const PllObjectiveTask& task, const Method& method, Stream stream);
+// The most sums of a round.
+std::int64_t pll_objective_sums(const PllObjectiveSpec& spec);
+// `share` makes the sums of a round, of this rank's samples, those of all ranks; empty: they are here.
+void pll_objective(const PllObjectiveTask& task, const Method& method,
+                   const std::function<void(double* sums, std::int64_t count)>& share, Stream stream);
 
 struct CrossEntropyTask {
   EvaluationSums* sums = nullptr;

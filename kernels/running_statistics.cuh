@@ -2,14 +2,13 @@
 // those of its channels beside the blocks that work on rows, so that nothing waits for it.
 #pragma once
 
-#include "batch_norm.h"
-#include "channel_rows.cuh"
+#include "normalise.cuh"
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // Of one channel: one update a view, in view order. `shape` is that of x.
 __device__ inline void update_running(const BatchNormParameters& bn, const ViewRows& shape, int channel) {
-  const auto n = static_cast<double>(shape.rows);
+  const double n = rows_of_stats(bn, shape);
   const double unbiased = n / (n > 1 ? n - 1 : 1.0);
   double mean = bn.running_mean[channel], var = bn.running_var[channel];
   for (int view = 0; view < shape.views; ++view) {

@@ -125,6 +125,17 @@ class Backend {
   // A second queue beside the usual one (SideQueue in ops/common.h). For so many layers a backward pass may
   // go on while the parameters' gradients of a layer are still computed there; 0: there is no second queue.
   virtual int side_layers() const { return 0; }
+  // Collective, before operations with a BatchShare are made: finds the other ranks' backends where these
+  // work together without the host.
+  virtual void meet(Ranks&) {}
+  // As Ranks::start_sum(), of gradients in the backend's memory: in the order of the usual queue, behind the
+  // second one, beside what comes later.
+  virtual std::unique_ptr<Ranks::Sum> start_sum(Ranks& ranks, const Tensor& values);
+  // Bytes from which on a sum is worth to be started.
+  virtual std::size_t least_sum_bytes() const { return std::size_t{1} << 18; }
+  // This rank ends before its time: what it has enqueued must wait for no other.
+  virtual void leave_ranks() noexcept {}
+
   // A place behind all that is in the second queue so far; what is enqueued in the usual one after
   // wait_side(mark) comes behind it. A mark of -1 is no place.
   virtual int mark_side() { return -1; }

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -49,6 +50,10 @@ class Ranks {
   static constexpr int kMostSums = 64;
   virtual std::unique_ptr<Sum> start_sum(float* values, std::int64_t count) = 0;
   virtual std::unique_ptr<Sum> start_sum(double* values, std::int64_t count) = 0;
+
+  // Returns when done() is true, which another thread or a GPU brings about. Throws as the collective
+  // functions do, to which time spent here belongs, but is none of them: other ranks may do something else.
+  virtual void wait_until(const std::function<bool()>& done) = 0;
 
   // Seconds that this rank has waited in collective functions.
   virtual double seconds_waited() const = 0;

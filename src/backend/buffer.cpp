@@ -33,6 +33,11 @@ Buffer Backend::allocate(std::size_t bytes, const std::string& what) {
   return Buffer(this, data, bytes);
 }
 
+std::unique_ptr<Ranks::Sum> Backend::start_sum(Ranks& ranks, const Tensor& values) {
+  if (values.dtype == DType::f64) return ranks.start_sum(values.as<double>(), values.elements());
+  return ranks.start_sum(values.as<float>(), values.elements());
+}
+
 double Backend::seconds_of(const std::function<void()>& work) {
   synchronize();
   const auto start = std::chrono::steady_clock::now();

@@ -5,17 +5,17 @@
 namespace dpll {
 namespace {
 
-// Small enough that the first sums begin early, large enough that latency does not count.
-constexpr std::ptrdiff_t kLeastBytes = std::ptrdiff_t{1} << 18;
-
 std::byte* begin_of(const Tensor& tensor) {
   return static_cast<std::byte*>(tensor.data);
 }
 
 }  // namespace
 
-GradientSums::GradientSums(Ranks& ranks, ModelState& state, const Program& program)
-    : ranks_(ranks), state_(state), written_(static_cast<std::size_t>(state.parameters())) {
+GradientSums::GradientSums(Backend& backend, Ranks& ranks, ModelState& state, const Program& program)
+    : backend_(backend),
+      ranks_(ranks),
+      state_(state),
+      written_(static_cast<std::size_t>(state.parameters())) {
   const SgdCall update = state.update_call();
   const Tensor flat[2] = {update.d_weight, update.d_value};
   for (int a = 0; a < 2; ++a) {
@@ -47,13 +47,12 @@ void GradientSums::start(Array& array, bool all) {
   if (array.left == array.parameters.size()) return;
   std::byte* const from = begin_of(state_.gradient(array.parameters[array.left]));
   const std::ptrdiff_t bytes = array.begun - from;
-  if (bytes == 0 || (!all && bytes < kLeastBytes) || (!all && sums_.size() + 2 >= Ranks::kMostSums)) return;
-  if (types_[&array - arrays_] == DType::f64) {
-    sums_.push_back(
-        ranks_.start_sum(reinterpret_cast<double*>(from), bytes / std::ptrdiff_t{sizeof(double)}));
-  } else {
-    sums_.push_back(ranks_.start_sum(reinterpret_cast<float*>(from), bytes / std::ptrdiff_t{sizeof(float)}));
-  }
+  if (bytes == 0 || (!all && bytes < static_cast<std::ptrdiff_t>(backend_.least_sum_bytes())) ||
+      (!all && sums_.size() + 2 >= Ranks::kMostSums))
+    return;
+  const DType type = types_[&array - arrays_];
+  sums_.push_back(
+      backend_.start_sum(ranks_, {from, type, {bytes / static_cast<std::ptrdiff_t>(size_of(type))}}));
   array.begun = from;
 }
 

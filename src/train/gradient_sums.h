@@ -1,10 +1,10 @@
-// The sums of the gradients of all ranks, which begin while the backward pass goes on. For backends whose
-// memory is the host's.
+// The sums of the gradients of all ranks, which begin while the backward pass goes on.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "dpll/backend.h"
 #include "dpll/model/network.h"
 
 namespace dpll {
@@ -14,10 +14,10 @@ namespace dpll {
 // their ends: as soon as there is enough of it, its sum begins.
 class GradientSums {
  public:
-  GradientSums(Ranks& ranks, ModelState& state, const Program& program);
+  GradientSums(Backend& backend, Ranks& ranks, ModelState& state, const Program& program);
 
   void layer_done(int layer);
-  void finish();  // when it returns, the gradients are those of all ranks
+  void finish();  // what comes later finds the gradients of all ranks
 
  private:
   struct Array {
@@ -28,6 +28,7 @@ class GradientSums {
   };
   void start(Array& array, bool all);
 
+  Backend& backend_;
   Ranks& ranks_;
   ModelState& state_;
   DType types_[2] = {};

@@ -41,6 +41,7 @@ TrainingStep::TrainingStep(Backend& backend, Network& network, const RunConfig& 
       first_candidates_(candidates),
       hook_(hook_of(method_, data.train.count, data.classes)),
       row_update_(row_update_of(config)) {
+  if (ranks_ != nullptr) backend_.meet(*ranks_);
   const ImageSet& train = data.train;
   DPLL_CHECK(candidates.count == samples_ && candidates.classes == classes_,
              "candidates for {} samples, {} classes", candidates.count, candidates.classes);
@@ -136,7 +137,7 @@ void TrainingStep::make_batch(Batch& batch, int size, const ViewSetup& views) {
   const BatchShare of_norms = global_norm_ ? share : BatchShare{};
   batch.program = network_.make_program({Mode::train, views_, size, of_norms});
   if (ranks_ != nullptr)
-    batch.sums = std::make_unique<GradientSums>(*ranks_, network_.state(), *batch.program);
+    batch.sums = std::make_unique<GradientSums>(backend_, *ranks_, network_.state(), *batch.program);
   batch.augment = store_.make_views(views, *batch.program);
   batch.objective = backend_.make_pll_objective(
       {.views = views_, .batch = size, .classes = classes_, .method = method_, .share = share});

@@ -35,6 +35,13 @@ class DeviceMemory {
     DPLL_CHECK(begin_ != MAP_FAILED, "no {} bytes of addresses for the emulated GPU's memory", kReserved);
   }
 
+  ~DeviceMemory() {
+    DPLL_UNPOISON(begin_, bytes());
+    munmap(begin_, kReserved);
+  }
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
   void* allocate(std::size_t bytes) {
     const std::size_t size = (bytes + kBehind + kPage - 1) / kPage * kPage;
     std::size_t at = 0;  // the first gap that is large enough
@@ -105,7 +112,7 @@ class DeviceMemory {
 };
 
 DeviceMemory& memory() {
-  static DeviceMemory instance;
+  thread_local DeviceMemory instance;
   return instance;
 }
 

@@ -1,5 +1,6 @@
 // The emulated GPU's memory: pages that the host cannot touch, but for the time in which the device works.
-// A host access at any other time is a segmentation fault, as it would be with a GPU.
+// A host access at any other time is a segmentation fault, as it would be with a GPU. Each thread of the host
+// has a GPU of its own, whose blocks it alone takes and gives back.
 #pragma once
 
 #include <cstddef>

@@ -12,6 +12,7 @@
 #include "dpll/core/check.h"
 #include "emulation/device_memory.h"
 #include "emulation/emulator.h"
+#include "emulation/made_up_nccl.h"
 #include "emulation/reference_library.h"
 #include "emulation/stream.h"
 #include "launch_rules.h"
@@ -59,6 +60,7 @@ class EmulatedRuntime final : public Runtime {
     launch_rules.side_stream = &side_stream_;
     return &side_stream_;
   }
+  Stream ranks_stream() const override { return &ranks_stream_; }
   int mark(Stream stream) override { return emulation::mark(stream); }
   void wait(Stream later, int mark) override {
     launch_rules.next_waits(later);
@@ -112,7 +114,9 @@ class EmulatedRuntime final : public Runtime {
   void synchronize() override {
     emulation::forbid_in_capture("waiting for the device");
     health_.check();
+    if (wait_) wait_([] { return true; });
   }
+  void wait_by(WaitUntil wait) override { wait_ = std::move(wait); }
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
     return std::make_unique<EmulatedReadback>(bytes, health_);
@@ -135,9 +139,10 @@ class EmulatedRuntime final : public Runtime {
   }
 
  private:
-  mutable CUstream_st side_stream_{1};
+  mutable CUstream_st side_stream_{1}, ranks_stream_{2};
   std::size_t memory_, used_ = 0;
   EmulatedHealth health_;
+  WaitUntil wait_;
   std::map<void*, std::size_t> held_;
 };
 
@@ -151,6 +156,7 @@ class CountingRuntime final : public Runtime {
     launch_rules.side_stream = &side_stream_;
     return &side_stream_;
   }
+  Stream ranks_stream() const override { return &ranks_stream_; }
   int mark(Stream stream) override { return emulation::mark(stream); }
   void wait(Stream later, int mark) override {
     launch_rules.next_waits(later);
@@ -169,6 +175,7 @@ class CountingRuntime final : public Runtime {
   void fill_ones(void*, std::size_t bytes) override { fill("fill_ones", bytes); }
   void copy(void*, const void*, std::size_t bytes) override { fill("copy", 2 * bytes); }
   void synchronize() override {}
+  void wait_by(WaitUntil) override {}
   std::unique_ptr<Readback> make_readback(std::size_t) override { return nullptr; }
   std::function<void()> record(const std::function<void()>& sequence) override {
     launch_rules.next_waits(nullptr);
@@ -182,7 +189,7 @@ class CountingRuntime final : public Runtime {
     emulation::enqueue(nullptr, {.name = name, .bytes = static_cast<double>(bytes)}, [] {});
   }
 
-  mutable CUstream_st side_stream_{1};
+  mutable CUstream_st side_stream_{1}, ranks_stream_{2};
   std::uintptr_t next_ = 1 << 20;
 };
 
@@ -198,7 +205,8 @@ std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
 }
 
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
-  return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {});
+  return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {},
+                      make_emulated_collectives);
 }
 
 std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t memory) {
@@ -208,7 +216,7 @@ std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t mem
 
 std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
   return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
-                      {.forced = way});
+                      {.forced = way}, make_emulated_collectives);
 }
 
 std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want) {

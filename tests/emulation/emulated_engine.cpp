@@ -20,6 +20,7 @@
 #include "cli/commands.h"
 #include "dpll/core/check.h"
 #include "emulation/faulty_runtime.h"
+#include "emulation/made_up_nccl.h"
 #include "emulation/reference_library.h"
 #include "train/qualification.h"
 
@@ -88,7 +89,8 @@ class EmulatedPort final : public GpuPort {
          .known_choices = options.choices,
          .timed_runs = 1,
          .warn = options.warn,
-         .progress = options.progress});
+         .progress = options.progress},
+        emulated_cuda::make_emulated_collectives);
   }
 
  private:

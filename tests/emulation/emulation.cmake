@@ -8,7 +8,8 @@ file(GLOB backend_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/cu
 # The backend as an object library of `dpll_tests`, with the kernels of `kernel_folder`.
 function(dpll_add_emulated_backend target kernel_folder sources)
   add_library(${target} OBJECT ${sources} ${backend_sources}
-    ${emulation_folder}/emulated_backend.cpp ${emulation_folder}/reference_library.cpp)
+    ${emulation_folder}/emulated_backend.cpp ${emulation_folder}/made_up_nccl.cpp
+    ${emulation_folder}/reference_library.cpp)
   # Kernels are alone as nvcc compiles them.
   set_source_files_properties(${sources} PROPERTIES LANGUAGE CXX SKIP_UNITY_BUILD_INCLUSION ON)
   # Where the time goes when it runs are the kernels and the loops in place of cuDNN.
@@ -93,8 +94,13 @@ dpll_mutate(pll_objective.cu "task.scratch->samples_done = 0"
   "task.scratch->samples_done = DPLL_ONE_IF_FAULT(metrics_count_kept)")
 dpll_mutate(pll_objective.cu "if (lane == i) own" "if (lane == i + DPLL_ONE_IF_FAULT(metrics_field)) own")
 # One method is enough to find faults, and each takes its time to compile.
-dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, stream); }, method);"
-  "run_method(task, std::get<Plcr>(method), per_sample, stream);")
+dpll_mutate(pll_objective.cu "std::visit([&](const auto& m) { run_method(task, m, per_sample, share, stream); }, method);"
+  "run_method(task, std::get<Plcr>(method), per_sample, share, stream);")
+dpll_mutate(rank_sums.cu "rank < call.ranks" "rank + DPLL_ONE_IF_FAULT(rank_statistics_last) < call.ranks")
+dpll_mutate(rank_sums.cu "call.samples * rank" "call.samples * (DPLL_FAULT(rank_statistics_shares) ? 0 : rank)")
+dpll_mutate(rank_sums.cu "rank < ranks" "rank + DPLL_ONE_IF_FAULT(rank_sums_last) < ranks")
+dpll_mutate(batch_norm_forward.cu "+ task.dropout.ahead +" "+ (DPLL_FAULT(dropout_ahead) ? 0 : task.dropout.ahead) +")
+dpll_mutate(normalise.cuh "bn.rows_of_ranks > 0 ?" "bn.rows_of_ranks > 0 && !DPLL_FAULT(rank_rows) ?")
 dpll_mutate(reduce.cuh "i < warps" "i + DPLL_ONE_IF_FAULT(reduce_last_warp) < warps")
 dpll_mutate(reduce.cuh "kWarp / 2; mask > 0" "kWarp / 2; mask > DPLL_ONE_IF_FAULT(reduce_half_a_warp)")
 dpll_mutate(view_statistics.cu "block < task.tiling.row_blocks"

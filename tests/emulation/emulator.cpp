@@ -362,7 +362,7 @@ class Emulator {
 };
 
 Emulator& emulator() {
-  static Emulator instance;
+  thread_local Emulator instance;
   return instance;
 }
 

@@ -10,6 +10,7 @@
 //   - writes between shared arrays (also by AddressSanitizer, where it is on), more shared memory than there
 //   is
 // Shared memory begins every block as 0xFF bytes: NaN, -1.
+// Every thread of the host has an emulator, a memory and streams of its own: a GPU for each rank of a test.
 // What it cannot show: races inside a warp between two lanes' plain accesses that no order of whole
 // barrier-to-barrier stretches exposes, memory-model subtleties, anything about speed.
 #pragma once

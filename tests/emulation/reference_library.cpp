@@ -404,12 +404,12 @@ std::unique_ptr<MathLibrary> make_reference_library(const std::vector<LoopOffer>
 }
 
 int& fused_runs() {
-  static int runs = 0;
+  thread_local int runs = 0;
   return runs;
 }
 
 double& emulated_milliseconds() {
-  static double now = 0;
+  thread_local double now = 0;
   return now;
 }
 

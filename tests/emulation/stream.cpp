@@ -49,11 +49,12 @@ struct Capture {
   int waits = 0;
 };
 
-Capture* running = nullptr;  // or null
-int last_mark = 0, left_out = -1, last_waits = 0;
-std::function<void(const Graph&)> counting;
-StreamSchedule schedule;
-std::mt19937_64 draws;
+// Of each thread: it has a GPU of its own.
+thread_local Capture* running = nullptr;  // or null
+thread_local int last_mark = 0, left_out = -1, last_waits = 0;
+thread_local std::function<void(const Graph&)> counting;
+thread_local StreamSchedule schedule;
+thread_local std::mt19937_64 draws;
 
 void run_now(const std::function<void()>& work) {
   const DeviceAccess access;

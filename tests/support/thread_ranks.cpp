@@ -84,6 +84,17 @@ class Meeting {
     wait_until(lock, rank, [&] { return sum.started == size_; });
   }
 
+  // Until something comes true that is none of the ranks' own.
+  void wait_until(int rank, const std::function<bool()>& done) {
+    const double limit = steady_seconds() + std::chrono::duration<double>(kTimeLimit).count();
+    while (!done()) {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, std::chrono::milliseconds(1), [&] { return failed_ >= 0; });
+      if (failed_ >= 0) fail(ExitCode::device, "rank {} on this machine: {}", failed_, text_);
+      if (steady_seconds() > limit) fail(ExitCode::device, "rank {} waits for something else in vain", rank);
+    }
+  }
+
   // A thread ends. Others that wait for it then or later wait in vain.
   void leaves(int rank) {
     const std::lock_guard lock(mutex_);
@@ -174,6 +185,9 @@ class ThreadRanks : public Ranks {
     return start(values, count, &OpenSum::doubles);
   }
 
+  void wait_until(const std::function<bool()>& done) override {
+    measured([&] { meeting_.wait_until(rank_, done); });
+  }
   double seconds_waited() const override { return seconds_waited_; }
 
  private:

@@ -6,9 +6,11 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// `stats` undefined: evaluation.
-inline BatchNormParameters parameters_of(const BatchNorm& bn, const Tensor& stats) {
-  return {floats(bn.gamma), floats(bn.beta), floats(bn.running_mean), floats(bn.running_var), floats(stats)};
+// `stats` undefined: evaluation. rows_of_ranks: of BatchNormParameters.
+inline BatchNormParameters parameters_of(const BatchNorm& bn, const Tensor& stats,
+                                         std::int64_t rows_of_ranks) {
+  return {floats(bn.gamma),       floats(bn.beta), floats(bn.running_mean),
+          floats(bn.running_var), floats(stats),   rows_of_ranks};
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

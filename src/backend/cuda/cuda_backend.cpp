@@ -14,12 +14,13 @@ double mebibytes(std::size_t bytes) {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math, DType compute,
-              TuningOptions tuning)
+              TuningOptions tuning, CollectivesMaker collectives)
       : runtime_(std::move(runtime)),
         math_(std::move(math)),
         tuner_(*runtime_, *math_, std::move(tuning)),
         side_(*runtime_),
-        context_{*runtime_, *math_, tuner_, side_, compute} {
+        make_collectives_(std::move(collectives)),
+        context_{*runtime_, *math_, tuner_, side_, compute, &collectives_} {
     DPLL_CHECK(compute == DType::f32 || compute == DType::f16 || compute == DType::bf16,
                "a compute type of {}", name_of(compute));
   }
@@ -67,6 +68,7 @@ class CudaBackend final : public Backend {
   std::function<void()> record(std::function<void()> sequence) override {
     return runtime_->record([&] {
       side_.forget();
+      joined_ = started_;
       sequence();
     });
   }
@@ -74,6 +76,34 @@ class CudaBackend final : public Backend {
   int side_layers() const override { return 2; }
   int mark_side() override { return side_.mark(); }
   void wait_side(int mark) override { side_.wait(mark); }
+
+  void meet(Ranks& ranks) override {
+    if (!make_collectives_) fail(ExitCode::device, "this backend does not work with other ranks");
+    if (collectives_ != nullptr) return;
+    collectives_ = make_collectives_(ranks);
+    runtime_->wait_by([this, &ranks](const std::function<bool()>& done) {
+      try {
+        ranks.wait_until([&] {
+          if (collectives_ != nullptr) collectives_->check();
+          return done();
+        });
+      } catch (...) {
+        leave_ranks();
+        throw;
+      }
+    });
+  }
+  std::unique_ptr<Ranks::Sum> start_sum(Ranks&, const Tensor& values) override {
+    DPLL_CHECK(collectives_ != nullptr, "the ranks have not met");
+    const Stream stream = runtime_->ranks_stream();
+    runtime_->order(stream, runtime_->stream());
+    side_.order(stream);
+    collectives_->all_reduce(values.data, values.elements(), values.dtype, stream);
+    return std::make_unique<EnqueuedSum>(*this, ++started_);
+  }
+  // A sum of this size takes as long as ten small ones.
+  std::size_t least_sum_bytes() const override { return std::size_t{1} << 22; }
+  void leave_ranks() noexcept override { collectives_.reset(); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
     return DPLL_CUDA_NAMESPACE::make_preact_conv(context_, spec);
@@ -114,18 +144,40 @@ class CudaBackend final : public Backend {
   void release(void* data) noexcept override { runtime_->release(data); }
 
  private:
+  // Number `number` of those that have been started.
+  class EnqueuedSum final : public Ranks::Sum {
+   public:
+    EnqueuedSum(CudaBackend& backend, std::int64_t number) : backend_(backend), number_(number) {}
+    void wait() override { backend_.join_sums(number_); }
+    void progress() override {}
+
+   private:
+    CudaBackend& backend_;
+    std::int64_t number_;
+  };
+  // The main stream comes behind all sums that have been started, at least `number`.
+  void join_sums(std::int64_t number) {
+    if (number <= joined_) return;
+    runtime_->order(runtime_->stream(), runtime_->ranks_stream());
+    joined_ = started_;
+  }
+
   std::unique_ptr<Runtime> runtime_;
   std::unique_ptr<MathLibrary> math_;
   Tuner tuner_;
   SideStream side_;
+  CollectivesMaker make_collectives_;
+  std::unique_ptr<Collectives> collectives_;
   Context context_;
+  std::int64_t started_ = 0, joined_ = 0;  // sums
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
-                                      DType compute, TuningOptions tuning) {
-  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute, std::move(tuning));
+                                      DType compute, TuningOptions tuning, CollectivesMaker collectives) {
+  return std::make_unique<CudaBackend>(std::move(runtime), std::move(math), compute, std::move(tuning),
+                                       std::move(collectives));
 }
 
 Counters::Counters(const Context& context, std::size_t count)

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "backend/cuda/collectives.h"
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/runtime.h"
 #include "backend/cuda/tuner.h"
@@ -9,8 +10,9 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
-// Activations and their gradients are of type `compute`: f32, f16 or bf16.
+// Activations and their gradients are of type `compute`: f32, f16 or bf16. `collectives`: for
+// Backend::meet().
 std::unique_ptr<Backend> make_backend(std::unique_ptr<Runtime> runtime, std::unique_ptr<MathLibrary> math,
-                                      DType compute, TuningOptions tuning);
+                                      DType compute, TuningOptions tuning, CollectivesMaker collectives = {});
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "backend/cuda/collectives.h"
 #include "backend/cuda/convolution.h"
 #include "backend/cuda/runtime.h"
 #include "backend/cuda/tuner.h"
@@ -32,6 +33,10 @@ class SideStream {
     runtime_.wait(runtime_.stream(), mark);
     waited_ = mark;
   }
+  // Another stream comes behind all that the main stream has not waited for yet.
+  void order(Stream later) {
+    if (mark() > waited_) runtime_.wait(later, last_);
+  }
   // At the beginning of a recorded sequence, which knows nothing of what was before it.
   void forget() {
     waited_ = last_;
@@ -51,6 +56,8 @@ struct Context {
   Tuner& tuner;
   SideStream& side;
   DType compute;  // f32, f16 or bf16; parameters, their gradients and statistics are f32
+  // Of the backend; holds null until the ranks have met (Backend::meet()).
+  const std::unique_ptr<Collectives>* collectives = nullptr;
 
   Stream stream() const { return runtime.stream(); }
 };

@@ -1,7 +1,7 @@
 // linear on the GPU: products by the vendor's library, bias and statistics by ours.
 #include <algorithm>
 
-#include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/shared_batch.h"
 #include "backend/memory_plan.h"
 #include "elementwise.h"
 #include "view_statistics.h"
@@ -15,6 +15,7 @@ class CudaLinear final : public Linear {
       : context_(context),
         spec_(spec),
         rows_{spec.views, spec.batch, spec.out_features},
+        shared_(context, spec.share),
         forward_(context.tuner.product({.m = spec.rows(),
                                         .n = spec.out_features,
                                         .k = spec.in_features,
@@ -43,6 +44,9 @@ class CudaLinear final : public Linear {
       }
     }
     scratch_ = plan_.add_bytes(scratch);
+    if (spec.stats) {
+      gathered_ = plan_.add_bytes(shared_.workspace_bytes(std::int64_t{2} * spec.views * spec.out_features));
+    }
   }
 
   std::size_t workspace_bytes() const override { return plan_.bytes(); }
@@ -66,6 +70,9 @@ class CudaLinear final : public Linear {
                      .workspace = scratch,
                      .counters = counters_.data()},
                     context_.stream());
+    if (spec_.stats) {
+      shared_.merge(floats(call.y_stats), spec_.views, spec_.out_features, 1, gathered_.in(call.workspace));
+    }
   }
 
   void backward(const LinearBackward& call) override {
@@ -89,10 +96,11 @@ class CudaLinear final : public Linear {
   Context context_;
   LinearSpec spec_;
   ViewRows rows_;  // of y
+  SharedBatch shared_;
   std::shared_ptr<const Product> forward_, d_weight_, d_x_;
   Counters counters_, side_counters_;  // of the main and of the side stream
   MemoryPlan plan_;
-  Piece<std::byte> scratch_;
+  Piece<std::byte> scratch_, gathered_;
 };
 
 }  // namespace

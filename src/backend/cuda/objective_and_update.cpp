@@ -1,5 +1,6 @@
 // pll_objective, cross_entropy and sgd on the GPU.
-#include "backend/cuda/cuda_ops.h"
+#include "backend/cuda/shared_batch.h"
+#include "backend/memory_plan.h"
 #include "pll_objective.h"
 #include "sgd.h"
 
@@ -29,9 +30,15 @@ class OwnScratch {
 class CudaPllObjective final : public PllObjective {
  public:
   CudaPllObjective(const Context& context, const PllObjectiveSpec& spec)
-      : context_(context), spec_(spec), scratch_(context.runtime, "the objective's counter") {}
+      : context_(context),
+        spec_(spec),
+        shared_(context, spec.share),
+        scratch_(context.runtime, "the objective's counter") {
+    workspace_ = plan_.add_bytes(pll_objective_workspace(spec));
+    gathered_ = plan_.add_bytes(shared_.workspace_bytes(pll_objective_sums(spec), sizeof(double)));
+  }
 
-  std::size_t workspace_bytes() const override { return pll_objective_workspace(spec_); }
+  std::size_t workspace_bytes() const override { return plan_.bytes(); }
 
   void run(const PllObjectiveCall& call) override {
     check_type(context_, call.logits, "logits");
@@ -58,14 +65,17 @@ class CudaPllObjective final : public PllObjective {
                    .order = order_of(call.rows),
                    .ahead = call.rows.ahead,
                    .total_batch = spec_.share.total_of(spec_.batch),
-                   .workspace = call.workspace,
+                   .workspace = workspace_.in(call.workspace),
                    .scratch = scratch_.get()},
-                  spec_.method, context_.stream());
+                  spec_.method, shared_.double_sums(gathered_.in(call.workspace)), context_.stream());
   }
 
  private:
   Context context_;
   PllObjectiveSpec spec_;
+  SharedBatch shared_;
+  MemoryPlan plan_;
+  Piece<std::byte> workspace_, gathered_;
   OwnScratch<ObjectiveScratch> scratch_;
 };
 

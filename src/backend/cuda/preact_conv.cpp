@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "backend/cuda/batch_norm_call.h"
+#include "backend/cuda/shared_batch.h"
 #include "backend/memory_plan.h"
 #include "elementwise.h"
 #include "fused_batch_norm.h"
@@ -41,6 +42,7 @@ class CudaPreactConv final : public PreactConv {
         in_rows_{spec.views, std::int64_t{spec.batch} * spec.height * spec.width, spec.in_channels},
         out_rows_{spec.views, std::int64_t{spec.batch} * spec.out_height() * spec.out_width(),
                   spec.out_channels},
+        shared_(context, spec.share),
         counters_(context, std::max(channel_counters(in_rows_), channel_counters(out_rows_))),
         side_counters_(context, channel_counters(out_rows_)) {
     DPLL_CHECK(spec.preact || spec.dropout == 0, "dropout {} without batch norm", spec.dropout);
@@ -60,6 +62,10 @@ class CudaPreactConv final : public PreactConv {
       a_ = plan_.add_bytes(bytes_of(in_rows_));
     }
     if (spec.residual) sum_ = plan_.add_bytes(bytes_of(out_rows_));
+    gathered_ =
+        plan_.add_bytes(train_ ? shared_.workspace_bytes(std::int64_t{2} * spec.views *
+                                                         std::max(in_rows_.channels, out_rows_.channels))
+                               : 0);
     plan_side();
     plan_fused();
     scratch_ = plan_.add_bytes(scratch_bytes_);
@@ -95,6 +101,7 @@ class CudaPreactConv final : public PreactConv {
       if (spec_.stats) {
         statistics_from_sums(floats(call.y_stats), y_sum_.in(call.workspace), y_squares_.in(call.workspace),
                              out_rows_, context_.stream());
+        share_statistics(call);
       }
       return;
     }
@@ -110,6 +117,7 @@ class CudaPreactConv final : public PreactConv {
                      .workspace = scratch,
                      .counters = counters_.data()},
                     context_.stream());
+    if (spec_.stats) share_statistics(call);
   }
 
   void backward(const PreactConvBackward& call) override {
@@ -119,7 +127,7 @@ class CudaPreactConv final : public PreactConv {
     void* const workspace = call.workspace;
     void* const scratch = scratch_.in(workspace);
     if (variant_.forward == Forward::activated || variant_.reductions) {
-      BatchNormParameters bn = parameters_of(call.bn, call.x_stats);
+      BatchNormParameters bn = parameters_of(call.bn, call.x_stats, rows_of_ranks());
       bn.running_mean = nullptr;  // forward has updated them
       make_vectors(bn, workspace);
     }
@@ -164,17 +172,25 @@ class CudaPreactConv final : public PreactConv {
                          .d_y = d_a,
                          .d_y_second = d_a_projected,
                          .x = call.x.data,
-                         .bn = parameters_of(call.bn, call.x_stats),
+                         .bn = parameters_of(call.bn, call.x_stats, rows_of_ranks()),
                          .dropped = spec_.dropout > 0 ? call.saved : nullptr,
                          .dropout = spec_.dropout,
                          .view_d_gamma = variant_.reductions ? d_gamma_.in(workspace) : nullptr,
                          .view_d_beta = variant_.reductions ? d_beta_.in(workspace) : nullptr,
                          .workspace = scratch,
-                         .counters = counters_.data()},
+                         .counters = counters_.data(),
+                         .share = shared_.sums(gathered_.in(workspace))},
                         context_.stream());
   }
 
  private:
+  std::int64_t rows_of_ranks() const { return shared_.rows(std::int64_t{spec_.height} * spec_.width); }
+  // Those of y become those of all ranks' samples.
+  void share_statistics(const PreactConvForward& call) const {
+    shared_.merge(floats(call.y_stats), spec_.views, spec_.out_channels,
+                  std::int64_t{spec_.out_height()} * spec_.out_width(), gathered_.in(call.workspace));
+  }
+
   // Of the convolutions' weights and the bias, but for what activated_weight_gradient() has computed.
   void parameter_gradients(const PreactConvBackward& call, void* scratch, bool beside, Stream stream) {
     const void* const a = saves_a() ? call.saved : call.x.data;
@@ -278,11 +294,12 @@ class CudaPreactConv final : public PreactConv {
                         .image = {spec_.height, spec_.width},
                         .y = a,
                         .x = call.x.data,
-                        .bn = parameters_of(call.bn, train_ ? call.x_stats : Tensor{}),
+                        .bn = parameters_of(call.bn, train_ ? call.x_stats : Tensor{}, rows_of_ranks()),
                         .dropout = {.p = drops ? spec_.dropout : 0,
                                     .site = spec_.dropout_site,
                                     .step = call.rows.step,
-                                    .order = order_of(call.rows)}},
+                                    .order = order_of(call.rows),
+                                    .ahead = call.rows.ahead}},
                        context_.stream());
     return a;
   }
@@ -308,7 +325,7 @@ class CudaPreactConv final : public PreactConv {
   // y, and its sums. `a` null: from x.
   void measured_forward(void* y, const void* a, const PreactConvForward& call) const {
     const bool activated = a == nullptr;
-    if (activated) make_vectors(parameters_of(call.bn, call.x_stats), call.workspace);
+    if (activated) make_vectors(parameters_of(call.bn, call.x_stats, rows_of_ranks()), call.workspace);
     for (int view = 0; view < spec_.views; ++view) {
       ConvolutionTensors t =
           forward_tensors(view_of(y, view, y_elements()),
@@ -364,12 +381,14 @@ class CudaPreactConv final : public PreactConv {
   PreactVariant variant_;
   bool train_;
   ViewRows in_rows_, out_rows_;  // of x and of y
+  SharedBatch shared_;
   PlainPasses conv_, projection_;
   Counters counters_, side_counters_;     // of the main and of the side stream
   MemoryPlan plan_;                       // of the workspace
   Piece<std::byte> a_;                    // in evaluation
   Piece<std::byte> d_a_, d_a_projected_;  // shape of x
   Piece<std::byte> sum_;                  // shape of y
+  Piece<std::byte> gathered_;             // of all ranks
   std::size_t scratch_bytes_ = 0, side_bytes_ = 0;
   Piece<std::byte> scratch_;
   // Of the fused passes: ways for one view's images, and what they read and write of all views.

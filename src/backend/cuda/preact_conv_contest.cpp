@@ -347,6 +347,7 @@ Contest preact_conv_contest(const Context& context, const PreactConvSpec& spec,
   // Dropout needs a step and an order, and changes nothing about which variant is best.
   PreactConvSpec tried = spec;
   tried.dropout = 0;
+  tried.share = {};  // each rank tries alone
   const Calls calls = CallMaker(context, tried, contest).calls();
   contest.operations = 3 * operations_of(shape_of(context, spec));
   for (const PreactVariant& variant : variants) {

@@ -29,6 +29,8 @@ class Runtime {
   // For work that nothing on the main stream needs soon. A sequence that is recorded may use it once it has
   // been ordered behind the main stream, which must be ordered behind it again before the sequence ends.
   virtual Stream side_stream() const = 0;
+  // For what ranks do together and nothing on the main stream needs soon; used as the side stream is.
+  virtual Stream ranks_stream() const = 0;
   // A place in a stream, behind all that is on it so far. At most kMarks that were made last can be waited
   // for.
   static constexpr int kMarks = 64;
@@ -50,6 +52,10 @@ class Runtime {
   virtual void fill_ones(void* data, std::size_t bytes) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;  // within the GPU's memory
   virtual void synchronize() = 0;
+  // From now on the host waits for the GPU by this function, which returns when `done` is true and may throw
+  // before: where work of this GPU waits for other ranks it may never be done.
+  using WaitUntil = std::function<void(const std::function<bool()>& done)>;
+  virtual void wait_by(WaitUntil wait) = 0;
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Captures what `sequence` enqueues and returns its replay.

@@ -3,8 +3,10 @@
 #include "backend/cuda/cuda_backend.h"
 #include "backend/cuda/gpu/nvtx.h"
 #include "backend/cuda/gpu/runtime.h"
+#include "backend/cuda/nccl_collectives.h"
 #include "backend/cuda/vendor/cublas_product.h"
 #include "backend/cuda/vendor/cudnn_api.h"
+#include "backend/cuda/vendor/nccl_library.h"
 #include "backend/cuda/vendor/vendor_library.h"
 #include "dpll/core/check.h"
 
@@ -47,7 +49,11 @@ std::unique_ptr<Backend> CudaPort::make(const GpuOptions& options) {
       .known_choices = options.choices,
       .warn = options.warn,
       .progress = options.progress};
-  return cuda::make_backend(std::move(runtime), std::move(math), options.compute, std::move(tuning));
+  return cuda::make_backend(std::move(runtime), std::move(math), options.compute, std::move(tuning),
+                            [gpu = options.index](Ranks& ranks) {
+                              return cuda::make_nccl_collectives(cuda::nccl(), ranks,
+                                                                 [gpu] { cuda::use_gpu(gpu); });
+                            });
 }
 
 }  // namespace

@@ -115,10 +115,22 @@ void write_graph(cudaGraph_t graph) {
   }
 }
 
+// Returns when `done` is true, or throws.
+using Waiter = std::function<void(const std::function<bool()>& done)>;
+
+// Whether what is before the event, or all on the stream, is done.
+bool is_done(cudaError_t query) {
+  if (query == cudaErrorNotReady) return false;
+  check(query, "waiting for its work");
+  return true;
+}
+
 // Page-locked memory, without which a copy would make the host wait, and an event behind the copy.
 class GpuReadback final : public Readback {
  public:
-  GpuReadback(std::size_t bytes, cudaStream_t stream) : bytes_(bytes), stream_(stream) {
+  // `wait`: of the runtime, may be empty.
+  GpuReadback(std::size_t bytes, cudaStream_t stream, const Waiter& wait)
+      : bytes_(bytes), stream_(stream), wait_(wait) {
     check(cudaMallocHost(&copy_, bytes), "taking page-locked memory");
     const cudaError_t error =
         cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
@@ -128,7 +140,7 @@ class GpuReadback final : public Readback {
     }
   }
   ~GpuReadback() override {
-    cudaEventSynchronize(done_);  // a copy that nobody waited for may still write
+    if (!wait_) cudaEventSynchronize(done_);  // a copy that nobody waited for may still write
     cudaEventDestroy(done_);
     cudaFreeHost(copy_);
   }
@@ -145,13 +157,18 @@ class GpuReadback final : public Readback {
     check(cudaEventRecord(done_, stream_), "marking a copy");
   }
   const void* wait() override {
-    check(cudaEventSynchronize(done_), "waiting for its work");
+    if (wait_) {
+      wait_([this] { return is_done(cudaEventQuery(done_)); });
+    } else {
+      check(cudaEventSynchronize(done_), "waiting for its work");
+    }
     return copy_;
   }
 
  private:
   std::size_t bytes_;
   cudaStream_t stream_;
+  const Waiter& wait_;
   void* copy_ = nullptr;
   cudaEvent_t done_ = nullptr;
 };
@@ -161,6 +178,7 @@ class GpuRuntime final : public Runtime {
   explicit GpuRuntime(int device) : properties_(select_gpu(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
     check(cudaStreamCreateWithFlags(&side_stream_, cudaStreamNonBlocking), "creating a stream");
+    check(cudaStreamCreateWithFlags(&ranks_stream_, cudaStreamNonBlocking), "creating a stream");
     launch_rules.overlap = properties_.major >= 9;
     launch_rules.side_stream = side_stream_;
     for (cudaEvent_t& event : marks_) {
@@ -173,6 +191,7 @@ class GpuRuntime final : public Runtime {
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
     for (const cudaEvent_t event : marks_) cudaEventDestroy(event);
+    cudaStreamDestroy(ranks_stream_);
     cudaStreamDestroy(side_stream_);
     cudaStreamDestroy(stream_);
   }
@@ -188,6 +207,7 @@ class GpuRuntime final : public Runtime {
   bool host_addressable() const override { return false; }
   Stream stream() const override { return stream_; }
   Stream side_stream() const override { return side_stream_; }
+  Stream ranks_stream() const override { return ranks_stream_; }
   // A wait refers to the event as it was recorded last, so a number of events can be used in turn.
   int mark(Stream stream) override {
     check(cudaEventRecord(marks_[static_cast<std::size_t>(++last_mark_ % kMarks)], stream),
@@ -235,10 +255,14 @@ class GpuRuntime final : public Runtime {
     launch_rules.next_waits(stream_);
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
   }
-  void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for its work"); }
+  void synchronize() override {
+    if (wait_) return wait_([this] { return is_done(cudaStreamQuery(stream_)); });
+    check(cudaStreamSynchronize(stream_), "waiting for its work");
+  }
+  void wait_by(WaitUntil wait) override { wait_ = std::move(wait); }
 
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
-    return std::make_unique<GpuReadback>(bytes, stream_);
+    return std::make_unique<GpuReadback>(bytes, stream_, wait_);
   }
 
   std::function<void()> record(const std::function<void()>& sequence) override {
@@ -296,7 +320,8 @@ class GpuRuntime final : public Runtime {
   }
 
   cudaDeviceProp properties_;
-  cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, side_stream_ = nullptr, ranks_stream_ = nullptr;
+  WaitUntil wait_;
   std::array<cudaEvent_t, kMarks> marks_ = {};
   int last_mark_ = 0;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;  // of milliseconds()
@@ -311,6 +336,10 @@ class GpuRuntime final : public Runtime {
 
 std::unique_ptr<Runtime> make_gpu_runtime(int device) {
   return std::make_unique<GpuRuntime>(device);
+}
+
+void use_gpu(int device) {
+  check(cudaSetDevice(device), "selecting it");
 }
 
 std::vector<GpuFacts> list_gpus() {

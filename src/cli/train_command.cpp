@@ -53,13 +53,8 @@ int train_on_ranks(RunConfig config, const Launch& launch) {
   try {
     ranks = MpiRanks::join(launch, config.parallel.timeout);
     const int threads = threads_of_rank(*ranks);
-    const BackendMaker maker = [threads](const RunConfig::Run& run, const auto& warn,
-                                         const std::string& choices) {
-      RunConfig::Run of_rank = run;
-      if (of_rank.threads == 0) of_rank.threads = threads;
-      return make_backend(of_rank, warn, choices);
-    };
-    const int code = train(std::move(config), maker, ranks.get());
+    if (config.run.threads == 0) config.run.threads = threads;
+    const int code = train(std::move(config), make_backend, ranks.get());
     ranks->finish();
     return code;
   } catch (const Error& error) {

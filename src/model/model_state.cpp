@@ -1,6 +1,7 @@
 #include "dpll/model/model_state.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <numbers>
@@ -336,6 +337,18 @@ void ModelState::write(Array array, int index, const std::vector<float>& data) {
   if (array == Array::value && is_weight(s) && has_copies()) {
     write_floats(*backend_, weight(ParameterId{index}), memory);
   }
+}
+
+std::uint64_t ModelState::digest() const {
+  std::uint64_t digest = 0xCBF29CE484222325;  // FNV-1a, of words
+  const auto add = [&](const std::vector<float>& values) {
+    for (const float value : values) {
+      digest = (digest ^ std::bit_cast<std::uint32_t>(value)) * 0x100000001B3;
+    }
+  };
+  for (int i = 0; i < parameters(); ++i) add(read(Array::value, i));
+  for (int i = 0; i < buffers(); ++i) add(read_buffer(i));
+  return digest;
 }
 
 std::vector<float> ModelState::read_buffer(int index) const {

@@ -224,44 +224,78 @@ class AnnotatorCheckpoint {
   Clock::time_point saved_ = Clock::now();
 };
 
+// Whether all ranks have found the same position; null: this process is alone. They resume the same
+// training only then: the folder of a cache need not be shared between their machines.
+bool is_common(Ranks* ranks, const std::optional<Position>& own) {
+  if (ranks == nullptr) return true;
+  const std::int64_t position[2] = {own ? own->epoch : -1, own ? own->step_in_epoch : -1};
+  std::vector<std::int64_t> all(2 * static_cast<std::size_t>(ranks->size()));
+  ranks->all_gather(position, sizeof position, all.data());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i] != all[i % 2]) return false;
+  }
+  return true;
+}
+
+// Rank 0's answer; null: this process is alone.
+bool of_rank_0(Ranks* ranks, bool own) {
+  std::uint8_t answer = own ? 1 : 0;
+  if (ranks != nullptr) ranks->broadcast(&answer, 1);
+  return answer != 0;
+}
+
 // The network learns the true labels. Its candidate sets have all labels, so they carry no information.
 void learn(Backend& backend, Network& network, const RunConfig& run, const ViewSetup& views,
-           const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
+           const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say, Ranks* ranks) {
   const std::int64_t count = data.train.count;
   CandidateSets all(count, data.classes);
   for (std::int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < data.classes; ++c) all.insert(i, c);
   }
-  TrainingStep step(backend, network, run, views, data, all);
+  TrainingStep step(backend, network, run, views, data, all, ranks);
   const Buffer arena = backend.allocate(step.arena_bytes(), "the annotator's activations");
   step.attach(arena.data());
   const StopSignals::InOrder in_order;
   Position at;
-  if (const std::optional<Position> kept = checkpoint.load(network.state(), step, run, say)) {
+  const std::optional<Position> kept = checkpoint.load(network.state(), step, run, say);
+  if (is_common(ranks, kept) && kept) {
     at = *kept;
     say(at.epoch < run.run.epochs
             ? fmt::format("annotator: going on from epoch {}, step {}", at.epoch + 1, at.step_in_epoch)
             : fmt::format("annotator: going on after epoch {} of {}", at.epoch, run.run.epochs));
   } else {
     network.state().initialise(run.run.seed);  // a wrong file may have been read partly
+    step.restart();
   }
   const std::int64_t steps = step.steps_per_epoch();
   for (; at.epoch < run.run.epochs; ++at.epoch, at.step_in_epoch = 0) {
     step.set_order(sample_order(count, true, run.run.seed, at.epoch));
     if (at.step_in_epoch == 0) step.set_total_metrics({});
     step.begin_epoch(at.epoch, at.step_in_epoch, plans_of_epoch(run, at.epoch, steps));
-    StepLoop loop{.first = at.step_in_epoch, .end = steps, .overlaps = backend.is_asynchronous()};
-    loop.next_stop = [&](std::int64_t next) { return checkpoint.is_due() ? next + 1 : steps; };
+    StepLoop loop{.first = at.step_in_epoch,
+                  .end = steps,
+                  .overlaps = backend.is_asynchronous(),
+                  .one_by_one = ranks != nullptr};
+    bool due = false;
+    loop.next_stop = [&](std::int64_t next) {
+      due = of_rank_0(ranks, checkpoint.is_due());
+      return due ? next + 1 : steps;
+    };
+    const auto save = [&] {
+      step.gather(at.step_in_epoch);
+      if (ranks == nullptr || ranks->rank() == 0) checkpoint.save(network.state(), step, at);
+    };
     loop.settled = [&](std::int64_t done) {
       at.step_in_epoch = done;
-      if (checkpoint.is_due()) checkpoint.save(network.state(), step, at);
+      if (due) save();
     };
     try {
       run_steps(step, loop);
     } catch (const Stopped&) {
-      checkpoint.save(network.state(), step, at);
+      save();
       throw;
     }
+    step.gather(steps);
     const ObjectiveMetrics m = step.total_metrics();
     if (m.nonfinite > 0 || !std::isfinite(m.total)) {
       fail(ExitCode::run, "the annotator: epoch {} was not finite; a lower annotator.lr is the usual cure",
@@ -270,28 +304,34 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     say(fmt::format("annotator: epoch {}/{}  cross entropy {:.4f}  accuracy {:.2f}%", at.epoch + 1,
                     run.run.epochs, m.total / m.samples, 100 * m.train_correct / m.samples));
   }
-  checkpoint.save(network.state(), step, at);  // the next steps can be stopped as well
+  // What follows can be stopped as well.
+  if (ranks == nullptr || ranks->rank() == 0) checkpoint.save(network.state(), step, at);
 }
 
 std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run, const ViewSetup& views,
-                                  const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say) {
+                                  const DataSet& data, AnnotatorCheckpoint& checkpoint, const Say& say,
+                                  const AnnotatorRanks& with) {
   const ImageSet& images = data.train;
-  const std::unique_ptr<Backend> backend = make_backend(config.run);
+  const std::unique_ptr<Backend> backend =
+      with.maker ? with.maker(config.run, print_warning, "") : make_backend(config.run);
   const std::unique_ptr<Network> network =
       make_network(*backend, run,
                    {static_cast<int>(images.height), static_cast<int>(images.width),
                     static_cast<int>(images.channels), data.classes});
   say(fmt::format("annotator: training {} on the true labels of {} samples", network->name(), images.count));
   try {
-    learn(*backend, *network, run, views, data, checkpoint, say);
+    learn(*backend, *network, run, views, data, checkpoint, say, with.ranks);
     const bool train_mode = config.annotator.train_mode_bn;
     Evaluator evaluator(*backend, *network, views, images,
                         train_mode ? config.annotator.bn_batch : config.evaluation.batch,
-                        train_mode ? Mode::train : Mode::eval);
+                        train_mode ? Mode::train : Mode::eval, train_mode ? nullptr : with.ranks);
     const Buffer arena = backend->allocate(evaluator.arena_bytes(), "the annotator's activations");
     evaluator.attach(arena.data());
     const StopSignals::InOrder in_order;
-    return evaluator.run(Evaluator::Logits::keep).logits;
+    std::vector<float> logits = evaluator.run(Evaluator::Logits::keep).logits;
+    if (train_mode && with.ranks != nullptr)
+      with.ranks->broadcast(logits.data(), logits.size() * sizeof(float));
+    return logits;
   } catch (const Stopped&) {
     say(checkpoint.enabled()
             ? fmt::format("annotator: the next start goes on from {}", checkpoint.path())
@@ -302,7 +342,8 @@ std::vector<float> trained_logits(const RunConfig& config, const RunConfig& run,
 
 }  // namespace
 
-std::vector<float> annotator_logits(const RunConfig& config, const DataSet& data, const Say& say) {
+std::vector<float> annotator_logits(const RunConfig& config, const DataSet& data, const Say& say,
+                                    const AnnotatorRanks& with) {
   const RunConfig run = annotator_run(config, data.train);
   const ViewSetup views =
       resolve_views(run, static_cast<int>(data.train.height), static_cast<int>(data.train.width),
@@ -310,10 +351,19 @@ std::vector<float> annotator_logits(const RunConfig& config, const DataSet& data
   const std::string& folder = config.annotator.cache;
   const CacheKey key{fingerprint(data), settings_text(run, views, config.annotator)};
   AnnotatorCheckpoint checkpoint(folder, key);
-  if (folder.empty()) return trained_logits(config, run, views, data, checkpoint, say);
+  if (folder.empty()) return trained_logits(config, run, views, data, checkpoint, say, with);
   const std::string path = key.path(folder, "safetensors");
-  if (std::optional<std::vector<float>> cached = cached_logits(path, key, data, say)) return *cached;
-  std::vector<float> logits = trained_logits(config, run, views, data, checkpoint, say);
+  const bool writes = with.ranks == nullptr || with.ranks->rank() == 0;
+  std::optional<std::vector<float>> cached;
+  if (writes) cached = cached_logits(path, key, data, say);
+  if (of_rank_0(with.ranks, cached.has_value())) {
+    std::vector<float> logits = cached.value_or(std::vector<float>());
+    logits.resize(static_cast<std::size_t>(data.train.count) * static_cast<std::size_t>(data.classes));
+    if (with.ranks != nullptr) with.ranks->broadcast(logits.data(), logits.size() * sizeof(float));
+    return logits;
+  }
+  std::vector<float> logits = trained_logits(config, run, views, data, checkpoint, say, with);
+  if (!writes) return logits;
   write_cache(path, key, data, logits);
   checkpoint.remove();
   return logits;

@@ -3,25 +3,74 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
+#include <numeric>
+#include <optional>
 
 #include "backend/host_copy.h"
+#include "data/split.h"
 #include "dpll/core/trace.h"
 #include "train/nonfinite.h"
 #include "train/program_specs.h"
 #include "train/signals.h"
 
 namespace dpll {
+namespace {
+
+// The samples of this rank; at least one, so that it has a program.
+class OwnShare {
+ public:
+  OwnShare(const ImageSet& all, const Ranks* ranks) : all_(all) {
+    if (ranks == nullptr) return;
+    const std::int64_t begin = share_begin(all.count, ranks->rank(), ranks->size()),
+                       end = share_begin(all.count, ranks->rank() + 1, ranks->size());
+    std::vector<std::int64_t> indices(static_cast<std::size_t>(std::max<std::int64_t>(end - begin, 1)));
+    std::iota(indices.begin(), indices.end(), std::min(begin, all.count - 1));
+    share_ = select(all, indices);
+  }
+  const ImageSet& images() const { return share_ ? *share_ : all_; }
+
+ private:
+  const ImageSet& all_;
+  std::optional<ImageSet> share_;
+};
+
+// Those of all ranks, in rank order.
+template <typename T>
+void gather_values(Ranks& ranks, std::vector<T>& values) {
+  const auto* const own = reinterpret_cast<const std::uint8_t*>(values.data());
+  const auto all = ranks.all_gather(std::vector<std::uint8_t>(own, own + values.size() * sizeof(T)));
+  values.clear();
+  for (const std::vector<std::uint8_t>& bytes : all) {
+    const std::size_t before = values.size();
+    values.resize(before + bytes.size() / sizeof(T));
+    if (!bytes.empty()) std::memcpy(values.data() + before, bytes.data(), bytes.size());
+  }
+}
+
+}  // namespace
+
+Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& all,
+                     int batch, Mode mode, Ranks* ranks)
+    : Evaluator(backend, network, views, OwnShare(all, ranks).images(), all, batch, mode, ranks) {}
 
 Evaluator::Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images,
-                     int batch, Mode mode)
+                     const ImageSet& all, int batch, Mode mode, Ranks* ranks)
     : backend_(backend),
       network_(network),
       mode_(mode),
+      ranks_(ranks),
       count_(images.count),
-      truths_(images.truths),
+      all_(all.count),
+      truths_(all.truths),
       store_(backend, images, "the evaluation samples") {
   DPLL_CHECK(count_ > 0, "there is nothing to evaluate");
+  DPLL_CHECK(ranks == nullptr || mode == Mode::eval, "statistics of a pass, on several ranks");
+  if (ranks != nullptr) {
+    counted_ =
+        share_begin(all_, ranks->rank() + 1, ranks->size()) > share_begin(all_, ranks->rank(), ranks->size());
+  }
   const std::size_t words = static_cast<std::size_t>(count_) * 4;
   if (images.has_labels()) {
     labels_buffer_ = backend_.allocate(words, "the evaluation labels");
@@ -81,7 +130,7 @@ std::string Evaluator::diagnose() {
   const std::vector<float> logits = run(Logits::keep).logits;
   const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
   if (bad == logits.end()) return "the loss";
-  const auto classes = static_cast<std::ptrdiff_t>(logits.size() / static_cast<std::size_t>(count_));
+  const auto classes = static_cast<std::ptrdiff_t>(logits.size() / static_cast<std::size_t>(all_));
   return fmt::format("the logits of sample {} have {} for class {}", (bad - logits.begin()) / classes, *bad,
                      (bad - logits.begin()) % classes);
 }
@@ -110,23 +159,37 @@ EvaluationResult Evaluator::run(Logits logits) {
   }
   EvaluationSums sums;
   backend_.copy_out(&sums, sums_bytes);
-  result.samples = static_cast<std::int64_t>(sums.samples);
-  const double none = std::numeric_limits<double>::quiet_NaN();
-  result.loss = sums.samples > 0 ? sums.loss / sums.samples : none;
-  result.accuracy = sums.samples > 0 ? sums.correct / sums.samples : none;
   result.predictions.resize(static_cast<std::size_t>(count_));
   result.confidences.resize(static_cast<std::size_t>(count_));
   backend_.copy_out(result.predictions.data(), predictions_);
   backend_.copy_out(result.confidences.data(), confidences_);
+  if (ranks_ != nullptr) gather(result, sums);
+  result.samples = static_cast<std::int64_t>(sums.samples);
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  result.loss = sums.samples > 0 ? sums.loss / sums.samples : none;
+  result.accuracy = sums.samples > 0 ? sums.correct / sums.samples : none;
   if (!truths_.empty()) score_several_truths(result);
   if (logits == Logits::leave) result.logits.clear();
   return result;
 }
 
+void Evaluator::gather(EvaluationResult& result, EvaluationSums& sums) const {
+  if (!counted_) {
+    result = {};
+    sums = {};
+  }
+  double of_all[] = {sums.samples, sums.loss, sums.correct};
+  ranks_->start_sum(of_all, 3)->wait();
+  sums = {.samples = of_all[0], .loss = of_all[1], .correct = of_all[2]};
+  gather_values(*ranks_, result.predictions);
+  gather_values(*ranks_, result.confidences);
+  gather_values(*ranks_, result.logits);
+}
+
 // The backend counts samples with one true label; here a prediction is right if it is among the true ones,
 // and the loss is -log of the probability that these have together, which for one label is cross entropy.
 void Evaluator::score_several_truths(EvaluationResult& result) const {
-  const auto count = static_cast<std::size_t>(count_);
+  const auto count = static_cast<std::size_t>(all_);
   // The data may lack the last of the network's classes.
   const std::size_t classes = result.logits.size() / count, known = truths_.size() / count;
   std::int64_t right = 0;

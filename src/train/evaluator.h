@@ -26,9 +26,10 @@ class Evaluator {
  public:
   // Copies the samples to the backend. A pass has `batch` images; the last one may have fewer. Mode::eval
   // uses the running statistics of the network; Mode::train uses those of each pass and updates the running
-  // ones.
+  // ones. With ranks, only Mode::eval: each takes its share of the samples, and run() and diagnose() are
+  // collective.
   Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images, int batch,
-            Mode mode = Mode::eval);
+            Mode mode = Mode::eval, Ranks* ranks = nullptr);
 
   std::size_t arena_bytes() const { return arena_bytes_; }
   void attach(void* arena);  // may be shared with programs that do not run at the same time
@@ -40,6 +41,9 @@ class Evaluator {
   std::string diagnose();
 
  private:
+  // images: of this rank.
+  Evaluator(Backend& backend, Network& network, const ViewSetup& views, const ImageSet& images,
+            const ImageSet& all, int batch, Mode mode, Ranks* ranks);
   struct Batch {
     std::unique_ptr<Program> program;
     std::unique_ptr<ViewMaker> normalise;
@@ -49,11 +53,16 @@ class Evaluator {
   void run_operations(Batch& batch);
   void score_several_truths(EvaluationResult& result) const;
   void append_logits(Batch& batch, std::vector<float>& logits) const;
+  // This rank's result becomes that of all.
+  void gather(EvaluationResult& result, EvaluationSums& sums) const;
 
   Backend& backend_;
   Network& network_;
   Mode mode_;
-  std::int64_t count_ = 0;
+  Ranks* ranks_;
+  std::int64_t count_ = 0;  // of this rank
+  std::int64_t all_ = 0;    // of the split
+  bool counted_ = true;     // false: there are fewer samples than ranks, and another rank counts this one's
   std::vector<std::uint8_t> truths_;  // of ImageSet
   int batch_size_ = 0;
   std::size_t arena_bytes_ = 0;

@@ -7,7 +7,8 @@
 namespace dpll {
 namespace {
 
-CandidateSets draw_candidates(const RunConfig& config, const DataSet& data, const Say& say) {
+CandidateSets draw_candidates(const RunConfig& config, const DataSet& data, const Say& say,
+                              const AnnotatorRanks& with) {
   const RunConfig::Candidates& c = config.candidates;
   const std::vector<std::int32_t>& labels = data.train.labels;
   if (!data.train.has_labels() || std::any_of(labels.begin(), labels.end(), [](int l) { return l < 0; })) {
@@ -29,7 +30,7 @@ CandidateSets draw_candidates(const RunConfig& config, const DataSet& data, cons
           c.superclasses.empty() ? cifar100_superclasses() : read_superclasses(c.superclasses, data.classes),
           c.rate, c.seed);
     case CandidateMode::instance:
-      return instance_candidates(labels, annotator_logits(config, data, say), data.classes,
+      return instance_candidates(labels, annotator_logits(config, data, say, with), data.classes,
                                  config.annotator.scale, c.seed);
     case CandidateMode::file:
     case CandidateMode::dataset:
@@ -62,14 +63,15 @@ CandidateSets sets_of(const RunConfig& config, const DataSet& data, const Say& s
     warn_of_label_0(sets, say);
     return sets;
   }
-  CandidateSets sets = draw_candidates(config, data, say);
+  CandidateSets sets = draw_candidates(config, data, say, with);
   if (c.noise_rate > 0) remove_truths(sets, data.train.labels, c.noise_rate, c.seed);
   return sets;
 }
 
 }  // namespace
 
-CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say) {
+CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say,
+                              const AnnotatorRanks& with) {
   CandidateSets sets = sets_of(config, data, say);
   if (const std::string& path = config.candidates.weights; !path.empty()) {
     sets.weights = read_weights(path, sets, data.train_origin, data.source_count);

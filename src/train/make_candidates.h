@@ -10,7 +10,8 @@ namespace dpll {
 
 // Makes the candidate sets of [candidates] for the training split of `data`. Error(config) if the data set
 // lacks something that the mode needs, Error(data) for wrong files. mode = instance may train a network
-// first; `say` then receives its messages.
-CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say);
+// first, with the ranks that there are; `say` then receives its messages.
+CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say,
+                              const AnnotatorRanks& with = {});
 
 }  // namespace dpll

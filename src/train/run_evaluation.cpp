@@ -9,7 +9,7 @@
 
 namespace dpll {
 RunEvaluation::RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
-                             const SelectionPart& held_out, int batch, bool long_tailed)
+                             const SelectionPart& held_out, int batch, bool long_tailed, Ranks* ranks)
     : network_(network),
       held_out_(held_out),
       test_images_(data.test.count),
@@ -17,7 +17,7 @@ RunEvaluation::RunEvaluation(Backend& backend, Network& network, const ViewSetup
       scorer_(data, long_tailed) {
   const auto evaluator_of = [&](const ImageSet& images) -> std::unique_ptr<Evaluator> {
     if (images.count == 0) return nullptr;
-    return std::make_unique<Evaluator>(backend, network, views, images, batch);
+    return std::make_unique<Evaluator>(backend, network, views, images, batch, Mode::eval, ranks);
   };
   test_ = evaluator_of(data.test);
   validation_ = evaluator_of(data.validation);

@@ -31,10 +31,10 @@ struct EpochScores {
 
 class RunEvaluation {
  public:
-  // Copies the samples to the backend. long_tailed: of TestScorer. `held_out` must outlive the object. It may
-  // be empty, and so may test and validation.
+  // Copies the samples to the backend. With ranks, run() is collective. long_tailed: of TestScorer.
+  // `held_out` must outlive the object. It may be empty, and so may test and validation.
   RunEvaluation(Backend& backend, Network& network, const ViewSetup& views, const DataSet& data,
-                const SelectionPart& held_out, int batch, bool long_tailed = false);
+                const SelectionPart& held_out, int batch, bool long_tailed = false, Ranks* ranks = nullptr);
 
   std::size_t arena_bytes() const;
   void attach(void* arena);  // may be shared with programs that do not run at the same time

@@ -19,9 +19,27 @@ void Trainer::check_statistics() {
   throw not_finite(fmt::format("after step {}: not finite: {}", progress_.step_in_epoch, cause));
 }
 
+// All ranks make the same updates of the same weights from the same sums. Where one has others, its machine
+// or its network has changed a bit, and nothing else would notice.
+void Trainer::compare_weights() const {
+  if (ranks_ == nullptr) return;
+  const std::uint64_t own = model_.digest();
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(ranks_->size()));
+  ranks_->all_gather(&own, sizeof own, all.data());
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all[0]) continue;
+    fail(ExitCode::device,
+         "epoch {}: the weights of rank {} on {} are not those of rank 0 on {}, although both were updated "
+         "alike: one of the machines, or the way between them, is not to be trusted; the last checkpoint is "
+         "good",
+         progress_.epoch + 1, rank, session_.hosts[rank], session_.hosts[0]);
+  }
+}
+
 // Of the running epoch, up to the last step that is done.
 EpochFigures Trainer::figures(bool evaluates) {
   step_.gather(progress_.step_in_epoch);
+  compare_weights();
   relay_warnings();
   check_statistics();
   EpochFigures epoch;
@@ -111,6 +129,11 @@ void Trainer::relay_warnings() {
 }
 
 void Trainer::write_results() {
+  if (ranks_ != nullptr) {
+    const double own = ranks_->seconds_waited();
+    session_.waited.resize(static_cast<std::size_t>(ranks_->size()));
+    ranks_->all_gather(&own, sizeof own, session_.waited.data());
+  }
   if (!writes_) return;
   const std::vector<float> misses = session_.missed_masses();
   save_model(folder_.file(run_files::kModel), model_, ModelState::Array::value, model_metadata());

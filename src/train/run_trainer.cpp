@@ -91,7 +91,10 @@ int Trainer::run(const std::function<void()>& accepted) {
   const bool goes_on = resume_or_start(accepted);
   try {
     if (!goes_on) {
-      if (!folder_.holds_results_of(progress_.epoch, steps_done(), model_.has_average())) write_results();
+      std::uint8_t missing =
+          folder_.holds_results_of(progress_.epoch, steps_done(), model_.has_average()) ? 0 : 1;
+      if (ranks_ != nullptr) ranks_->broadcast(&missing, 1);
+      if (missing != 0) write_results();
       log_.line(fmt::format("'{}' is complete: {} epochs; nothing to do", folder_.path(), progress_.epoch));
       return 0;
     }

@@ -48,6 +48,8 @@ class Trainer {
   void take_records(const std::vector<StepRecord>& records);
   [[noreturn]] void refuse(const StepRecord& record, std::int64_t step_in_epoch);
   void check_statistics();
+  // Collective: Error(device) where another rank has not the weights of rank 0.
+  void compare_weights() const;
   NotFinite not_finite(const std::string& what) const;
   void roll_back(const NotFinite& failure);
   std::int64_t next_checkpoint(std::int64_t step_in_epoch) const;

@@ -72,7 +72,7 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
     : config(run),
       ranks(all),
       data(load_and_report(run, log)),
-      candidates(make_candidates(run, data, [&](const std::string& text) { log.line(text); })),
+      candidates(make_candidates(run, data, [&](const std::string& text) { log.line(text); }, {all, maker})),
       held_out(hold_out_selection(data, candidates, run.data.selection_fraction, run.run.seed)),
       backend(maker(
           run.run, [&log](const std::string& text) { log.warning(text); }, choices)),
@@ -83,18 +83,27 @@ Session::Session(const RunConfig& run, Log& log, const BackendMaker& maker, cons
                            {static_cast<int>(data.train.height), static_cast<int>(data.train.width),
                             static_cast<int>(data.train.channels), data.classes})),
       step(*backend, *network, run, views, data, candidates, ranks),
-      evaluation(*backend, *network, views, data, held_out, run.evaluation.batch, run.data.imbalance > 1) {
+      evaluation(*backend, *network, views, data, held_out, run.evaluation.batch, run.data.imbalance > 1,
+                 ranks) {
   provide_activations();
   identity = run_identity(config, *network, data, candidates);
   if (ranks != nullptr) {
     compare_ranks();
     char host[256] = {};
     gethostname(host, sizeof host - 1);
-    const std::string own = host;
-    for (const auto& name : ranks->all_gather({own.begin(), own.end()}))
-      hosts.emplace_back(name.begin(), name.end());
+    hosts = texts_of_ranks(host);
+    devices = texts_of_ranks(backend->description());
+    processes = texts_of_ranks(std::to_string(getpid()));
   }
   log_contents(log);
+}
+
+std::vector<std::string> Session::texts_of_ranks(const std::string& own) const {
+  std::vector<std::string> texts;
+  for (const auto& text : ranks->all_gather({own.begin(), own.end()})) {
+    texts.emplace_back(text.begin(), text.end());
+  }
+  return texts;
 }
 
 // Ranks with other data or settings would train, and nobody would notice that the result is of neither.
@@ -103,6 +112,7 @@ void Session::compare_ranks() const {
   compared.run.lock = true;  // of rank 0 alone
   compared.run.resume = ResumeMode::never;
   compared.run.threads = 0;  // as many as the rank's machine has
+  compared.run.gpu = -1;
   std::vector<std::pair<std::string, std::string>> parts = {
       {"program", fmt::format("{} ({})", DPLL_VERSION, DPLL_COMMIT)}, {"configuration", to_ini(compared)}};
   for (const auto& [name, value] : identity) parts.emplace_back(name, value);
@@ -176,6 +186,10 @@ void Session::log_contents(Log& log) const {
                          config.parallel.batch_norm == BatchNormScope::global
                              ? "the samples of all"
                              : "the samples of each; the running statistics are rank 0's"));
+    for (std::size_t rank = 0; rank < hosts.size(); ++rank) {
+      log.detail(
+          fmt::format("rank {} on {}, process {}: {}", rank, hosts[rank], processes[rank], devices[rank]));
+    }
   }
   log.line(fmt::format("{}: {} parameters, {:.3f} GMAC an image; {}", network->name(),
                        network->state().parameter_count(), network->forward_macs() * 1e-9,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,7 +46,8 @@ struct Session {
 
   const RunConfig& config;
   Ranks* ranks;
-  std::vector<std::string> hosts;  // of all ranks
+  std::vector<std::string> hosts, devices, processes;  // of all ranks; devices: Backend::description()
+  std::vector<double> waited;  // seconds of all ranks in collective functions, at the end
   DataSet data;
   CandidateSets candidates;
   SelectionPart held_out;
@@ -57,9 +59,17 @@ struct Session {
   RunEvaluation evaluation;
   Buffer arena;  // of the activations: steps and evaluations take turns in it
   RunIdentity identity;
+  // Destroyed first: what waits for other ranks must end before the memory that it works on.
+  struct Farewell {
+    Backend* backend;
+    ~Farewell() {
+      if (std::uncaught_exceptions() > 0) backend->leave_ranks();
+    }
+  } farewell{backend.get()};
 
  private:
   void provide_activations();
+  std::vector<std::string> texts_of_ranks(const std::string& own) const;  // collective
   void compare_ranks() const;
   void log_contents(Log& log) const;
 };

@@ -189,8 +189,9 @@ class SummaryListener final : public RunListener {
     if (session_.ranks != nullptr) {
       summary["ranks"] = {{"count", session_.ranks->size()},
                           {"hosts", session_.hosts},
+                          {"devices", session_.devices},
                           {"batch_norm", to_string(config.parallel.batch_norm)},
-                          {"seconds_waited_of_rank_0", session_.ranks->seconds_waited()}};
+                          {"seconds_waited", session_.waited}};
     }
     summary["seconds"] = state.seconds;
     summary["backend"] = session_.backend->description();

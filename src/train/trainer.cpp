@@ -10,6 +10,7 @@
 #include "dpll/files.h"
 #include "report/log.h"
 #include "train/device_check.h"
+#include "train/rank_devices.h"
 #include "train/run_device.h"
 #include "train/run_trainer.h"
 #include "train/signals.h"
@@ -41,7 +42,7 @@ int train_along(RunConfig config, const BackendMaker& maker, Ranks& ranks, Train
   const RunFolder folder(config.run);
   Log log{Log::Silent{}};
   try {
-    const std::string choices = decide_run_device(config, folder, log, resumes != 0);
+    const std::string choices = decide_rank_device(config, folder, log, resumes != 0, ranks);
     return Trainer(config, folder, log, maker, choices, start, &ranks).run([] {});
   } catch (const Stopped& stopped) {
     return stopped.exit_code();
@@ -57,12 +58,6 @@ int train(RunConfig config, const BackendMaker& maker, Ranks* ranks) {
       fail(ExitCode::config, "run.device = check compares one process's devices: start it alone");
     return check_devices(config, maker, [](const std::string& line) { fmt::print("{}\n", line); });
   }
-  if (ranks != nullptr && config.run.device == DeviceChoice::cuda) {
-    fail(ExitCode::config,
-         "run.device = cuda on several ranks: they train on CPUs as yet; expected cpu, or a start of "
-         "one process");
-  }
-  if (ranks != nullptr) config.run.device = DeviceChoice::cpu;
   const StopSignals signals(config.run.max_hours);
   const SharedStops shared_stops(ranks);
   if (ranks != nullptr && ranks->rank() > 0) return train_along(std::move(config), maker, *ranks, start);
@@ -79,7 +74,8 @@ int train(RunConfig config, const BackendMaker& maker, Ranks* ranks) {
   try {
     // The resolved configuration repeats the run, so it has the device that `auto` chose.
     const int gpu = config.run.gpu;
-    const std::string choices = decide_run_device(config, folder, log, resumes);
+    const std::string choices = ranks != nullptr ? decide_rank_device(config, folder, log, resumes, *ranks)
+                                                 : decide_run_device(config, folder, log, resumes);
     Trainer trainer(config, folder, log, maker, choices, start, ranks);
     // --resume belongs to this process. In config.ini it would prevent the start of another run.
     RunConfig kept = config;

@@ -1,8 +1,10 @@
 // The launchers of MPI that this machine has, for tests.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/engine_runs.h"
@@ -41,6 +43,36 @@ inline std::string launcher_of(const Mpi& mpi, std::string& why) {
   }
   why = mpi.program + " is not installed (tools/install_deps test)";
   return "";
+}
+
+inline std::vector<std::string> on_ranks(const Mpi& mpi, const std::string& launcher, int ranks,
+                                         const std::vector<std::string>& engine_command,
+                                         const std::vector<std::string>& variables = {}) {
+  std::vector<std::string> command = {launcher, "-np", std::to_string(ranks)};
+  if (mpi.name == "openmpi") command.push_back("--oversubscribe");
+  command.insert(command.end(), engine_command.begin(), engine_command.end());
+  return with_environment(variables, command);
+}
+
+// The processes of a run on ranks, without its launcher, as soon as so many are there.
+inline std::vector<std::string> processes_of(const EngineRuns& runs, std::size_t ranks) {
+  std::vector<std::string> processes;
+  for (int i = 0; i < 1000 && processes.size() != ranks; ++i) {
+    const ProcessResult found =
+        run_process({"/usr/bin/env", "pgrep", "-f", "^[^ ]*dpll_engine[^ ]* " + runs.config()});
+    processes = lines_of(found.out);
+    if (processes.size() != ranks) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  REQUIRE_MESSAGE(processes.size() == ranks,
+                  run_process({"/usr/bin/env", "pgrep", "-af", "dpll_engine"}).out);
+  return processes;
+}
+
+// Until a text is in a file.
+inline void wait_for_text(const std::string& path, const std::string& text) {
+  for (int i = 0; i < 2000 && !(std::filesystem::exists(path) && has(read_text(path), text)); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 // The lines of ours, without what the launcher adds.

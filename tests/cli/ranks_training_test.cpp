@@ -19,14 +19,6 @@ namespace {
 const std::vector<std::string> kSmall = {"log.charts=false", "log.progress=false", "log.steps=1",
                                          "optimiser.lr=0.01", "optimiser.batch=10"};
 
-std::vector<std::string> on_ranks(const Mpi& mpi, const std::string& launcher, int ranks,
-                                  const std::vector<std::string>& engine_command) {
-  std::vector<std::string> command = {launcher, "-np", std::to_string(ranks)};
-  if (mpi.name == "openmpi") command.push_back("--oversubscribe");
-  command.insert(command.end(), engine_command.begin(), engine_command.end());
-  return with_environment({}, command);
-}
-
 // The column of metrics.csv, a number an epoch.
 std::vector<double> column_of(const std::string& csv, const std::string& name) {
   const std::vector<std::string> lines = lines_of(csv);
@@ -69,7 +61,12 @@ void check_training(const Mpi& mpi, const std::string& launcher) {
     check_close(column_of(read_text(runs.run_file(name, "metrics.csv")), "train_loss"), want, 1e-3);
     const auto summary = nlohmann::json::parse(read_text(runs.run_file(name, "summary.json")));
     CHECK(summary.at("ranks").at("count") == ranks);
-    CHECK(summary.at("ranks").at("hosts").size() == static_cast<std::size_t>(ranks));
+    for (const char* list : {"hosts", "devices", "seconds_waited"}) {
+      CHECK(summary.at("ranks").at(list).size() == static_cast<std::size_t>(ranks));
+    }
+    // Each evaluates its share.
+    check_close(column_of(read_text(runs.run_file(name, "metrics.csv")), "test_accuracy"),
+                column_of(read_text(runs.run_file("alone", "metrics.csv")), "test_accuracy"), 0.07);
   }
   // The same ranks and threads: the same bits.
   require_done(run_process(on_ranks(mpi, launcher, 2, runs.command("again"))));
@@ -120,7 +117,6 @@ TEST_CASE("ranks: what cannot be is said in one line, and all end") {
   // 32 samples in batches of 10: the last has 2.
   refused(3, runs.command("a"), 3,
           "3 ranks share batches of 10 samples, the last of an epoch 2, and each needs one");
-  refused(2, runs.command("b", {"run.device=cuda"}), 3, "run.device = cuda on several ranks");
   std::vector<std::string> two = runs.command("c");
   two.insert(two.end(), {":", "-np", "1"});
   for (const std::string& word : runs.command("c", {"optimiser.lr=0.02"})) two.push_back(word);
@@ -133,23 +129,95 @@ TEST_CASE("ranks: what cannot be is said in one line, and all end") {
   refused(2, runs.command("e"), 5, "already holds a run");
 }
 
+TEST_CASE("ranks: one that sees other data than rank 0 ends all before the first step") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  // The same relative path in two folders, as on machines whose disks differ.
+  for (const char* machine : {"a", "b"}) {
+    std::filesystem::create_directories(runs.file(machine));
+    std::filesystem::copy(kFashionFolder, runs.file(machine) + std::string("/data"));
+  }
+  const std::string images = runs.file("b") + "/data/train-images-idx3-ubyte";
+  std::string bytes = read_text(images);
+  bytes.at(bytes.size() / 2) = static_cast<char>(bytes.at(bytes.size() / 2) ^ 1);
+  write_text(images, bytes);
+  const std::vector<std::string> command = runs.command("run", {"data.path=data"});
+  std::vector<std::string> two = {"-wdir", runs.file("a")};
+  two.insert(two.end(), command.begin(), command.end());
+  two.insert(two.end(), {":", "-np", "1", "-wdir", runs.file("b")});
+  two.insert(two.end(), command.begin(), command.end());
+  const ProcessResult result = run_process(on_ranks(kOpenMpi, launcher, 1, two));
+  CHECK(result.exit_code == 3);
+  const std::vector<std::string> ours = our_lines(result);
+  REQUIRE_MESSAGE(ours.size() == 1, result.out, result.err);
+  CHECK_MESSAGE(has(ours[0], "rank 1 has another data"), ours[0]);
+}
+
+TEST_CASE("ranks: a rank that is killed or hangs is named, all end, and the last checkpoint is good") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  for (const bool killed : {true, false}) {
+    CAPTURE(killed);
+    const EngineRuns runs(kSmall);
+    Child child(
+        on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.epochs=100000", "parallel.timeout=3"})), {});
+    const std::vector<std::string> processes = processes_of(runs, 2);
+    wait_for_text(runs.run_file("a", "train.log"), "epoch 3/");
+    run_process({"/usr/bin/env", "kill", killed ? "-KILL" : "-STOP", processes.back()});
+    const ProcessResult ended = child.wait();
+    CHECK(ended.exit_code != 0);
+    const std::vector<std::string> ours = our_lines(ended);
+    // Where a rank is killed, the launcher kills the others, too, and may be faster than our line.
+    CHECK_MESSAGE(ours.size() <= 1, ended.out, ended.err);
+    if (!killed) {
+      REQUIRE_MESSAGE(ours.size() == 1, ended.out, ended.err);
+      CHECK_MESSAGE(has(ours[0], "did not answer within the time limit of 3 s"), ours[0]);
+      CHECK_MESSAGE(has(ours[0], " on "), ours[0]);
+      CHECK(ended.exit_code == 6);
+    }
+    const ProcessResult left =
+        run_process({"/usr/bin/env", "pgrep", "-f", "^[^ ]*dpll_engine " + runs.config()});
+    CHECK(left.out == "");
+    const std::size_t rows = lines_of(read_text(runs.run_file("a", "metrics.csv"))).size();
+    const ProcessResult alone = runs.resume("a", {fmt::format("run.epochs={}", rows + 1)});
+    require_done(alone);
+    CHECK(has(alone.out, "going on from epoch "));
+  }
+}
+
+TEST_CASE("ranks: an annotator is trained by all of them, and read by all where rank 0 has it") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  std::vector<std::string> settings = kSmall;
+  settings.insert(settings.end(), {"candidates.mode=instance", "annotator.epochs=2", "annotator.batch=8",
+                                   "optimiser.batch=8"});
+  const EngineRuns runs(settings);
+  const std::string cache = "annotator.cache=" + runs.file("cache");
+  const auto candidates_of = [&](const std::string& name) {
+    const std::string log = read_text(runs.run_file(name, "train.log"));
+    const std::size_t at = log.find("candidates: instance");
+    REQUIRE(at != std::string::npos);
+    return log.substr(at, log.find('\n', at) - at);
+  };
+  require_done(run_process(runs.command("alone", {"annotator.cache="})));
+  const ProcessResult trained =
+      run_process(on_ranks(kOpenMpi, launcher, 2, runs.command("trained", {cache})));
+  require_done(trained);
+  CHECK(has(trained.out, "annotator: epoch 2/2"));
+  const ProcessResult read =
+      run_process(on_ranks(kOpenMpi, launcher, 3, runs.command("read", {cache, "optimiser.batch=16"})));
+  require_done(read);
+  CHECK(has(read.out, "annotator: its output is read from"));
+  CHECK(candidates_of("read") == candidates_of("trained"));
+  // Sums in another order hardly move a probability, and a set changes where a draw lies between.
+  CHECK(candidates_of("trained") == candidates_of("alone"));
+}
+
 TEST_CASE("ranks: a signal to one stops all after the same step, with one checkpoint and one exit code") {
   DPLL_NEED_LAUNCHER(kOpenMpi);
   const EngineRuns runs(kSmall);
   Child child(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.epochs=100000"})), {});
-  const std::string log = runs.run_file("a", "train.log");
-  for (int i = 0; i < 1000 && !(std::filesystem::exists(log) && has(read_text(log), "epoch 2/")); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  // To the last process of this run, which is a rank and not the launcher, as a scheduler might.
-  const ProcessResult found =
-      run_process({"/usr/bin/env", "pgrep", "-f", "^[^ ]*dpll_engine " + runs.config()});
-  const std::vector<std::string> processes = lines_of(found.out);
-  if (processes.size() != 2) {
-    child.signal(SIGKILL);
-    FAIL(found.out, " of ", run_process({"/usr/bin/env", "pgrep", "-af", "dpll_engine"}).out,
-         child.wait().err);
-  }
+  const std::vector<std::string> processes = processes_of(runs, 2);
+  wait_for_text(runs.run_file("a", "train.log"), "epoch 2/");
+  // To a rank and not the launcher, as a scheduler might.
   run_process({"/usr/bin/env", "kill", "-USR1", processes.back()});
   const ProcessResult ended = child.wait();
   CHECK(ended.exit_code == 128 + SIGUSR1);

@@ -138,6 +138,8 @@ set_source_files_properties(emulation/emulator_test.cpp emulation/tuner_test.cpp
 # The program with emulated GPUs, for tests of what it does about those that do not work.
 add_executable(dpll_engine_emulated emulation/emulated_engine.cpp emulation/emulator.cpp emulation/stream.cpp
   emulation/device_memory.cpp)
+# Beside the libraries of MPI that it opens.
+set_target_properties(dpll_engine_emulated PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 target_compile_definitions(dpll_engine_emulated PRIVATE DPLL_EMULATED)
 target_include_directories(dpll_engine_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
 target_link_libraries(dpll_engine_emulated PRIVATE dpll_core dpll_emulated_cuda Boost::context)
@@ -147,7 +149,8 @@ add_executable(dpll_step_graph emulation/step_graph_main.cpp emulation/step_grap
 target_include_directories(dpll_step_graph PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(dpll_step_graph PRIVATE dpll_core dpll_bench dpll_emulated_cuda Boost::context ${CMAKE_DL_LIBS})
 add_dependencies(dpll_tests dpll_engine_emulated dpll_step_graph)
-target_compile_definitions(dpll_cases PRIVATE DPLL_ENGINE_EMULATED="$<TARGET_FILE:dpll_engine_emulated>")
+target_compile_definitions(dpll_cases PRIVATE DPLL_ENGINE_EMULATED="$<TARGET_FILE:dpll_engine_emulated>"
+  DPLL_STEP_GRAPH="$<TARGET_FILE:dpll_step_graph>")
 foreach(part dpll_tests dpll_cases)
   target_include_directories(${part} PRIVATE ${PROJECT_SOURCE_DIR}/kernels)
 endforeach()

@@ -332,7 +332,7 @@ def gpu_fails(engine, reference, fault):
 
 def gpu(engine, spread):
     """An emulated GPU that is lost, refuses a call, or has no memory, at every one of its calls."""
-    emulated = engine.program.parent / "tests" / "dpll_engine_emulated"
+    emulated = engine.program.parent / "dpll_engine_emulated"
     if not emulated.exists():
         yield Trial, "the GPU fails", "emulated", "skipped", f"there is no '{emulated.name}': build the tests"
         return

@@ -119,6 +119,9 @@ class ModelState {
   std::vector<float> read(Array array, int index) const;
   void write(Array array, int index, const std::vector<float>& data);
   std::vector<float> read_buffer(int index) const;
+  // Of all values of parameters and running statistics: equal where all their bits are, and otherwise not but
+  // by chance.
+  std::uint64_t digest() const;
   void write_buffer(int index, const std::vector<float>& data);
   int buffer_channels(int index) const { return buffer_specs_[static_cast<std::size_t>(index)].channels; }
   int buffers() const { return static_cast<int>(buffer_specs_.size()); }

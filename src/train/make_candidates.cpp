@@ -46,7 +46,8 @@ void warn_of_label_0(const CandidateSets& sets, const Say& say) {
   say("warning: label 0 is a candidate of no training sample: do the labels start at 1? They count from 0");
 }
 
-CandidateSets sets_of(const RunConfig& config, const DataSet& data, const Say& say) {
+CandidateSets sets_of(const RunConfig& config, const DataSet& data, const Say& say,
+                      const AnnotatorRanks& with) {
   const RunConfig::Candidates& c = config.candidates;
   if (c.mode == CandidateMode::file) {
     CandidateSets sets = read_candidates(c.file, data.train_origin, data.source_count, data.classes);
@@ -72,7 +73,7 @@ CandidateSets sets_of(const RunConfig& config, const DataSet& data, const Say& s
 
 CandidateSets make_candidates(const RunConfig& config, const DataSet& data, const Say& say,
                               const AnnotatorRanks& with) {
-  CandidateSets sets = sets_of(config, data, say);
+  CandidateSets sets = sets_of(config, data, say, with);
   if (const std::string& path = config.candidates.weights; !path.empty()) {
     sets.weights = read_weights(path, sets, data.train_origin, data.source_count);
   }

@@ -107,7 +107,7 @@ int all_reduce(const void* send, void* receive, std::size_t count, int type, int
   const std::size_t width = bytes_of(type), bytes = count * width;
   emulation::enqueue(stream, {.name = "ncclAllReduce", .bytes = static_cast<double>(2 * bytes)}, [=] {
     const auto size = static_cast<std::size_t>(comm->ranks->size());
-    const auto first = static_cast<std::size_t>(comm->calls) % size;
+    const std::size_t first = count % size;
     compare_headers(*comm, Kind::all_reduce, count, type);
     std::vector<std::byte> all(bytes * size);
     comm->ranks->all_gather(send, bytes, all.data());
@@ -157,7 +157,10 @@ NcclTable table() {
 }  // namespace
 
 std::unique_ptr<Collectives> make_emulated_collectives(Ranks& ranks) {
-  return make_nccl_collectives(table(), ranks, [&ranks] { ranks_of_thread = &ranks; });
+  // Small enough that tiny networks have several sums, too.
+  constexpr std::size_t kLeast = std::size_t{1} << 12;
+  return make_nccl_collectives(
+      table(), ranks, [&ranks] { ranks_of_thread = &ranks; }, kLeast);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -14,7 +14,7 @@ class Sink {
   virtual void end() = 0;  // ends the range that was begun last
 };
 
-inline Sink* sink = nullptr;
+inline thread_local Sink* sink = nullptr;
 
 class Range {
  public:

@@ -26,6 +26,9 @@ class Collectives {
   // everywhere. f32, f16 or bf16; 16-bit values are added two and two in float32, and rounded each time.
   virtual void all_reduce(void* values, std::int64_t count, DType type, Stream stream) = 0;
 
+  // From so many bytes on a sum is worth to be started before the last gradient is there.
+  virtual std::size_t least_sum_bytes() const = 0;
+
   // While the host waits for the GPU: throws Error(device) where another rank has failed.
   virtual void check() = 0;
 };

@@ -101,8 +101,10 @@ class CudaBackend final : public Backend {
     collectives_->all_reduce(values.data, values.elements(), values.dtype, stream);
     return std::make_unique<EnqueuedSum>(*this, ++started_);
   }
-  // A sum of this size takes as long as ten small ones.
-  std::size_t least_sum_bytes() const override { return std::size_t{1} << 22; }
+  std::size_t least_sum_bytes() const override {
+    DPLL_CHECK(collectives_ != nullptr, "the ranks have not met");
+    return collectives_->least_sum_bytes();
+  }
   void leave_ranks() noexcept override { collectives_.reset(); }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {

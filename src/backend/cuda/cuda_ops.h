@@ -23,6 +23,11 @@ class SideStream {
     marked_ = false;
     return runtime_.side_stream();
   }
+  // More comes behind a mark, without waiting for more of the main stream.
+  Stream go_on() {
+    marked_ = false;
+    return runtime_.side_stream();
+  }
   int mark() {
     if (!marked_) last_ = runtime_.mark(runtime_.side_stream());
     marked_ = true;

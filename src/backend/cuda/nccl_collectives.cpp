@@ -31,8 +31,9 @@ std::string version_text(int version) {
 
 class NcclCollectives final : public Collectives {
  public:
-  NcclCollectives(const NcclTable& nccl, Ranks& ranks, const std::function<void()>& begin_thread)
-      : nccl_(nccl), size_(ranks.size()), rank_(ranks.rank()) {
+  NcclCollectives(const NcclTable& nccl, Ranks& ranks, const std::function<void()>& begin_thread,
+                  std::size_t least_sum_bytes)
+      : nccl_(nccl), size_(ranks.size()), rank_(ranks.rank()), least_sum_bytes_(least_sum_bytes) {
     check_result(nccl_.get_version(&version_), "ncclGetVersion", nullptr);
     check_versions(ranks);
     NcclUniqueId ids[2];
@@ -53,6 +54,7 @@ class NcclCollectives final : public Collectives {
 
   std::string description() const override { return version_text(version_); }
   int size() const override { return size_; }
+  std::size_t least_sum_bytes() const override { return least_sum_bytes_; }
 
   void all_gather(void* all, const void* own, std::size_t bytes, Stream stream) override {
     launch_rules.next_waits(stream);
@@ -126,14 +128,16 @@ class NcclCollectives final : public Collectives {
 
   NcclTable nccl_;
   int size_, rank_, version_ = 0;
+  std::size_t least_sum_bytes_;
   NcclComm statistics_ = nullptr, gradients_ = nullptr;
 };
 
 }  // namespace
 
 std::unique_ptr<Collectives> make_nccl_collectives(const NcclTable& nccl, Ranks& ranks,
-                                                   const std::function<void()>& begin_thread) {
-  return std::make_unique<NcclCollectives>(nccl, ranks, begin_thread);
+                                                   const std::function<void()>& begin_thread,
+                                                   std::size_t least_sum_bytes) {
+  return std::make_unique<NcclCollectives>(nccl, ranks, begin_thread, least_sum_bytes);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -143,7 +143,7 @@ class CudaPreactConv final : public PreactConv {
           side_scratch, side);
     }
     const int projected = beside && spec_.projection ? context_.side.mark() : -1;
-    parameter_gradients(call, side_scratch, beside, side);
+    parameter_gradients(call, side_scratch, beside, beside ? context_.side.go_on() : side);
     if (!spec_.preact && !spec_.input_gradient) return;
     const bool accumulate = call.accumulate == Accumulate::yes;
     const bool direct = !spec_.preact && !accumulate && !spec_.projection;

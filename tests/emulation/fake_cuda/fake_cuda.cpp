@@ -124,6 +124,15 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return result("cudaStreamSynchronize");
 }
+// CUDA keeps "not ready" as it keeps an error.
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  if (fake_gpu().not_ready == 0) return result("cudaStreamQuery");
+  --fake_gpu().not_ready;
+  return fake_gpu().last_error = cudaErrorNotReady;
+}
+cudaError_t cudaEventQuery(cudaEvent_t) {
+  return cudaStreamQuery(nullptr);
+}
 cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
   return result("cudaStreamBeginCapture", [] { fake_gpu().capturing = true; });
 }

@@ -130,6 +130,32 @@ TEST_CASE(
   runtime->release(data);  // and destructors say nothing
 }
 
+TEST_CASE("gpu runtime: with other ranks the host asks until the work is done, and can give up") {
+  const Healthy healthy;
+  const auto runtime = make_gpu_runtime(0);
+  const auto readback = runtime->make_readback(4);
+  char bytes[4] = {};
+  readback->start({bytes, DType::u8, {4}});
+  int asked = 0;
+  runtime->wait_by([&](const std::function<bool()>& done) {
+    while (!done()) {
+      if (++asked > 5) fail(ExitCode::device, "rank 1 is gone");
+    }
+  });
+  fake_gpu().not_ready = 3;
+  runtime->synchronize();
+  CHECK(asked == 3);
+  fake_gpu().not_ready = 1;
+  static_cast<void>(readback->wait());
+  CHECK(asked == 4);
+  CHECK(cudaGetLastError() == cudaSuccess);
+  fake_gpu().not_ready = 9;
+  check_refused([&] { runtime->synchronize(); }, {"rank 1 is gone"});
+  fake_gpu().not_ready = 0;
+  fake_gpu().failing = "cudaStreamQuery";
+  check_refused([&] { runtime->synchronize(); }, {"the GPU failed at waiting for its work"});
+}
+
 TEST_CASE("gpu runtime: an error is taken back, and one that ends the context is told apart") {
   const Healthy healthy;
   const auto runtime = make_gpu_runtime(0);

@@ -120,7 +120,10 @@ using Waiter = std::function<void(const std::function<bool()>& done)>;
 
 // Whether what is before the event, or all on the stream, is done.
 bool is_done(cudaError_t query) {
-  if (query == cudaErrorNotReady) return false;
+  if (query == cudaErrorNotReady) {
+    cudaGetLastError();  // which keeps it, although it is no error
+    return false;
+  }
   check(query, "waiting for its work");
   return true;
 }

@@ -272,10 +272,8 @@ void learn(Backend& backend, Network& network, const RunConfig& run, const ViewS
     step.set_order(sample_order(count, true, run.run.seed, at.epoch));
     if (at.step_in_epoch == 0) step.set_total_metrics({});
     step.begin_epoch(at.epoch, at.step_in_epoch, plans_of_epoch(run, at.epoch, steps));
-    StepLoop loop{.first = at.step_in_epoch,
-                  .end = steps,
-                  .overlaps = backend.is_asynchronous(),
-                  .one_by_one = ranks != nullptr};
+    StepLoop loop{
+        .first = at.step_in_epoch, .end = steps, .overlaps = backend.is_asynchronous(), .ranks = ranks};
     bool due = false;
     loop.next_stop = [&](std::int64_t next) {
       due = of_rank_0(ranks, checkpoint.is_due());

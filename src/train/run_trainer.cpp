@@ -127,7 +127,7 @@ void Trainer::train_epoch() {
   StepLoop loop{.first = progress_.step_in_epoch,
                 .end = end,
                 .overlaps = session_.backend->is_asynchronous(),
-                .one_by_one = ranks_ != nullptr};
+                .ranks = ranks_};
   loop.next_stop = [&](std::int64_t enqueued) { return next_checkpoint(enqueued); };
   loop.take = [&](const std::vector<StepRecord>& records) { take_records(records); };
   loop.settled = [&](std::int64_t done) {

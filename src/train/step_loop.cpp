@@ -6,6 +6,16 @@
 #include "train/signals.h"
 
 namespace dpll {
+namespace {
+
+// How many steps to enqueue: rank 0 knows how long they take.
+std::int64_t steps_at_once(const Pace& pace, Ranks* ranks) {
+  std::int64_t steps = pace.steps();
+  if (ranks != nullptr && pace.overlaps()) ranks->broadcast(&steps, sizeof steps);
+  return steps;
+}
+
+}  // namespace
 
 // The host enqueues a chunk of steps on a GPU and reports on the previous chunk while they run. It only waits
 // where all of them must be done.
@@ -16,9 +26,10 @@ void run_steps(TrainingStep& step, const StepLoop& loop) {
   throw_if_stop_requested();
   while (enqueued < loop.end) {
     const std::int64_t stop = loop.next_stop ? loop.next_stop(enqueued) : loop.end;
-    const std::int64_t end = std::min(stop, enqueued + (loop.one_by_one ? 1 : pace.steps()));
+    const std::int64_t end = std::min(stop, enqueued + steps_at_once(pace, loop.ranks));
     for (; enqueued < end; ++enqueued) step.enqueue();
     step.request_records();
+    SharedStops::agree();
     const bool settle = end == stop || !pace.overlaps() || stop_request().has_value();
     while (step.requests() > (settle ? 0 : 1)) {
       const std::vector<StepRecord> records = step.collect_records();
@@ -27,7 +38,6 @@ void run_steps(TrainingStep& step, const StepLoop& loop) {
     }
     if (!settle) continue;
     if (loop.settled) loop.settled(enqueued);
-    SharedStops::agree();
     throw_if_stop_requested();
   }
 }

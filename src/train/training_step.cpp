@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "backend/host_copy.h"
 #include "dpll/core/trace.h"
@@ -263,11 +264,17 @@ std::vector<StepRecord> TrainingStep::collect_records() {
   requests_.pop_front();
   const auto* const records = static_cast<const StepRecord*>(readbacks_[request.slot]->wait());
   std::vector<StepRecord> collected(records, records + request.count);
+  if (ranks_ == nullptr) return collected;
   // Gradients are those of all ranks, and so is what was judged of them.
-  for (StepRecord& record : collected) {
-    const double own = record.metrics.nonfinite;
-    record.metrics = of_all_ranks(record.metrics);
-    if (ranks_ == nullptr || record.metrics.nonfinite == 0 || failing_rank_ >= 0) continue;
+  std::vector<ObjectiveMetrics> of_all;
+  for (const StepRecord& record : collected) of_all.push_back(record.metrics);
+  ranks_
+      ->start_sum(reinterpret_cast<double*>(of_all.data()),
+                  static_cast<std::int64_t>(of_all.size()) * kObjectiveMetricsFields)
+      ->wait();
+  for (std::size_t i = 0; i < collected.size(); ++i) {
+    const double own = std::exchange(collected[i].metrics, of_all[i]).nonfinite;
+    if (of_all[i].nonfinite == 0 || failing_rank_ >= 0) continue;
     std::vector<double> all(static_cast<std::size_t>(ranks_->size()));
     ranks_->all_gather(&own, sizeof own, all.data());
     failing_rank_ =

@@ -150,7 +150,7 @@ TEST_CASE("ranks: one that sees other data than rank 0 ends all before the first
   CHECK(result.exit_code == 3);
   const std::vector<std::string> ours = our_lines(result);
   REQUIRE_MESSAGE(ours.size() == 1, result.out, result.err);
-  CHECK_MESSAGE(has(ours[0], "rank 1 has another data"), ours[0]);
+  CHECK_MESSAGE(has(ours[0], "rank 1 has another training data (SHA-256) than rank 0"), ours[0]);
 }
 
 TEST_CASE("ranks: a rank that is killed or hangs is named, all end, and the last checkpoint is good") {

@@ -208,13 +208,14 @@ TEST_CASE("tools/gpu_check: all parts in order of worth, four files in the end, 
                                   std::string("ops")}) {
     // What stands in for PyTorch has the packages, as its find_spec says nothing is missing.
     expected.push_back("passed " + name);
+    if (name == "synccheck: " + linear) expected.push_back("skipped ranks");  // there is one GPU
   }
   CHECK(rehearsal.verdicts() == expected);
   CHECK(rehearsal.files() == kFourFiles);
   const std::string summary = read_text(rehearsal.out("summary.txt"));
   CHECK(summary == done.out);
   CHECK(has(summary, "NVIDIA Made-up, commit c0ffee, 90 minutes from "));
-  CHECK(has(summary, "32 passed, 0 failed, 0 skipped, 0 not reached in "));
+  CHECK(has(summary, "32 passed, 0 failed, 1 skipped, 0 not reached in "));
   CHECK(has(summary, "an empty kernel takes 1.25 us"));
   CHECK(has(summary, "2.00 times as fast as amp"));
   for (const char* name : {"summary.txt", "all.txt", "results.json"}) {
@@ -248,6 +249,25 @@ TEST_CASE("tools/gpu_check: all parts in order of worth, four files in the end, 
   CHECK(has(
       read_text(rehearsal.out("all.txt")),
       "--tool racecheck --report-api-errors no --kernel-name kns=dpll --error-exitcode 9 ./bin/dpll_tests"));
+}
+
+TEST_CASE("tools/gpu_check: with several GPUs ranks are compared and timed") {
+  Rehearsal rehearsal;
+  rehearsal.machine().script("nvidia-smi",
+                             "echo 'NVIDIA Made-up'; echo 'NVIDIA Made-up'; echo 'NVIDIA Made-up'");
+  rehearsal.machine().script("mpirun.openmpi", "exit 9");
+  for (const char* tool : {"compare_ranks", "rank_speed"}) {
+    write_text(rehearsal.tree(std::string("tools/") + tool),
+               "import os, sys\n"
+               "assert sys.argv[sys.argv.index('--ranks') + 1] == '2', sys.argv\n"
+               "assert sys.argv[sys.argv.index('--mpirun') + 1].endswith('mpirun.openmpi')\n"
+               "assert os.environ['OMPI_ALLOW_RUN_AS_ROOT'] == '1'\n"
+               "print('| a | b |\\n| --- | --- |\\n| LeNet | 2 |')\n");
+  }
+  const ProcessResult done = rehearsal.run({"--minutes", "3", "--only", "ranks*"}, "right,right,right");
+  CHECK_MESSAGE(done.exit_code == 0, done.out, done.err);
+  CHECK(rehearsal.verdicts() == std::vector<std::string>{"passed ranks-equal", "passed ranks-speed"});
+  CHECK(rehearsal.finding("ranks-equal") == "1 rows; | LeNet | 2 |");
 }
 
 TEST_CASE("tools/gpu_check: what hangs, crashes or is off has failed, and the rest goes on") {

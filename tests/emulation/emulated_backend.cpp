@@ -6,6 +6,7 @@
 #include <map>
 
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/nccl_collectives.h"
 #include "backend/cuda/tuner.h"
 #include "backend/host_readback.h"
 #include "comparison.h"
@@ -196,8 +197,8 @@ class CountingRuntime final : public Runtime {
 }  // namespace
 
 std::unique_ptr<Backend> make_counting_backend(DType compute) {
-  return make_backend(std::make_unique<CountingRuntime>(), make_reference_library({LoopOffer{}}), compute,
-                      {});
+  return make_backend(std::make_unique<CountingRuntime>(), make_reference_library({LoopOffer{}}), compute, {},
+                      [](Ranks& ranks) { return make_emulated_collectives(ranks, kLeastSumBytes); });
 }
 
 std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
@@ -206,7 +207,7 @@ std::unique_ptr<Runtime> make_emulated_runtime(std::size_t memory) {
 
 std::unique_ptr<Backend> make_emulated_backend(DType compute, std::size_t memory) {
   return make_backend(make_emulated_runtime(memory), make_reference_library({LoopOffer{}}), compute, {},
-                      make_emulated_collectives);
+                      [](Ranks& ranks) { return make_emulated_collectives(ranks); });
 }
 
 std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t memory) {
@@ -216,7 +217,7 @@ std::unique_ptr<Backend> make_tensor_core_backend(DType compute, std::size_t mem
 
 std::unique_ptr<Backend> make_forced_backend(DType compute, const std::string& way) {
   return make_backend(make_emulated_runtime(), make_reference_library({LoopOffer{}}), compute,
-                      {.forced = way}, make_emulated_collectives);
+                      {.forced = way}, [](Ranks& ranks) { return make_emulated_collectives(ranks); });
 }
 
 std::int64_t count_differences(const std::vector<float>& got, const std::vector<float>& want) {

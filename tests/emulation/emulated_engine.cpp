@@ -90,7 +90,7 @@ class EmulatedPort final : public GpuPort {
          .timed_runs = 1,
          .warn = options.warn,
          .progress = options.progress},
-        emulated_cuda::make_emulated_collectives);
+        [](Ranks& ranks) { return emulated_cuda::make_emulated_collectives(ranks); });
   }
 
  private:

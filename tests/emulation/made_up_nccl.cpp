@@ -156,11 +156,9 @@ NcclTable table() {
 
 }  // namespace
 
-std::unique_ptr<Collectives> make_emulated_collectives(Ranks& ranks) {
-  // Small enough that tiny networks have several sums, too.
-  constexpr std::size_t kLeast = std::size_t{1} << 12;
+std::unique_ptr<Collectives> make_emulated_collectives(Ranks& ranks, std::size_t least_sum_bytes) {
   return make_nccl_collectives(
-      table(), ranks, [&ranks] { ranks_of_thread = &ranks; }, kLeast);
+      table(), ranks, [&ranks] { ranks_of_thread = &ranks; }, least_sum_bytes);
 }
 
 }  // namespace dpll::DPLL_CUDA_NAMESPACE

@@ -1,12 +1,45 @@
 #include "emulation/step_graph.h"
 
 #include <algorithm>
+#include <cstring>
+#include <thread>
 
 #include "bench/step_bench.h"
 #include "dpll/candidates.h"
 #include "emulation/emulated_backend.h"
 
 namespace dpll::test {
+namespace {
+
+// The first of so many ranks, of which no other is there: for what is enqueued and never runs.
+class AbsentRanks final : public Ranks {
+ public:
+  explicit AbsentRanks(int size) : size_(size) {}
+  int rank() const override { return 0; }
+  int size() const override { return size_; }
+  int local_rank() const override { return 0; }
+  int local_size() const override { return size_; }
+  void all_gather(const void* own, std::size_t bytes, void* all) override {
+    for (int rank = 0; rank < size_; ++rank) {
+      std::memcpy(static_cast<std::byte*>(all) + static_cast<std::size_t>(rank) * bytes, own, bytes);
+    }
+  }
+  std::vector<std::vector<std::uint8_t>> all_gather(const std::vector<std::uint8_t>& own) override {
+    return std::vector<std::vector<std::uint8_t>>(static_cast<std::size_t>(size_), own);
+  }
+  void broadcast(void*, std::size_t) override {}
+  std::unique_ptr<Sum> start_sum(float*, std::int64_t) override { return nullptr; }
+  std::unique_ptr<Sum> start_sum(double*, std::int64_t) override { return nullptr; }
+  void wait_until(const std::function<bool()>& done) override {
+    while (!done()) std::this_thread::yield();
+  }
+  double seconds_waited() const override { return 0; }
+
+ private:
+  int size_;
+};
+
+}  // namespace
 
 emulation::Graph step_graph(const StepShape& shape) {
   RunConfig config = bench::config_of_model(shape.model);
@@ -27,7 +60,8 @@ emulation::Graph step_graph(const StepShape& shape) {
                          static_cast<int>(data.train.channels), data.classes};
   const ViewSetup views = resolve_views(config, input.height, input.width, input.channels);
   const std::unique_ptr<Network> network = make_network(*backend, config, input);
-  TrainingStep step(*backend, *network, config, views, data, candidates);
+  AbsentRanks ranks(shape.ranks);
+  TrainingStep step(*backend, *network, config, views, data, candidates, shape.ranks > 1 ? &ranks : nullptr);
   step.attach(backend->allocate(step.arena_bytes(), "the activations").data());
   DPLL_CHECK(!graphs.empty(), "no graph was captured");
   return graphs.front();

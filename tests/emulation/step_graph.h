@@ -13,6 +13,7 @@ struct StepShape {
   std::string model;  // as bench_step's --model
   int batch = 64, strong = 2, classes = 10;
   DType compute = DType::f16;
+  int ranks = 1;  // that share the batch; the graph is that of rank 0
 };
 
 // The graph of a step with a full batch.

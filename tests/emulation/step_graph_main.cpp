@@ -1,5 +1,5 @@
 // Writes the graph of a training step as JSON, for tools/kernel_table.
-//   dpll_step_graph MODEL [BATCH STRONG CLASSES]
+//   dpll_step_graph MODEL [BATCH STRONG CLASSES [RANKS]]
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -27,16 +27,17 @@ int number(const char* text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 5) {
-    std::fprintf(stderr, "usage: dpll_step_graph MODEL [BATCH STRONG CLASSES]\n");
+  if (argc != 2 && argc != 5 && argc != 6) {
+    std::fprintf(stderr, "usage: dpll_step_graph MODEL [BATCH STRONG CLASSES [RANKS]]\n");
     return static_cast<int>(ExitCode::usage);
   }
   try {
     test::StepShape shape{.model = argv[1]};
-    if (argc == 5) {
+    if (argc > 2) {
       shape.batch = number(argv[2]);
       shape.strong = number(argv[3]);
       shape.classes = number(argv[4]);
+      if (argc > 5) shape.ranks = number(argv[5]);
     }
     const emulation::Graph graph = test::step_graph(shape);
     nlohmann::json nodes = nlohmann::json::array();

@@ -228,6 +228,22 @@ def late_parts(here):
     ]
 
 
+def ranks_parts(here):
+    """Several GPUs: what they train is what one does, and how fast."""
+    if here.gpus < 2:
+        return [Part("ranks", 48, 60, skip="there is one GPU")]
+    if here.mpirun is None:
+        return [Part("ranks", 48, 60, skip="there is no mpirun")]
+    if here.data is None:
+        return [Part("ranks", 48, 60, skip="there is no Fashion-MNIST; name its folder in DPLL_FASHION_MNIST")]
+    counts = ",".join(str(ranks) for ranks in (2, 4, 8) if ranks <= here.gpus)
+    common = ["--engine", here.program("dpll_engine"), "--mpirun", here.mpirun, "--ranks", counts, "--device", "cuda",
+              "--data", here.data]  # fmt: skip
+    environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1"}
+    return [Part(name, worth, 120, [[sys.executable, ROOT / "tools" / tool, *common]], readers.table, 20, environment=environment)
+            for name, worth, tool in (("ranks-equal", 48, "compare_ranks"), ("ranks-speed", 47, "rank_speed"))]  # fmt: skip
+
+
 def all_parts(here):
     query = "name,driver_version,compute_cap,memory.total,clocks.max.sm,power.limit"
     versions = [[here.program("dpll_engine"), "--version"], ["uname", "-srm"],
@@ -247,6 +263,7 @@ def all_parts(here):
         *watched_parts(here, "racecheck", 55),
         *watched_parts(here, "initcheck", 53),
         *watched_parts(here, "synccheck", 51),
+        *ranks_parts(here),
         *late_parts(here),
         *torch_parts(here, "compiled", 35),
         *torch_parts(here, "published", 33),

@@ -29,6 +29,12 @@ def first_line(text, code):
     return Reading(lines[0] if lines else "it said nothing")
 
 
+def table(text, code):
+    """A Markdown table: its number of rows and its last one."""
+    rows = [line for line in lines_of(text) if line.startswith("|")][2:]
+    return Reading(f"{len(rows)} rows; {rows[-1]}" if rows else last_line(text, code).finding, {"rows": rows})
+
+
 def versions(text, code):
     """The program's own words, then those of nvidia-smi and uname; the GPU is what one looks for."""
     found = {}

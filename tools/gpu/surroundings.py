@@ -36,7 +36,8 @@ class Surroundings:
         self._find_programs(args.build)
         if shutil.which("timeout") is None:
             raise CannotBegin("there is no timeout, which is one of GNU's coreutils")
-        self.gpu = self._gpu()
+        self.gpu, self.gpus = self._gpu()
+        self.mpirun = next((found for found in map(shutil.which, ("mpirun.openmpi", "mpirun", "mpiexec")) if found), None)
         self.python = args.python or os.environ.get("DPLL_TORCH_PYTHON") or shutil.which("python3") or sys.executable
         self.sanitizer = shutil.which("compute-sanitizer")
         if self.sanitizer is None and os.access("/usr/local/cuda/bin/compute-sanitizer", os.X_OK):
@@ -77,10 +78,10 @@ class Surroundings:
     def _gpu(self):
         if shutil.which("nvidia-smi") is None:
             raise CannotBegin("there is no nvidia-smi: NVIDIA's driver is not installed")
-        name = output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).strip().split("\n")[0]
-        if not name:
+        names = output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).strip().split("\n")
+        if not names[0]:
             raise CannotBegin("nvidia-smi finds no GPU")
-        return name
+        return names[0], len(names)
 
     def _find_data(self):
         """Images to train on and, in a bundle made for this, what the CPU made of them."""

@@ -184,6 +184,24 @@ TEST_CASE("ranks: a rank that is killed or hangs is named, all end, and the last
   }
 }
 
+TEST_CASE("ranks: two launches into one run folder: the second refuses, and the first goes on") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  Child first(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.epochs=100000"})), {});
+  const std::vector<std::string> processes = processes_of(runs, 2);
+  wait_for_text(runs.run_file("a", "train.log"), "epoch 1/");
+  const ProcessResult second =
+      run_process(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.resume=auto"})));
+  CHECK(second.exit_code == 5);
+  const std::vector<std::string> ours = our_lines(second);
+  REQUIRE_MESSAGE(ours.size() == 1, second.out, second.err);
+  CHECK_MESSAGE(has(ours[0], "is in use by another process"), ours[0]);
+  run_process({"/usr/bin/env", "kill", "-TERM", processes.front()});
+  const ProcessResult ended = first.wait();
+  CHECK(ended.exit_code == 128 + SIGTERM);
+  CHECK(has(ended.out, "stopped by SIGTERM on rank "));
+}
+
 TEST_CASE("ranks: an annotator is trained by all of them, and read by all where rank 0 has it") {
   DPLL_NEED_LAUNCHER(kOpenMpi);
   std::vector<std::string> settings = kSmall;

@@ -1,9 +1,10 @@
 // The processes that train one run together ("ranks"), and what they tell each other. On MPI:
 // parallel/mpi_ranks.h; as threads of one process, for tests: support/thread_ranks.h.
 //
-// All functions but rank(), size(), local_rank(), local_size() and seconds_waited() are collective: every
-// rank calls them in the same order with arguments that fit, from one thread. Everything is summed and merged
-// in rank order, so that the same numbers have the same sum in every run and, bit by bit, on every rank.
+// All functions but rank(), size(), local_rank(), local_size(), wait_until() and seconds_waited() are
+// collective: every rank calls them in the same order with arguments that fit, from one thread. Everything is
+// summed and merged in rank order, so that the same numbers have the same sum in every run and, bit by bit,
+// on every rank.
 //
 // They throw Error where another rank has failed, has ended, or has not come within the time limit, with one
 // line that names this rank and its host. The exit code is that of the failed rank where it said why, else
@@ -52,7 +53,8 @@ class Ranks {
   virtual std::unique_ptr<Sum> start_sum(double* values, std::int64_t count) = 0;
 
   // Returns when done() is true, which another thread or a GPU brings about. Throws as the collective
-  // functions do, to which time spent here belongs, but is none of them: other ranks may do something else.
+  // functions do, but is none of them: other ranks may do something else, and seconds_waited() does not count
+  // it.
   virtual void wait_until(const std::function<bool()>& done) = 0;
 
   // Seconds that this rank has waited in collective functions.

@@ -56,7 +56,11 @@ class MpiRanks : public Ranks {
   void broadcast(void* data, std::size_t bytes) override;
   std::unique_ptr<Sum> start_sum(float* values, std::int64_t count) override;
   std::unique_ptr<Sum> start_sum(double* values, std::int64_t count) override;
-  void wait_until(const std::function<bool()>& done) override { wait_for(done); }
+  void wait_until(const std::function<bool()>& done) override {
+    const double before = seconds_waited_;
+    wait_for(done);
+    seconds_waited_ = before;
+  }
   double seconds_waited() const override { return seconds_waited_; }
 
   // "Open MPI v4.1.4, …", of the MPI that is used.

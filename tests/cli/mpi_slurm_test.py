@@ -3,11 +3,13 @@
 usage: mpi_slurm_test.py RANK_CHECK [Class ...]
 """
 
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 CHECK = os.path.abspath(sys.argv.pop(1))
@@ -59,6 +61,24 @@ class Ranks(unittest.TestCase):
                 self.assertNotEqual(code, 0)
                 self.assertEqual(len(ours), 1, err)
                 self.assertRegex(ours[0], r"rank 1 on \S+ \(process \d+\) has ended before the others")
+
+    def test_the_program_trains_and_a_time_limit_stops_all(self):
+        engine, data = pathlib.Path(CHECK).with_name("dpll_engine"), pathlib.Path(__file__).parents[1] / "fixtures/fashion-mnist/plain"
+        for plugin, _, _ in self.kinds_here():
+            with self.subTest(plugin=plugin), tempfile.TemporaryDirectory() as folder:
+                config = pathlib.Path(folder) / "config.ini"
+                config.write_text(f"[run]\nname = a\nepochs = 2\nthreads = 1\nout_dir = {folder}\n[data]\ndataset = fashion_mnist\n"
+                                  f"path = {data}\nverify = false\n[model]\narchitecture = lenet\n[optimiser]\nbatch = 8\n"
+                                  "[log]\ncharts = false\n[evaluation]\nbatch = 8\n")  # fmt: skip
+                done = self.srun("--quiet", f"--mpi={plugin}", "--ntasks=2", str(engine), str(config))
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn("2 ranks; batch norm over the samples of all", done.stdout)
+                self.assertEqual(json.loads((pathlib.Path(folder) / "a" / "summary.json").read_text())["ranks"]["count"], 2)
+                # A time limit on the ranks: all stop after the same step.
+                done = self.srun("--quiet", f"--mpi={plugin}", "--ntasks=2", str(engine), str(config), "--resume", "--set",
+                                 "run.epochs=100000", "--set", "run.max_hours=0.0005")  # fmt: skip
+                self.assertIn("stopped by run.max_hours", done.stdout, done.stderr)
+                self.assertNotEqual(done.returncode, 0)
 
     def test_a_step_without_either_refuses(self):
         code, _, ours, err = self.ranks("none", "collectives")

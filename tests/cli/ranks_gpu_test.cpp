@@ -59,4 +59,6 @@ TEST_CASE("ranks: GPUs that do not fit the launch are refused in one line") {
   refused("right,right", 3, {}, 6, "3 ranks were started on this machine, which has 2 GPUs");
   refused("right", 2, {}, 6, "ranks 0 and 1 on ");
   refused("", 2, {}, 6, "no usable NVIDIA GPU");
+  refused("right,no_memory", 2, {}, 6, "not enough GPU memory");
+  refused("right,busy", 2, {}, 6, "busy or unavailable");
 }

@@ -184,6 +184,40 @@ TEST_CASE("ranks: a rank that is killed or hangs is named, all end, and the last
   }
 }
 
+TEST_CASE("ranks: a sample that is not finite stops all, and its rank is named; threads are shared out") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  std::vector<std::string> command =
+      runs.command("a", {"optimiser.lr=1e6", "optimiser.momentum=0", "optimiser.weight_decay=1000",
+                         "run.epochs=50", "run.threads=0"});
+  command.insert(command.begin(), {"--bind-to", "none"});
+  const ProcessResult result = run_process(on_ranks(kOpenMpi, launcher, 2, command));
+  CHECK(result.exit_code == 5);
+  const std::vector<std::string> ours = our_lines(result);
+  REQUIRE_MESSAGE(ours.size() == 1, result.out, result.err);
+  CHECK_MESSAGE(has(ours[0], "not finite on rank "), ours[0]);
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency() / 2);
+  CHECK(has(result.out, fmt::format("device: cpu, {} thread", threads)));
+}
+
+TEST_CASE("ranks: two launches into one run folder: the second refuses, and the first goes on") {
+  DPLL_NEED_LAUNCHER(kOpenMpi);
+  const EngineRuns runs(kSmall);
+  Child first(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.epochs=100000"})), {});
+  const std::vector<std::string> processes = processes_of(runs, 2);
+  wait_for_text(runs.run_file("a", "train.log"), "epoch 1/");
+  const ProcessResult second =
+      run_process(on_ranks(kOpenMpi, launcher, 2, runs.command("a", {"run.resume=auto"})));
+  CHECK(second.exit_code == 5);
+  const std::vector<std::string> ours = our_lines(second);
+  REQUIRE_MESSAGE(ours.size() == 1, second.out, second.err);
+  CHECK_MESSAGE(has(ours[0], "is in use by another process"), ours[0]);
+  run_process({"/usr/bin/env", "kill", "-TERM", processes.front()});
+  const ProcessResult ended = first.wait();
+  CHECK(ended.exit_code == 128 + SIGTERM);
+  CHECK(has(ended.out, "stopped by SIGTERM on rank "));
+}
+
 TEST_CASE("ranks: an annotator is trained by all of them, and read by all where rank 0 has it") {
   DPLL_NEED_LAUNCHER(kOpenMpi);
   std::vector<std::string> settings = kSmall;

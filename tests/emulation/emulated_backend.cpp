@@ -118,6 +118,7 @@ class EmulatedRuntime final : public Runtime {
     if (wait_) wait_([] { return true; });
   }
   void wait_by(WaitUntil wait) override { wait_ = std::move(wait); }
+  void abandon() noexcept override {}
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
     emulation::forbid_in_capture("an allocation");
     return std::make_unique<EmulatedReadback>(bytes, health_);
@@ -177,6 +178,7 @@ class CountingRuntime final : public Runtime {
   void copy(void*, const void*, std::size_t bytes) override { fill("copy", 2 * bytes); }
   void synchronize() override {}
   void wait_by(WaitUntil) override {}
+  void abandon() noexcept override {}
   std::unique_ptr<Readback> make_readback(std::size_t) override { return nullptr; }
   std::function<void()> record(const std::function<void()>& sequence) override {
     launch_rules.next_waits(nullptr);

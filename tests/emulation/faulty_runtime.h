@@ -43,6 +43,7 @@ class FaultyRuntime final : public Runtime {
   Stream stream() const override { return inner_->stream(); }
   Stream side_stream() const override { return inner_->side_stream(); }
   Stream ranks_stream() const override { return inner_->ranks_stream(); }
+  void abandon() noexcept override { inner_->abandon(); }
   void wait_by(WaitUntil wait) override { inner_->wait_by(std::move(wait)); }
   int mark(Stream stream) override { return inner_->mark(stream); }
   void wait(Stream later, int mark) override { inner_->wait(later, mark); }

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -15,7 +18,6 @@ namespace {
 
 using emulation::EmulationFault;
 
-// Behind the pointer of a NcclComm.
 struct Communicator {
   Ranks* ranks = nullptr;
   Stream stream = nullptr;
@@ -23,8 +25,10 @@ struct Communicator {
   std::int64_t calls = 0;  // that have run
   NcclUniqueId id = {};
 };
-Communicator* of(NcclComm comm) {
-  return reinterpret_cast<Communicator*>(comm);
+// Behind the pointer of a NcclComm; graphs hold it, too.
+using Shared = std::shared_ptr<Communicator>;
+const Shared& of(NcclComm comm) {
+  return *reinterpret_cast<const Shared*>(comm);
 }
 
 thread_local Ranks* ranks_of_thread = nullptr;
@@ -85,7 +89,7 @@ void put(std::byte* to, float value, int type) {
 }
 
 int all_gather(const void* send, void* receive, std::size_t count, int type, NcclComm raw, Stream stream) {
-  Communicator* const comm = of(raw);
+  const Shared comm = of(raw);
   use_stream(*comm, stream);
   const std::size_t bytes = count * bytes_of(type),
                     all = bytes * static_cast<std::size_t>(comm->ranks->size());
@@ -101,7 +105,7 @@ int all_gather(const void* send, void* receive, std::size_t count, int type, Ncc
 
 int all_reduce(const void* send, void* receive, std::size_t count, int type, int operation, NcclComm raw,
                Stream stream) {
-  Communicator* const comm = of(raw);
+  const Shared comm = of(raw);
   use_stream(*comm, stream);
   if (operation != kNcclSum || send != receive) throw EmulationFault("NCCL: not a sum in place");
   const std::size_t width = bytes_of(type), bytes = count * width;
@@ -136,11 +140,21 @@ NcclTable table() {
     return kNcclSuccess;
   };
   made_up.comm_init_rank = [](NcclComm* comm, int, NcclUniqueId id, int) {
-    *comm = reinterpret_cast<NcclComm>(new Communicator{.ranks = ranks_of_thread, .id = id});
+    auto own = std::make_shared<Communicator>();
+    own->ranks = ranks_of_thread;
+    own->id = id;
+    *comm = reinterpret_cast<NcclComm>(new Shared(std::move(own)));
     return kNcclSuccess;
   };
-  made_up.comm_abort = [](NcclComm comm) {
-    delete of(comm);
+  made_up.comm_destroy = [](NcclComm comm) {
+    const auto* const shared = reinterpret_cast<const Shared*>(comm);
+    if (shared->use_count() > 1) {
+      fmt::print(
+          stderr,
+          "NCCL: a communicator is destroyed before a graph that it is part of: NCCL would wait for ever\n");
+      std::abort();
+    }
+    delete shared;
     return kNcclSuccess;
   };
   made_up.comm_get_async_error = [](NcclComm, int* error) {

@@ -1,5 +1,6 @@
 // Several ranks train what one does.
 #include "support/shared_training.h"
+#include "train/evaluator.h"
 
 using namespace dpll;
 using namespace dpll::test;
@@ -50,4 +51,38 @@ TEST_CASE(
   CHECK(shared[0].parameters == shared[1].parameters);
   CHECK(shared[0].buffers == shared[1].buffers);
   CHECK(largest_difference(shared[0].losses, alone.losses) > 1e-3);
+}
+
+TEST_CASE(
+    "ranks: each evaluates its share, and all have the whole result, also of fewer samples than ranks") {
+  const RunConfig config = config_of(kSettings[5], BatchNormScope::global);
+  const auto evaluate = [&](std::int64_t samples, Ranks* ranks) {
+    ImageSet images = drawn_data(3).train;
+    images.count = samples;
+    images.pixels.resize(static_cast<std::size_t>(samples * images.image_bytes()));
+    images.labels.resize(static_cast<std::size_t>(samples));
+    const auto backend = make_reference_backend();
+    const auto network = make_network(*backend, config, {kSide, kSide, 3, kClasses});
+    network->state().initialise(1);
+    Evaluator evaluator(*backend, *network, resolve_views(config, kSide, kSide, 3), images, 4, Mode::eval,
+                        ranks);
+    const Buffer arena = backend->allocate(evaluator.arena_bytes(), "the activations");
+    evaluator.attach(arena.data());
+    return evaluator.run(Evaluator::Logits::keep);
+  };
+  for (const std::int64_t samples : {1, 2, 7, 22}) {
+    CAPTURE(samples);
+    const EvaluationResult alone = evaluate(samples, nullptr);
+    std::vector<EvaluationResult> shared(3);
+    run_ranks(
+        3, [&](Ranks& ranks) { shared[static_cast<std::size_t>(ranks.rank())] = evaluate(samples, &ranks); });
+    for (const EvaluationResult& of_rank : shared) {
+      CHECK(of_rank.samples == samples);
+      CHECK(of_rank.accuracy == alone.accuracy);
+      CHECK(std::abs(of_rank.loss - alone.loss) < 1e-12);
+      CHECK(of_rank.predictions == alone.predictions);
+      CHECK(of_rank.confidences == alone.confidences);
+      CHECK(of_rank.logits == alone.logits);
+    }
+  }
 }

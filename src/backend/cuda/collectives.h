@@ -14,6 +14,7 @@
 
 namespace dpll::DPLL_CUDA_NAMESPACE {
 
+// Recorded sequences that have called it must be gone when it is destroyed, which is collective.
 class Collectives {
  public:
   virtual ~Collectives() = default;
@@ -31,6 +32,9 @@ class Collectives {
 
   // While the host waits for the GPU: throws Error(device) where another rank has failed.
   virtual void check() = 0;
+  // The process is about to end because a rank has failed. Nothing is given back in order: that would wait
+  // for other ranks, and for work that waits for them.
+  virtual void abandon() noexcept = 0;
 };
 
 // Collective, on the current GPU.

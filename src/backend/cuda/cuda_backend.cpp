@@ -84,7 +84,7 @@ class CudaBackend final : public Backend {
     runtime_->wait_by([this, &ranks](const std::function<bool()>& done) {
       try {
         ranks.wait_until([&] {
-          if (collectives_ != nullptr) collectives_->check();
+          collectives_->check();
           return done();
         });
       } catch (...) {
@@ -105,7 +105,11 @@ class CudaBackend final : public Backend {
     DPLL_CHECK(collectives_ != nullptr, "the ranks have not met");
     return collectives_->least_sum_bytes();
   }
-  void leave_ranks() noexcept override { collectives_.reset(); }
+  void leave_ranks() noexcept override {
+    if (collectives_ == nullptr) return;
+    collectives_->abandon();
+    runtime_->abandon();
+  }
 
   std::unique_ptr<PreactConv> make_preact_conv(const PreactConvSpec& spec) override {
     return DPLL_CUDA_NAMESPACE::make_preact_conv(context_, spec);

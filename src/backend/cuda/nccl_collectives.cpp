@@ -43,10 +43,12 @@ class NcclCollectives final : public Collectives {
     ranks.broadcast(ids, sizeof ids);
     join(ranks, begin_thread, ids);
   }
-  // Destroying waits for the others, who may be gone: nothing here needs what it would complete.
+  // ncclCommDestroy, and ncclCommAbort as well, wait for the ranks of the same machine and for the end of all
+  // graphs that the communicator is part of. Where something has failed they might wait for ever.
   ~NcclCollectives() override {
+    if (abandoned_ || std::uncaught_exceptions() > 0) return;
     for (const NcclComm comm : {statistics_, gradients_}) {
-      if (comm != nullptr) nccl_.comm_abort(comm);
+      if (comm != nullptr) nccl_.comm_destroy(comm);
     }
   }
   NcclCollectives(const NcclCollectives&) = delete;
@@ -75,6 +77,8 @@ class NcclCollectives final : public Collectives {
       if (error != kNcclInProgress) check_result(error, "a collective of several GPUs", comm);
     }
   }
+
+  void abandon() noexcept override { abandoned_ = true; }
 
  private:
   // NCCL's protocol between ranks belongs to one version.
@@ -129,6 +133,7 @@ class NcclCollectives final : public Collectives {
   NcclTable nccl_;
   int size_, rank_, version_ = 0;
   std::size_t least_sum_bytes_;
+  bool abandoned_ = false;
   NcclComm statistics_ = nullptr, gradients_ = nullptr;
 };
 

@@ -25,7 +25,7 @@ struct NcclTable {
   int (*get_version)(int* version) = nullptr;
   int (*get_unique_id)(NcclUniqueId* id) = nullptr;
   int (*comm_init_rank)(NcclComm* comm, int ranks, NcclUniqueId id, int rank) = nullptr;
-  int (*comm_abort)(NcclComm comm) = nullptr;
+  int (*comm_destroy)(NcclComm comm) = nullptr;
   int (*comm_get_async_error)(NcclComm comm, int* error) = nullptr;
   int (*all_gather)(const void* send, void* receive, std::size_t count, int type, NcclComm comm,
                     Stream stream) = nullptr;

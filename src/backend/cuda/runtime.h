@@ -56,6 +56,9 @@ class Runtime {
   // before: where work of this GPU waits for other ranks it may never be done.
   using WaitUntil = std::function<void(const std::function<bool()>& done)>;
   virtual void wait_by(WaitUntil wait) = 0;
+  // The process is about to end, and work that has been enqueued may never be done: from now on nothing waits
+  // for it, and memory and graphs are not given back.
+  virtual void abandon() noexcept = 0;
   virtual std::unique_ptr<Readback> make_readback(std::size_t bytes) = 0;
 
   // Captures what `sequence` enqueues and returns its replay.

@@ -115,8 +115,11 @@ void write_graph(cudaGraph_t graph) {
   }
 }
 
-// Returns when `done` is true, or throws.
-using Waiter = std::function<void(const std::function<bool()>& done)>;
+// What all that belongs to a runtime shares.
+struct Manner {
+  Runtime::WaitUntil wait;  // empty: CUDA waits
+  bool abandoned = false;   // Runtime::abandon()
+};
 
 // Whether what is before the event, or all on the stream, is done.
 bool is_done(cudaError_t query) {
@@ -131,9 +134,8 @@ bool is_done(cudaError_t query) {
 // Page-locked memory, without which a copy would make the host wait, and an event behind the copy.
 class GpuReadback final : public Readback {
  public:
-  // `wait`: of the runtime, may be empty.
-  GpuReadback(std::size_t bytes, cudaStream_t stream, const Waiter& wait)
-      : bytes_(bytes), stream_(stream), wait_(wait) {
+  GpuReadback(std::size_t bytes, cudaStream_t stream, std::shared_ptr<const Manner> manner)
+      : bytes_(bytes), stream_(stream), manner_(std::move(manner)) {
     check(cudaMallocHost(&copy_, bytes), "taking page-locked memory");
     const cudaError_t error =
         cudaEventCreateWithFlags(&done_, cudaEventDisableTiming | cudaEventBlockingSync);
@@ -143,7 +145,8 @@ class GpuReadback final : public Readback {
     }
   }
   ~GpuReadback() override {
-    if (!wait_) cudaEventSynchronize(done_);  // a copy that nobody waited for may still write
+    if (manner_->abandoned) return;
+    cudaEventSynchronize(done_);  // a copy that nobody waited for may still write
     cudaEventDestroy(done_);
     cudaFreeHost(copy_);
   }
@@ -160,8 +163,8 @@ class GpuReadback final : public Readback {
     check(cudaEventRecord(done_, stream_), "marking a copy");
   }
   const void* wait() override {
-    if (wait_) {
-      wait_([this] { return is_done(cudaEventQuery(done_)); });
+    if (manner_->wait) {
+      manner_->wait([this] { return is_done(cudaEventQuery(done_)); });
     } else {
       check(cudaEventSynchronize(done_), "waiting for its work");
     }
@@ -171,7 +174,7 @@ class GpuReadback final : public Readback {
  private:
   std::size_t bytes_;
   cudaStream_t stream_;
-  const Waiter& wait_;
+  std::shared_ptr<const Manner> manner_;
   void* copy_ = nullptr;
   cudaEvent_t done_ = nullptr;
 };
@@ -191,6 +194,7 @@ class GpuRuntime final : public Runtime {
     check(cudaEventCreate(&end_), "creating an event");
   }
   ~GpuRuntime() override {
+    if (manner_->abandoned) return;
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
     for (const cudaEvent_t event : marks_) cudaEventDestroy(event);
@@ -229,7 +233,9 @@ class GpuRuntime final : public Runtime {
     cudaGetLastError();  // out of memory is the caller's to report
     return nullptr;
   }
-  void release(void* data) noexcept override { cudaFree(data); }
+  void release(void* data) noexcept override {
+    if (!manner_->abandoned) cudaFree(data);
+  }
   std::size_t free_bytes() const override {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for free memory");
@@ -259,13 +265,14 @@ class GpuRuntime final : public Runtime {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copying");
   }
   void synchronize() override {
-    if (wait_) return wait_([this] { return is_done(cudaStreamQuery(stream_)); });
+    if (manner_->wait) return manner_->wait([this] { return is_done(cudaStreamQuery(stream_)); });
     check(cudaStreamSynchronize(stream_), "waiting for its work");
   }
-  void wait_by(WaitUntil wait) override { wait_ = std::move(wait); }
+  void wait_by(WaitUntil wait) override { manner_->wait = std::move(wait); }
+  void abandon() noexcept override { manner_->abandoned = true; }
 
   std::unique_ptr<Readback> make_readback(std::size_t bytes) override {
-    return std::make_unique<GpuReadback>(bytes, stream_, wait_);
+    return std::make_unique<GpuReadback>(bytes, stream_, manner_);
   }
 
   std::function<void()> record(const std::function<void()>& sequence) override {
@@ -314,8 +321,9 @@ class GpuRuntime final : public Runtime {
     const cudaError_t error = cudaGraphInstantiate(&instance, graph, 0);
     cudaGraphDestroy(graph);
     check(error, "making a graph of a step");
-    const std::shared_ptr<CUgraphExec_st> owner(instance,
-                                                [](CUgraphExec_st* of) { cudaGraphExecDestroy(of); });
+    const std::shared_ptr<CUgraphExec_st> owner(instance, [manner = manner_](CUgraphExec_st* of) {
+      if (!manner->abandoned) cudaGraphExecDestroy(of);
+    });
     return [this, owner] {
       launch_rules.next_waits(stream_);
       check(cudaGraphLaunch(owner.get(), stream_), "starting a step");
@@ -324,7 +332,7 @@ class GpuRuntime final : public Runtime {
 
   cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr, side_stream_ = nullptr, ranks_stream_ = nullptr;
-  WaitUntil wait_;
+  std::shared_ptr<Manner> manner_ = std::make_shared<Manner>();
   std::array<cudaEvent_t, kMarks> marks_ = {};
   int last_mark_ = 0;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;  // of milliseconds()

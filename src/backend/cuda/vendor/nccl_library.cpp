@@ -28,7 +28,7 @@ NcclTable load_nccl() {
   require_version("NCCL", library, {version / 10000, version / 100 % 100, version % 100}, {2, 14, 0});
   library.load(table.get_unique_id, "ncclGetUniqueId");
   library.load(table.comm_init_rank, "ncclCommInitRank");
-  library.load(table.comm_abort, "ncclCommAbort");
+  library.load(table.comm_destroy, "ncclCommDestroy");
   library.load(table.comm_get_async_error, "ncclCommGetAsyncError");
   library.load(table.all_gather, "ncclAllGather");
   library.load(table.all_reduce, "ncclAllReduce");

@@ -283,7 +283,7 @@ int dispatch(int argc, char** argv) {
     std::fputs(app.help().c_str(), stdout);
     return static_cast<int>(ExitCode::usage);
   }
-  return train_command(train_arguments.load());
+  return train_command([&] { return train_arguments.load(); });
 }
 
 }  // namespace

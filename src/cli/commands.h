@@ -1,6 +1,7 @@
 // The subcommands of dpll_engine. Each returns the process's exit code and throws Error.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,8 +14,9 @@ namespace dpll {
 // stderr.
 int run_command_line(int argc, char** argv);
 
-// Trains as trainer.h's train(), alone or together with the other ranks that a launcher has started.
-int train_command(RunConfig config);
+// Trains the configuration that `load` reads as trainer.h's train(), alone or together with the other ranks
+// that a launcher has started. What is wrong with it is then said once.
+int train_command(const std::function<RunConfig()>& load);
 
 struct CandidatesArguments {
   RunConfig config;

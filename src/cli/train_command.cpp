@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <new>
 #include <vector>
@@ -68,9 +69,17 @@ int train_on_ranks(RunConfig config, const Launch& launch) {
 
 }  // namespace
 
-int train_command(RunConfig config) {
+int train_command(const std::function<RunConfig()>& load) {
   const Launch launch = read_launch();
-  return launch.size > 1 ? train_on_ranks(std::move(config), launch) : train(std::move(config));
+  if (launch.size == 1) return train(load());
+  RunConfig config;
+  try {
+    config = load();
+  } catch (const Error& error) {
+    // Most likely it is wrong for all of them.
+    return end_with(launch, nullptr, error);
+  }
+  return train_on_ranks(std::move(config), launch);
 }
 
 }  // namespace dpll

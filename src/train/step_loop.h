@@ -10,10 +10,10 @@
 namespace dpll {
 
 struct StepLoop {
-  std::int64_t first = 0;   // step of the epoch to begin with
-  std::int64_t end = 0;     // step of the epoch before which to end, at most steps_per_epoch
-  bool overlaps = false;    // is the backend asynchronous?
-  Ranks* ranks = nullptr;   // which must pause at the same steps, or null
+  std::int64_t first = 0;  // step of the epoch to begin with
+  std::int64_t end = 0;    // step of the epoch before which to end, at most steps_per_epoch
+  bool overlaps = false;   // is the backend asynchronous?
+  Ranks* ranks = nullptr;  // which must pause at the same steps, or null
   // The step before which all earlier steps must be done, at most `end`. Empty: only `end`.
   std::function<std::int64_t(std::int64_t enqueued)> next_stop = {};
   // Receives the steps that are done, in order. May be empty.

@@ -93,12 +93,13 @@ class TrainingStep {
   // The program of a full batch; after each phase its tensors have the documented contents.
   const Program& full_program() const { return *full_.program; }
 
-  // The first rank that had a sample which was not finite; -1: none, or this process is alone.
+  // The first rank that had a sample, an activation or a gradient which was not finite, the last two as
+  // diagnose() has found; -1: none, all, or this process is alone.
   int failing_rank() const { return failing_rank_; }
   // Data-set rows of a step's batch.
   std::vector<std::int64_t> batch_samples(std::int64_t step_in_epoch) const;
-  // After a step whose health or metrics were not finite: runs its forward pass again and names the first
-  // tensor that is not finite, and where.
+  // After a step whose health or metrics were not finite: runs its passes again and names the first tensor
+  // that is not finite, and where. Collective.
   std::string diagnose(std::int64_t step_in_epoch);
   // After such a step, before a checkpoint is restored: waits for the steps enqueued after it, and allows
   // steps to change parameters again.
@@ -127,6 +128,7 @@ class TrainingStep {
   void rows_and_loss(Batch& batch);
   void rows_after(Batch& batch);
   void update();
+  bool name_failing_rank(bool own);
   // `next`: the batch that the views are made of beside this one, or null.
   void run_operations(Batch& batch, Batch* next);
   void record(Batch& batch, Batch* next);

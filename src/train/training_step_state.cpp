@@ -202,6 +202,19 @@ void TrainingStep::forget_failure() {
   backend_.fill_zero(as_bytes(health_));
 }
 
+// Whether one has. If all have, none is to blame.
+bool TrainingStep::name_failing_rank(bool own) {
+  if (ranks_ == nullptr) return own;
+  const std::uint8_t failed = own ? 1 : 0;
+  std::vector<std::uint8_t> all(static_cast<std::size_t>(ranks_->size()));
+  ranks_->all_gather(&failed, 1, all.data());
+  const auto count = std::count(all.begin(), all.end(), 1);
+  if (failing_rank_ < 0 && count > 0 && count < ranks_->size()) {
+    failing_rank_ = static_cast<int>(std::find(all.begin(), all.end(), 1) - all.begin());
+  }
+  return count > 0;
+}
+
 std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   Program& program = *batch_of(step_in_epoch).program;
   ModelState& model = network_.state();
@@ -215,9 +228,19 @@ std::string TrainingStep::diagnose(std::int64_t step_in_epoch) {
   again.first = static_cast<std::uint32_t>(step_in_epoch * batch_size_);
   set_state(again);
   has_views_ = false;
-  augment(batch_of(step_in_epoch));
-  program.forward(rows(batch_of(step_in_epoch)));
-  if (std::string found = nonfinite_activation(backend_, program); !found.empty()) return found;
+  Batch& batch = batch_of(step_in_epoch);
+  augment(batch);
+  program.forward(rows(batch));
+  const std::string found = nonfinite_activation(backend_, program);
+  if (!name_failing_rank(!found.empty()) && ranks_ != nullptr && !gradients.empty()) {
+    // Sums hide whose gradients they are of. The rows that this changes belong to a step that is refused.
+    rows_and_loss(batch);
+    program.backward(rows(batch));
+    bool own = false;
+    for (int i = 0; i < model.parameters(); ++i) own = own || !nonfinite_gradient(model, i).empty();
+    name_failing_rank(own);
+  }
+  if (!found.empty()) return found;
   // Gradients are written from the last layer to the first, so the wrong one nearest to the end came first.
   return gradients.empty() ? "the loss" : gradients.back();
 }

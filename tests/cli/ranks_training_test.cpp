@@ -87,18 +87,20 @@ TEST_CASE("ranks: a run on two and three ranks of MPICH is that of one, and the 
   check_training(kMpich, launcher);
 }
 
-TEST_CASE("ranks: a checkpoint of four resumes on two, and on one") {
+TEST_CASE("ranks: a checkpoint of four resumes on two, on one, and on four again") {
   DPLL_NEED_LAUNCHER(kOpenMpi);
   std::vector<std::string> settings = kSmall;
   settings.back() = "optimiser.batch=8";  // the last batch of an epoch is full
   const EngineRuns runs(settings);
-  require_done(run_process(runs.command("whole", {"run.epochs=3"})));
+  require_done(run_process(runs.command("whole", {"run.epochs=4"})));
   require_done(run_process(on_ranks(kOpenMpi, launcher, 4, runs.command("cut", {"run.epochs=1"}))));
   require_done(
       run_process(on_ranks(kOpenMpi, launcher, 2, runs.command("cut", {"run.epochs=2", "run.resume=yes"}))));
   const ProcessResult alone = run_process(runs.command("cut", {"run.epochs=3", "run.resume=yes"}));
   require_done(alone);
   CHECK(has(alone.out, "it was written by 2 ranks and goes on with 1"));
+  require_done(
+      run_process(on_ranks(kOpenMpi, launcher, 4, runs.command("cut", {"run.epochs=4", "run.resume=yes"}))));
   check_close(column_of(read_text(runs.run_file("cut", "metrics.csv")), "train_loss"),
               column_of(read_text(runs.run_file("whole", "metrics.csv")), "train_loss"), 1e-3);
 }
@@ -114,6 +116,7 @@ TEST_CASE("ranks: what cannot be is said in one line, and all end") {
     CHECK_MESSAGE(ours.size() == 1, result.out, result.err);
     if (!ours.empty()) CHECK_MESSAGE(has(ours[0], part), ours[0]);
   };
+  refused(2, runs.command("a", {"optimiser.lr=1e6"}), 3, "--set optimiser.lr=1e6: out of range");
   // 32 samples in batches of 10: the last has 2.
   refused(3, runs.command("a"), 3,
           "3 ranks share batches of 10 samples, the last of an epoch 2, and each needs one");
@@ -184,18 +187,18 @@ TEST_CASE("ranks: a rank that is killed or hangs is named, all end, and the last
   }
 }
 
-TEST_CASE("ranks: a sample that is not finite stops all, and its rank is named; threads are shared out") {
+TEST_CASE("ranks: one that is not finite stops all with one line; threads are shared out") {
   DPLL_NEED_LAUNCHER(kOpenMpi);
   const EngineRuns runs(kSmall);
   std::vector<std::string> command =
-      runs.command("a", {"optimiser.lr=1e6", "optimiser.momentum=0", "optimiser.weight_decay=1000",
+      runs.command("a", {"optimiser.lr=1000", "optimiser.momentum=0", "optimiser.weight_decay=1000",
                          "run.epochs=50", "run.threads=0"});
   command.insert(command.begin(), {"--bind-to", "none"});
   const ProcessResult result = run_process(on_ranks(kOpenMpi, launcher, 2, command));
   CHECK(result.exit_code == 5);
   const std::vector<std::string> ours = our_lines(result);
   REQUIRE_MESSAGE(ours.size() == 1, result.out, result.err);
-  CHECK_MESSAGE(has(ours[0], "not finite on rank "), ours[0]);
+  CHECK_MESSAGE(has(ours[0], "not finite"), ours[0]);
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency() / 2);
   CHECK(has(result.out, fmt::format("device: cpu, {} thread", threads)));
 }

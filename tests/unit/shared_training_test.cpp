@@ -86,3 +86,36 @@ TEST_CASE(
     }
   }
 }
+
+TEST_CASE("ranks: whose sample is not finite is known to all") {
+  const RunConfig config =
+      config_of({"mlp", "architecture = mlp\nhidden = 12\n", "proden", 0}, BatchNormScope::global);
+  std::vector<int> blamed(3, -2);
+  run_ranks(3, [&](Ranks& ranks) {
+    const DataSet data = drawn_data(3);
+    CandidateSets candidates(kSamples, kClasses);
+    for (int i = 0; i < kSamples; ++i) {
+      candidates.insert(i, i % kClasses);
+      candidates.insert(i, (i + 1) % kClasses);
+    }
+    const auto backend = make_reference_backend();
+    const auto network = make_network(*backend, config, {kSide, kSide, 3, kClasses});
+    TrainingStep step(*backend, *network, config, resolve_views(config, kSide, kSide, 3), data, candidates,
+                      &ranks);
+    const Buffer arena = backend->allocate(step.arena_bytes(), "the activations");
+    step.attach(arena.data());
+    network->state().initialise(1);
+    // The loss of sample 3 becomes NaN. Of a batch of 8 rank 1 has the samples 2 to 4.
+    std::vector<float> targets = step.targets();
+    targets[static_cast<std::size_t>(3 * kClasses)] = std::nanf("");
+    step.set_targets(targets);
+    step.begin_epoch(0, 0,
+                     std::vector<StepPlan>(static_cast<std::size_t>(step.steps_per_epoch()),
+                                           StepPlan{.learning_rate = 0.05F}));
+    step.enqueue();
+    step.request_records();
+    step.collect_records();
+    blamed[static_cast<std::size_t>(ranks.rank())] = step.failing_rank();
+  });
+  CHECK(blamed == std::vector<int>(3, 1));
+}

@@ -25,7 +25,7 @@ int type_of(DType type) {
   }
 }
 
-std::string version_text(int version) {
+std::string nccl_version_text(int version) {
   return fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 
@@ -54,7 +54,7 @@ class NcclCollectives final : public Collectives {
   NcclCollectives(const NcclCollectives&) = delete;
   NcclCollectives& operator=(const NcclCollectives&) = delete;
 
-  std::string description() const override { return version_text(version_); }
+  std::string description() const override { return nccl_version_text(version_); }
   int size() const override { return size_; }
   std::size_t least_sum_bytes() const override { return least_sum_bytes_; }
 
@@ -89,7 +89,7 @@ class NcclCollectives final : public Collectives {
       const int of_rank = versions[static_cast<std::size_t>(rank)];
       if (of_rank == version_) continue;
       fail(ExitCode::device, "rank {} has {}, rank {} {}: every rank needs the same", rank_,
-           version_text(version_), rank, version_text(of_rank));
+           nccl_version_text(version_), rank, nccl_version_text(of_rank));
     }
   }
 

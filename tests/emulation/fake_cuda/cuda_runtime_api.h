@@ -64,7 +64,7 @@ struct FakeGpu {
 
   std::map<void*, std::size_t> allocated = {};
   int not_ready = 0;  // so many more queries say that the work is not done
-  int graphs = 0;  // that are alive, executable ones included
+  int graphs = 0;     // that are alive, executable ones included
   bool capturing = false;
   std::vector<std::pair<std::string, unsigned>> printed = {};  // graphs as text: file and flags
   cudaError_t last_error = cudaSuccess;

@@ -130,9 +130,13 @@ void Trainer::relay_warnings() {
 
 void Trainer::write_results() {
   if (ranks_ != nullptr) {
-    const double own = ranks_->seconds_waited();
-    session_.waited.resize(static_cast<std::size_t>(ranks_->size()));
-    ranks_->all_gather(&own, sizeof own, session_.waited.data());
+    const double seconds = ranks_->seconds_waited(), share = seconds / seconds_since(start_);
+    const auto gather = [&](double own, std::vector<double>& all) {
+      all.resize(static_cast<std::size_t>(ranks_->size()));
+      ranks_->all_gather(&own, sizeof own, all.data());
+    };
+    gather(seconds, session_.waited);
+    gather(share, session_.waited_shares);
   }
   if (!writes_) return;
   const std::vector<float> misses = session_.missed_masses();

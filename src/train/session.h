@@ -47,7 +47,8 @@ struct Session {
   const RunConfig& config;
   Ranks* ranks;
   std::vector<std::string> hosts, devices, processes;  // of all ranks; devices: Backend::description()
-  std::vector<double> waited;  // seconds of all ranks in collective functions, at the end
+  // Of all ranks, at the end: seconds in collective functions, and their share of the process's time.
+  std::vector<double> waited, waited_shares;
   DataSet data;
   CandidateSets candidates;
   SelectionPart held_out;

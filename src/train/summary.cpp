@@ -187,11 +187,10 @@ class SummaryListener final : public RunListener {
     add_accuracies(summary, state.history, config.evaluation.selection, session_.evaluation.held_out());
     if (session_.has_priors()) summary["class_priors"] = priors();
     if (session_.ranks != nullptr) {
-      summary["ranks"] = {{"count", session_.ranks->size()},
-                          {"hosts", session_.hosts},
-                          {"devices", session_.devices},
-                          {"batch_norm", to_string(config.parallel.batch_norm)},
-                          {"seconds_waited", session_.waited}};
+      summary["ranks"] = {
+          {"count", session_.ranks->size()},   {"hosts", session_.hosts},
+          {"devices", session_.devices},       {"batch_norm", to_string(config.parallel.batch_norm)},
+          {"seconds_waited", session_.waited}, {"share_of_time_waited", session_.waited_shares}};
     }
     summary["seconds"] = state.seconds;
     summary["backend"] = session_.backend->description();

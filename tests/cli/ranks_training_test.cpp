@@ -61,7 +61,7 @@ void check_training(const Mpi& mpi, const std::string& launcher) {
     check_close(column_of(read_text(runs.run_file(name, "metrics.csv")), "train_loss"), want, 1e-3);
     const auto summary = nlohmann::json::parse(read_text(runs.run_file(name, "summary.json")));
     CHECK(summary.at("ranks").at("count") == ranks);
-    for (const char* list : {"hosts", "devices", "seconds_waited"}) {
+    for (const char* list : {"hosts", "devices", "seconds_waited", "share_of_time_waited"}) {
       CHECK(summary.at("ranks").at(list).size() == static_cast<std::size_t>(ranks));
     }
     // Each evaluates its share.

@@ -25,7 +25,7 @@ int type_of(DType type) {
   }
 }
 
-std::string nccl_version_text(int version) {
+std::string text_of_version(int version) {
   return fmt::format("NCCL {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 
@@ -54,7 +54,7 @@ class NcclCollectives final : public Collectives {
   NcclCollectives(const NcclCollectives&) = delete;
   NcclCollectives& operator=(const NcclCollectives&) = delete;
 
-  std::string description() const override { return nccl_version_text(version_); }
+  std::string description() const override { return text_of_version(version_); }
   int size() const override { return size_; }
   std::size_t least_sum_bytes() const override { return least_sum_bytes_; }
 
@@ -89,7 +89,7 @@ class NcclCollectives final : public Collectives {
       const int of_rank = versions[static_cast<std::size_t>(rank)];
       if (of_rank == version_) continue;
       fail(ExitCode::device, "rank {} has {}, rank {} {}: every rank needs the same", rank_,
-           nccl_version_text(version_), rank, nccl_version_text(of_rank));
+           text_of_version(version_), rank, text_of_version(of_rank));
     }
   }
 
@@ -138,6 +138,12 @@ class NcclCollectives final : public Collectives {
 };
 
 }  // namespace
+
+std::string nccl_version_text(const NcclTable& nccl) {
+  int version = 0;
+  nccl.get_version(&version);
+  return text_of_version(version);
+}
 
 std::unique_ptr<Collectives> make_nccl_collectives(const NcclTable& nccl, Ranks& ranks,
                                                    const std::function<void()>& begin_thread,

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "backend/cuda/collectives.h"
 #include "backend/cuda/nccl_table.h"
@@ -13,6 +14,8 @@ namespace dpll::DPLL_CUDA_NAMESPACE {
 
 // A sum of this size takes some ten times as long as a small one.
 inline constexpr std::size_t kLeastSumBytes = std::size_t{1} << 22;
+
+std::string nccl_version_text(const NcclTable& nccl);  // "NCCL 2.28.9"
 
 // Collective. Every rank has a GPU of its own, which is the current one of the calling thread; `begin_thread`
 // makes it that of another thread. Error(device) where NCCL fails, or has another version on another rank.

@@ -71,7 +71,8 @@ std::string gpu_version_text() {
       return error.what();
     }
   };
-  return line([] { return fmt::format("cuDNN {}", cuda::cudnn().version.text()); }) + "\n" + line([] {
+  return line([] { return fmt::format("cuDNN {}", cuda::cudnn().version.text()); }) + "\n" +
+         line([] { return cuda::nccl_version_text(cuda::nccl()); }) + "\n" + line([] {
            std::string gpus;
            for (const GpuFacts& gpu : cuda::list_gpus()) {
              gpus += fmt::format("{}{}: {}, sm_{}", gpus.empty() ? "GPU " : "; GPU ", gpu.index, gpu.name,

@@ -9,7 +9,8 @@ namespace dpll {
 
 GpuPort& cuda_port();
 
-// For --version, two lines: the cuDNN that is found on this machine and the GPUs, or why there is none.
+// For --version, three lines: the cuDNN and the NCCL that are found on this machine and the GPUs, or why
+// there is none.
 std::string gpu_version_text();
 
 }  // namespace dpll

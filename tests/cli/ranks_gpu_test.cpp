@@ -9,9 +9,10 @@ using namespace dpll::test;
 
 namespace {
 
-const std::vector<std::string> kSettings = {"log.charts=false",  "log.progress=false", "run.device=cuda",
-                                            "run.qualify=false", "optimiser.lr=0.01",  "optimiser.batch=12",
-                                            "run.precision=f32", "data.train_limit=24"};
+const std::vector<std::string> kSettings = {
+    "log.charts=false",  "log.progress=false", "run.device=cuda",   "run.qualify=false",
+    "optimiser.lr=0.01", "optimiser.batch=12", "run.precision=f32", "model.architecture=mlp",
+    "model.hidden=8",    "views.policy=none"};
 
 // With so many emulated GPUs, "right,right".
 std::vector<std::string> on_gpus(const std::string& launcher, const std::string& gpus, int ranks,

@@ -51,7 +51,11 @@ emulation::Graph step_graph(const StepShape& shape) {
     candidates.insert(i, static_cast<int>(i % shape.classes));
 
   std::vector<emulation::Graph> graphs;
-  emulation::set_counting([&](const emulation::Graph& graph) { graphs.push_back(graph); });
+  emulation::set_counting([&](const emulation::Graph& graph) {
+    graphs.push_back(graph);
+    // What a node runs may hold what the backend is made of, and nothing runs.
+    for (emulation::Node& node : graphs.back().nodes) node.run = nullptr;
+  });
   struct Counted {
     ~Counted() { emulation::set_counting({}); }
   } const counted;

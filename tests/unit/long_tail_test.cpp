@@ -1,4 +1,6 @@
 // Long-tailed training sets: sizes of the classes, and which samples are left.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
@@ -83,6 +85,12 @@ TEST_CASE("long tail: the samples of a class are drawn by the seed, and sets and
   CHECK(data.source_count == kTailClasses * kTailEach);
   CHECK(data.warnings.empty());
   CHECK(load_data(config).train_origin == data.train_origin);
+  // A configuration draws the same samples for ever: those of the smallest class.
+  std::vector<std::int64_t> smallest;
+  for (const std::int64_t origin : data.train_origin) {
+    if (origin % kTailClasses == 2) smallest.push_back(origin);
+  }
+  CHECK(fmt::format("{}", fmt::join(smallest, " ")) == "17 77 86 113");
   config.run.seed = 2;
   CHECK(load_data(config).train_origin != data.train_origin);
 

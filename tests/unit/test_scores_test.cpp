@@ -115,3 +115,10 @@ TEST_CASE("class priors: the mean target, and its distance from the labels' shar
   unknown.labels[0] = -1;
   CHECK(label_shares(unknown, 3).empty());
 }
+
+TEST_CASE("test scores: the distance of two shares is half the sum of differences, and NaN without one") {
+  CHECK(total_variation({0.5, 0.5, 0}, {0.25, 0.25, 0.5}) == 0.5);
+  CHECK(total_variation({1, 0}, {0, 1}) == 1);
+  CHECK(std::isnan(total_variation({}, {1})));
+  CHECK(std::isnan(total_variation({1}, {})));
+}
